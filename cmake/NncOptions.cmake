@@ -1,0 +1,27 @@
+# Warnings, sanitizers and ccache for every target of the project.
+option(NNC_WERROR "treat warnings as errors" ON)
+option(NNC_ASAN "build with address and undefined-behaviour sanitizers" OFF)
+option(NNC_FUZZ "build the libFuzzer entry points (clang only)" OFF)
+
+add_library(nnc_options INTERFACE)
+target_include_directories(nnc_options INTERFACE ${CMAKE_SOURCE_DIR})
+target_compile_definitions(nnc_options INTERFACE _GNU_SOURCE)
+target_compile_options(nnc_options INTERFACE
+  -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-sign-conversion
+  $<$<BOOL:${NNC_WERROR}>:-Werror> -fno-strict-aliasing -ffp-contract=off)
+if(NNC_ASAN)
+  target_compile_options(nnc_options INTERFACE -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(nnc_options INTERFACE -fsanitize=address,undefined)
+endif()
+
+find_program(NNC_CCACHE ccache)
+if(NNC_CCACHE)
+  set(CMAKE_C_COMPILER_LAUNCHER ${NNC_CCACHE})
+endif()
+
+# nnc_folder(name deps...): a static library of every .c file below the current folder.
+function(nnc_folder name)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.c)
+  add_library(${name} STATIC ${sources})
+  target_link_libraries(${name} PUBLIC nnc_options ${ARGN})
+endfunction()
