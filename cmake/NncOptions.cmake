@@ -9,13 +9,25 @@ target_compile_definitions(nnc_options INTERFACE _GNU_SOURCE)
 target_compile_options(nnc_options INTERFACE
   -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-sign-conversion
   $<$<BOOL:${NNC_WERROR}>:-Werror> -fno-strict-aliasing -ffp-contract=off)
+
+set(sanitize "")
 if(NNC_ASAN)
-  target_compile_options(nnc_options INTERFACE -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=all)
-  target_link_options(nnc_options INTERFACE -fsanitize=address,undefined)
+  set(sanitize -fsanitize=address,undefined -fno-sanitize-recover=all)
+  target_compile_options(nnc_options INTERFACE -fno-omit-frame-pointer)
+endif()
+if(NNC_FUZZ)
+  if(NOT CMAKE_C_COMPILER_ID MATCHES Clang)
+    message(FATAL_ERROR "NNC_FUZZ needs clang: cmake --preset fuzz, or -DCMAKE_C_COMPILER=clang-19")
+  endif()
+  list(APPEND sanitize -fsanitize=fuzzer-no-link)
+endif()
+if(sanitize)
+  target_compile_options(nnc_options INTERFACE ${sanitize})
+  target_link_options(nnc_options INTERFACE ${sanitize})
 endif()
 
 find_program(NNC_CCACHE ccache)
-if(NNC_CCACHE)
+if(NNC_CCACHE AND NOT CMAKE_C_COMPILER_LAUNCHER)
   set(CMAKE_C_COMPILER_LAUNCHER ${NNC_CCACHE})
 endif()
 

@@ -1,0 +1,63 @@
+# A thin front for CMake: the presets of CMakePresets.json do the work.
+#
+#   make            nnc in build/release/nnc
+#   make demo       a real network from PyPI to C, and running on a recording (docs/demo in README.md)
+#   make test       the quick tests, under 20 minutes on two cores; make test-all adds the long ones
+#   make bench      speed against other engines, written to docs/bench.md
+#   make asan       a build with address and undefined-behaviour sanitizers
+#   make fuzz       the libFuzzer entry points, in build/fuzz
+#   make format     clang-format over every C file; make tidy runs clang-tidy
+#   make docs       the pages of docs/ that are generated
+#   make install    nnc and its manual page below PREFIX
+
+PREFIX ?= /usr/local
+JOBS   ?= $(shell nproc)
+CTEST  := scripts/test.sh build/release -j $(JOBS)
+C_FILES = $(shell git ls-files '*.c' '*.h')
+
+release asan debug fuzz: setup
+	@cmake --preset $@ -DNNC_TEST_JOBS=$(JOBS) $(CONFIGURE_$@) >build/.$@.log 2>&1 || { cat build/.$@.log; exit 1; }
+	@cmake --build --preset $@ -j $(JOBS)
+
+# The plain build's tests also run the programs of the asan build.
+CONFIGURE_release = -DNNC_PYTHON=$(NNC_PYTHON) -DNNC_ASAN_BUILD=$(CURDIR)/build/asan
+
+.DEFAULT_GOAL := release
+all: release
+
+setup:
+	@mkdir -p build
+	@scripts/setup.sh
+
+setup-tests:
+	@scripts/setup.sh --tests
+
+test: setup-tests release asan
+	@$(CTEST) -L quick
+
+test-all: setup-tests release asan
+	@$(CTEST)
+
+demo: release
+	@scripts/demo.sh
+
+bench: release
+	@scripts/setup.sh --bench
+	@scripts/bench.sh
+
+docs: release
+	@scripts/docs.sh
+
+format:
+	@clang-format -i $(C_FILES)
+
+tidy: release
+	@clang-tidy-19 -p build/release --quiet $(filter %.c,$(C_FILES))
+
+install: release
+	@cmake --install build/release --prefix $(PREFIX)
+
+clean:
+	@rm -rf build
+
+.PHONY: all release asan debug fuzz setup setup-tests test test-all demo bench docs format tidy install clean

@@ -1,0 +1,90 @@
+#!/bin/sh
+# Install what is missing, and only that.
+#
+#   scripts/setup.sh            what building nnc needs
+#   scripts/setup.sh --tests    and what `make test` needs: clang, a Python environment in .venv
+#   scripts/setup.sh --bench    and the engines `make bench` compares with
+#
+# Everything is looked for first, so that a machine which has it all needs neither root nor a network.
+# Debian package names; elsewhere the names are printed and the rest is yours.
+set -eu
+cd "$(dirname "$0")/.."
+
+want=build
+for arg; do
+    case $arg in
+    --tests) [ $want = bench ] || want=tests ;;
+    --bench) want=bench ;;
+    *) sed -n 's/^# \{0,1\}//; 2,9p' "$0" >&2; exit 2 ;;
+    esac
+done
+
+missing=
+need() {    # need PACKAGE TEST...: the package is missing when the test fails
+    package=$1; shift
+    "$@" >/dev/null 2>&1 || missing="$missing $package"
+}
+program() { command -v "$1"; }
+header() { [ -e "/usr/include/$1" ] || [ -e "/usr/local/include/$1" ] || echo "#include <$1>" | cc -E -; }
+one_of() { ls $1; }
+
+need gcc program gcc
+need libc6-dev header stdlib.h
+need cmake program cmake
+need ninja-build program ninja
+need ccache program ccache
+need flex program flex
+need bison program bison
+need protobuf-c-compiler program protoc-c
+need libprotobuf-c-dev header protobuf-c/protobuf-c.h
+need zlib1g-dev header zlib.h
+if [ $want != build ]; then
+    need g++ program g++
+    need clang-19 program clang-19
+    need libclang-rt-19-dev one_of '/usr/lib/llvm-19/lib/clang/19/lib/*/libclang_rt.fuzzer*'
+    need python3-venv python3 -c 'import ensurepip, venv'
+    need graphviz program dot
+fi
+
+if [ -n "$missing" ]; then
+    if ! command -v apt-get >/dev/null; then
+        echo "setup: please install what Debian calls:$missing" >&2
+        exit 1
+    fi
+    as_root=
+    if [ "$(id -u)" != 0 ]; then
+        as_root=sudo
+        if ! command -v sudo >/dev/null; then
+            echo "setup: as root, please: apt-get install$missing" >&2
+            exit 1
+        fi
+    fi
+    echo "setup: installing$missing" >&2
+    export DEBIAN_FRONTEND=noninteractive
+    # Bookworm has clang-19 in its updates; a fresh container has no package lists at all.
+    $as_root apt-get install -y --no-install-recommends $missing >.setup.log 2>&1 ||
+        { $as_root apt-get update >>.setup.log 2>&1 &&
+          $as_root apt-get install -y --no-install-recommends $missing >>.setup.log 2>&1; } ||
+        { tail -5 .setup.log >&2; echo "setup: apt-get failed, see .setup.log" >&2; exit 1; }
+    rm -f .setup.log
+fi
+
+venv() {    # venv GROUP: .venv has the packages of scripts/requirements-GROUP.txt
+    list=scripts/requirements-$1.txt
+    stamp=.venv/.$1
+    if cmp -s "$list" "$stamp"; then
+        return
+    fi
+    [ -x .venv/bin/python ] || python3 -m venv .venv
+    echo "setup: installing $list into .venv" >&2
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check -r "$list" ||
+        { echo "setup: pip failed; NNC_PYTHON=/path/to/python names one that has the packages" >&2; exit 1; }
+    cp "$list" "$stamp"
+}
+
+if [ $want != build ] && [ -z "${NNC_PYTHON:-}" ]; then
+    venv tests
+    if [ $want = bench ]; then
+        venv bench
+    fi
+fi
