@@ -1,0 +1,245 @@
+/* Locations are records in an array; equal ones share an id, found through a small hash.  A message is printed at
+ * once, so nothing is lost when a later step crashes; the sink lets tests collect the same text. */
+#include "ir/base/diag.h"
+#include <stdio.h>
+#include <string.h>
+
+enum loc_kind { LOC_TEXT, LOC_NODE, LOC_FILE, LOC_PASS, LOC_FUSED };
+struct loc {
+    enum loc_kind kind;
+    uint32_t a, b, c;                 /* source, begin, end | index in graph | parent | first parent, count */
+    const char *path, *name, *op, *output;
+};
+struct source { const char *path, *text; size_t len; };
+struct nnc_diag {
+    nnc_arena *a;
+    NNC_BUF(struct source) source;
+    NNC_BUF(struct loc) loc;
+    NNC_BUF(uint32_t) parent;
+    nnc_intern *names;
+    unsigned errors, warnings;
+    bool quiet, muted;                /* muted: the message before was dropped, its notes go with it */
+    nnc_diag_sink sink;
+    void *user;
+};
+
+static void to_stderr(void *user, const char *text)
+{
+    (void)user;
+    fputs(text, stderr);
+}
+
+nnc_diag *nnc_diag_new(nnc_arena *a)
+{
+    nnc_diag *d = nnc_arena_alloc(a, sizeof *d);
+    d->a = a;
+    d->names = nnc_intern_new(a);
+    d->sink = to_stderr;
+    NNC_PUSH(a, &d->source, (struct source){ 0 });
+    NNC_PUSH(a, &d->loc, (struct loc){ 0 });
+    return d;
+}
+
+nnc_source nnc_diag_source(nnc_diag *d, const char *path, const char *text, size_t len)
+{
+    NNC_PUSH(d->a, &d->source, (struct source){ nnc_arena_str(d->a, path), text, len });
+    return (nnc_source){ d->source.n - 1 };
+}
+
+static const char *keep(nnc_diag *d, const char *s)
+{
+    return nnc_intern_str(d->names, nnc_intern_put(d->names, s, strlen(s)));
+}
+
+/* The newest record is often the one asked for again; older equal ones are harmless. */
+static nnc_loc put(nnc_diag *d, struct loc l)
+{
+    if (d->loc.n > 1 && !memcmp(&d->loc.at[d->loc.n - 1], &l, sizeof l))
+        return (nnc_loc){ d->loc.n - 1 };
+    NNC_PUSH(d->a, &d->loc, l);
+    return (nnc_loc){ d->loc.n - 1 };
+}
+
+nnc_loc nnc_loc_text(nnc_diag *d, nnc_source s, uint32_t begin, uint32_t end)
+{
+    struct loc l;
+    memset(&l, 0, sizeof l);
+    l.kind = LOC_TEXT;
+    l.a = s.id;
+    l.b = begin;
+    l.c = end;
+    return put(d, l);
+}
+
+nnc_loc nnc_loc_node(nnc_diag *d, const char *path, const char *name, const char *op, const char *output, uint32_t index)
+{
+    struct loc l;
+    memset(&l, 0, sizeof l);
+    l.kind = LOC_NODE;
+    l.a = index;
+    l.path = keep(d, path);
+    l.name = keep(d, name);
+    l.op = keep(d, op);
+    l.output = keep(d, output);
+    return put(d, l);
+}
+
+nnc_loc nnc_loc_file(nnc_diag *d, const char *path)
+{
+    struct loc l;
+    memset(&l, 0, sizeof l);
+    l.kind = LOC_FILE;
+    l.path = keep(d, path);
+    return put(d, l);
+}
+
+nnc_loc nnc_loc_pass(nnc_diag *d, const char *pass, nnc_loc parent)
+{
+    struct loc l;
+    memset(&l, 0, sizeof l);
+    l.kind = LOC_PASS;
+    l.a = parent.id;
+    l.name = keep(d, pass);
+    return put(d, l);
+}
+
+nnc_loc nnc_loc_fused(nnc_diag *d, const nnc_loc *parents, size_t n)
+{
+    struct loc l;
+    if (n == 1)
+        return parents[0];
+    memset(&l, 0, sizeof l);
+    l.kind = LOC_FUSED;
+    l.a = d->parent.n;
+    l.b = (uint32_t)n;
+    for (size_t i = 0; i < n; i++)
+        NNC_PUSH(d->a, &d->parent, parents[i].id);
+    return put(d, l);
+}
+
+static void line_col(const struct source *s, uint32_t at, unsigned *line, unsigned *col, size_t *start)
+{
+    *line = 1;
+    *start = 0;
+    for (size_t i = 0; i < at && i < s->len; i++)
+        if (s->text[i] == '\n') {
+            ++*line;
+            *start = i + 1;
+        }
+    *col = (unsigned)(at - *start) + 1;
+}
+
+static const char *node_text(nnc_diag *d, const struct loc *l)
+{
+    if (*l->name)
+        return nnc_arena_printf(d->a, "node '%s' (%s)", l->name, l->op);
+    if (*l->output)
+        return nnc_arena_printf(d->a, "node #%u (%s, makes '%s')", l->a, l->op, l->output);
+    return nnc_arena_printf(d->a, "node #%u (%s)", l->a, l->op);
+}
+
+const char *nnc_loc_text_of(nnc_diag *d, nnc_loc loc)
+{
+    const struct loc *l = &d->loc.at[loc.id];
+    unsigned line, col;
+    size_t start;
+    if (!loc.id)
+        return "";
+    switch (l->kind) {
+    case LOC_TEXT:
+        line_col(&d->source.at[l->a], l->b, &line, &col, &start);
+        return nnc_arena_printf(d->a, "%s:%u:%u", d->source.at[l->a].path, line, col);
+    case LOC_NODE: return node_text(d, l);
+    case LOC_FILE: return l->path;
+    case LOC_PASS: return nnc_loc_text_of(d, (nnc_loc){ l->a });
+    case LOC_FUSED: return nnc_loc_text_of(d, (nnc_loc){ d->parent.at[l->a] });
+    }
+    return "";
+}
+
+/* The line under the caret, once for text locations. */
+static const char *excerpt(nnc_diag *d, const struct loc *l)
+{
+    const struct source *s = &d->source.at[l->a];
+    unsigned line, col;
+    size_t start;
+    line_col(s, l->b, &line, &col, &start);
+    size_t end = start;
+    while (end < s->len && s->text[end] != '\n')
+        end++;
+    size_t width = l->c > l->b ? l->c - l->b : 1;
+    if (l->b + width > end)
+        width = end > l->b ? end - l->b : 1;
+    char *mark = nnc_arena_alloc(d->a, col + width + 1);
+    for (size_t i = 0; i + 1 < col; i++)
+        mark[i] = start + i < s->len && s->text[start + i] == '\t' ? '\t' : ' ';
+    memset(mark + col - 1, '~', width);
+    mark[col - 1] = '^';
+    return nnc_arena_printf(d->a, "    %.*s\n    %s\n", (int)(end - start), s->text + start, mark);
+}
+
+static void report(nnc_diag *d, nnc_loc loc, const char *level, const char *fmt, va_list ap)
+{
+    const char *passes = "", *text = nnc_arena_vprintf(d->a, fmt, ap);
+    while (loc.id && d->loc.at[loc.id].kind == LOC_PASS) {
+        const struct loc *l = &d->loc.at[loc.id];
+        passes = nnc_arena_printf(d->a, "%s (made by %s)", passes, l->name);
+        loc.id = l->a;
+    }
+    if (loc.id && d->loc.at[loc.id].kind == LOC_FUSED)
+        loc.id = d->parent.at[d->loc.at[loc.id].a];
+    const struct loc *l = &d->loc.at[loc.id];
+    const char *where = nnc_loc_text_of(d, loc), *path = "";
+    if (loc.id && l->kind == LOC_NODE)
+        path = nnc_arena_printf(d->a, "%s: ", l->path);
+    const char *line = nnc_arena_printf(d->a, "%s%s%s%s: %s%s\n%s", path, *where ? where : "nnc", passes, "", level, text,
+                                        loc.id && l->kind == LOC_TEXT ? excerpt(d, l) : "");
+    d->sink(d->user, line);
+}
+
+nnc_status nnc_error(nnc_diag *d, nnc_loc loc, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    d->muted = ++d->errors > 50;
+    if (!d->muted)
+        report(d, loc, "error: ", fmt, ap);
+    else if (d->errors == 51)
+        d->sink(d->user, "nnc: more than 50 errors, the rest is not shown\n");
+    va_end(ap);
+    return NNC_ERR;
+}
+
+void nnc_warning(nnc_diag *d, nnc_loc loc, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    d->warnings++;
+    d->muted = d->quiet;
+    if (!d->muted)
+        report(d, loc, "warning: ", fmt, ap);
+    va_end(ap);
+}
+
+void nnc_note(nnc_diag *d, nnc_loc loc, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    if (!d->muted)
+        report(d, loc, "note: ", fmt, ap);
+    va_end(ap);
+}
+
+unsigned nnc_diag_errors(const nnc_diag *d) { return d->errors; }
+unsigned nnc_diag_warnings(const nnc_diag *d) { return d->warnings; }
+
+void nnc_diag_set_sink(nnc_diag *d, nnc_diag_sink sink, void *user)
+{
+    d->sink = sink;
+    d->user = user;
+}
+
+void nnc_diag_set_quiet(nnc_diag *d, bool quiet)
+{
+    d->quiet = quiet;
+}
