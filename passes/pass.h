@@ -1,0 +1,44 @@
+/* passes/pass.h - the pass manager: one row per pass in passes.def, one function per row.
+ *
+ * The manager verifies before and after every pass, prints when asked, counts, and under `check` runs the interpreter
+ * on random inputs before and after a pass and compares (translation validation). */
+#ifndef NNC_PASSES_PASS_H
+#define NNC_PASSES_PASS_H
+#include <stdio.h>
+#include "ir/module.h"
+#include "ir/target.h"
+
+typedef struct nnc_options {
+    const nnc_target *target;
+    uint64_t max_ram;             /* bytes of arena allowed; 0: no limit */
+    bool fast;                    /* apply FAST rules (wrong for nan, inf, -0) */
+    bool fast_assoc;              /* apply FAST_ASSOC rules (reassociation) */
+    const char *passes;           /* comma list instead of the default pipeline, or NULL */
+    const char *print_before, *print_after;   /* comma lists of pass names, or "all", or NULL; text to stderr */
+    bool stats;                   /* a line per pass: time, ops before and after, changes */
+    bool check;                   /* translation validation */
+    uint64_t check_seed;
+} nnc_options;
+
+typedef struct nnc_pass_cx {
+    nnc_module *m;
+    nnc_arena *scratch;           /* emptied after each pass */
+    const nnc_options *opt;
+    unsigned changed;             /* passes add the number of things they did */
+} nnc_pass_cx;
+
+typedef nnc_status (*nnc_pass_fn)(nnc_pass_cx *cx);   /* works on the whole module */
+typedef struct nnc_pass_info {
+    const char *name;
+    uint8_t before, after;        /* levels (NNC_LEVEL_G, NNC_LEVEL_K) of the entry function */
+    const char *doc;
+    nnc_pass_fn run;
+} nnc_pass_info;
+extern const nnc_pass_info nnc_pass_infos[];
+extern const unsigned nnc_pass_count;
+
+/* The default pipeline, or opt->passes.  Ends with K code planned and ready for an emitter. */
+nnc_status nnc_passes_run(nnc_module *m, const nnc_options *opt);
+/* A part of the default pipeline: only the G-to-G clean-up (for ONNX and report output), in place. */
+nnc_status nnc_passes_clean(nnc_module *m, const nnc_options *opt);
+#endif
