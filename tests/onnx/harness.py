@@ -1,0 +1,556 @@
+"""Compile ONNX models with nnc and run the emitted C, each in a process of its own.
+
+    model = compile_onnx("net.onnx", Toolchain("gcc", "-O1"))      # raises Refused, Fault or BadCode
+    outputs = model.run([x, y])                                    # numpy in, numpy out; raises Crash
+
+How: `nnc net.onnx -o net.c`, then a small driver in C is printed around net.h, compiled with net.c and executed.  The
+driver gets every buffer from malloc at its exact size, paints workspace and outputs with a byte, puts guard bytes around
+them and looks at the guards afterwards.  So a crash of the emitted code is the crash of one process, and the address
+sanitizer sees the true bounds.  The emitted file itself is compiled with the strict warnings it promises to pass.
+
+`isolated` runs many such jobs in forked children with limits on time and memory.
+
+Environment: NNC (the program), NNC_ASAN_BUILD (a build folder with sanitizers), NNC_TEST_JOBS, NNC_TEST_TMP,
+NNC_SHARED_DATA.
+"""
+
+import hashlib
+import json
+import os
+import pickle
+import re
+import resource
+import select
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import ml_dtypes
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[2]
+NNC = os.environ.get("NNC") or str(ROOT / "build/release/nnc")
+ASAN_BUILD = os.environ.get("NNC_ASAN_BUILD") or str(ROOT / "build/asan")
+JOBS = int(os.environ.get("NNC_TEST_JOBS") or os.cpu_count() or 1)
+TMP = os.environ.get("NNC_TEST_TMP") or os.path.join(tempfile.gettempdir(), "nnc-tests")
+SHARED = Path(os.environ.get("NNC_SHARED_DATA") or ROOT.parent / "shared/data")
+
+STRICT = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror"]
+ASAN_OPTIONS = {"ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1", "UBSAN_OPTIONS": "print_stacktrace=1"}
+SANITIZE = ["-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+EXIT_REFUSED = 1
+
+
+class Refused(Exception):
+    """nnc said no, with a diagnostic."""
+
+
+class Fault(Exception):
+    """nnc itself crashed, hung, or reported an internal error."""
+
+
+class BadCode(Exception):
+    """The C compiler rejected what nnc emitted."""
+
+
+class Crash(Exception):
+    """The emitted code crashed, hung, or wrote outside its buffers."""
+
+
+class Toolchain:
+    """A C compiler and its options for emitted code."""
+
+    def __init__(self, cc="gcc", *flags):
+        self.cc, self.flags = cc, list(flags) or ["-O1"]
+
+    def __str__(self):
+        return " ".join([self.cc] + self.flags)
+
+    @staticmethod
+    def named(name):
+        """'gcc -O2', or 'all' for the matrix every operator has to survive."""
+        clang = shutil.which("clang-19") or "clang"
+        matrix = [Toolchain("gcc", "-O0"), Toolchain("gcc", "-O2"), Toolchain(clang, "-O0"),
+                  Toolchain(clang, "-O2"), Toolchain("gcc", "-O1", *SANITIZE)]
+        return matrix if name == "all" else [Toolchain(*name.split())]
+
+
+# -- dtypes and shapes -----------------------------------------------------------------------------
+
+EXTENSIONS = {
+    "bfloat16": ml_dtypes.bfloat16,
+    "float8e4m3fn": ml_dtypes.float8_e4m3fn, "float8e4m3fnuz": ml_dtypes.float8_e4m3fnuz,
+    "float8e5m2": ml_dtypes.float8_e5m2, "float8e5m2fnuz": ml_dtypes.float8_e5m2fnuz,
+    "float8e8m0": ml_dtypes.float8_e8m0fnu, "float4e2m1": ml_dtypes.float4_e2m1fn,
+    "int4": ml_dtypes.int4, "uint4": ml_dtypes.uint4, "int2": ml_dtypes.int2, "uint2": ml_dtypes.uint2,
+}
+NARROW = {"int4": 4, "uint4": 4, "float4e2m1": 4, "int2": 2, "uint2": 2}
+
+
+def dtype_of(name):
+    """numpy's dtype for a name in `nnc info --json`: float32, bfloat16, float8_e4m3fn, int4, ..."""
+    key = name.replace("_", "")
+    if key in EXTENSIONS or key.removesuffix("fn") in EXTENSIONS or key + "fn" in EXTENSIONS:
+        key = next(k for k in (key, key.removesuffix("fn"), key + "fn") if k in EXTENSIONS)
+        return key, np.dtype(EXTENSIONS[key])
+    if key == "float8e8m0fnu":
+        return "float8e8m0", np.dtype(ml_dtypes.float8_e8m0fnu)
+    return key, np.dtype(key)
+
+
+def to_bytes(array, key):
+    """The memory image: cells narrower than a byte are packed from the low bits up, as in ONNX raw data."""
+    array = np.ascontiguousarray(array)
+    if key not in NARROW:
+        return array.tobytes()
+    bits = NARROW[key]
+    per = 8 // bits
+    cells = array.reshape(-1).view(np.uint8) & ((1 << bits) - 1)
+    cells = np.concatenate([cells, np.zeros(-len(cells) % per, np.uint8)]).reshape(-1, per)
+    return np.bitwise_or.reduce(cells << (np.arange(per, dtype=np.uint8) * bits), axis=1).astype(np.uint8).tobytes()
+
+
+def from_bytes(data, key, dtype, shape):
+    count = int(np.prod(shape, dtype=np.int64))
+    if key not in NARROW:
+        return np.frombuffer(data, dtype, count).reshape(shape).copy()
+    bits = NARROW[key]
+    per = 8 // bits
+    packed = np.frombuffer(data, np.uint8)[:, None] >> (np.arange(per, dtype=np.uint8) * bits)
+    cells = (packed & ((1 << bits) - 1)).reshape(-1)[:count].astype(np.uint8)
+    if key in ("int4", "int2"):
+        half = 1 << (bits - 1)
+        return ((cells.astype(np.int8) ^ half) - half).astype(dtype).reshape(shape)
+    if key in ("uint4", "uint2"):
+        return cells.astype(dtype).reshape(shape)
+    return cells.view(dtype).reshape(shape)
+
+
+def cells_bytes(count, key, dtype):
+    return (count * NARROW[key] + 7) // 8 if key in NARROW else count * dtype.itemsize
+
+
+# -- running programs ------------------------------------------------------------------------------
+
+def limits(seconds, gigabytes):
+    def apply():
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 5))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        if gigabytes:
+            room = gigabytes << 30
+            resource.setrlimit(resource.RLIMIT_AS, (room, room))
+    return apply
+
+
+def execute(command, seconds=60, gigabytes=8, **more):
+    """subprocess.run with limits; a timeout looks like a death by SIGKILL."""
+    try:
+        return subprocess.run(command, capture_output=True, timeout=seconds * 3 + 10, text=True, errors="replace",
+                              preexec_fn=limits(seconds, gigabytes), **more)
+    except subprocess.TimeoutExpired as late:
+        return subprocess.CompletedProcess(command, -signal.SIGKILL, "", f"no end after {late.timeout:.0f} s")
+
+
+def how_it_died(done):
+    if done.returncode < 0:
+        return f"{signal.Signals(-done.returncode).name}"
+    return f"exit {done.returncode}"
+
+
+def nnc(*args, seconds=60, program=None, gigabytes=8):
+    """Run nnc; Refused on its exit code 1, Fault on anything else that is not 0."""
+    done = execute([program or NNC, *map(str, args)], seconds, gigabytes)
+    if done.returncode == EXIT_REFUSED and done.stderr.strip():
+        raise Refused(done.stderr.strip())
+    if done.returncode != 0:
+        raise Fault(f"nnc: {how_it_died(done)}: {(done.stderr or done.stdout).strip()[-2000:]}")
+    return done.stdout
+
+
+# -- a compiled model ------------------------------------------------------------------------------
+
+class Field:
+    """A member of net_inputs or net_outputs."""
+
+    def __init__(self, kind, name):
+        self.kind, self.name = kind, name        # kind: "data", "size" or "size*"
+
+
+class Tensor:
+    def __init__(self, entry):
+        self.name = entry["name"]
+        self.key, self.dtype = dtype_of(entry["dtype"])
+        self.shape, self.bounds = entry["shape"], entry["bounds"]
+
+    def room(self):
+        return cells_bytes(int(np.prod(self.bounds, dtype=np.int64)), self.key, self.dtype)
+
+
+def parse_struct(header, name):
+    """The members of `typedef struct name { ... } name;` in the order of their declaration."""
+    found = re.search(r"struct\s+%s\s*\{(.*?)\}" % re.escape(name), header, re.S) or \
+        re.search(r"struct\s*\{([^{}]*)\}\s*%s\s*;" % re.escape(name), header)
+    if not found:
+        raise BadCode(f"net.h has no struct {name}")
+    body = re.sub(r"/\*.*?\*/", " ", found.group(1), flags=re.S)
+    fields = []
+    for line in body.split(";"):
+        words = re.findall(r"\w+|\*", line)
+        if not words:
+            continue
+        if "size_t" in words:
+            fields.append(Field("size*" if "*" in words else "size", words[-1]))
+        elif "*" in words:
+            fields.append(Field("data", words[-1]))
+        elif words != ["char", "unused"] and not words[-1].startswith("nnc_") and "unused" not in words[-1]:
+            raise BadCode(f"net.h: a member of {name} that is no pointer and no size: {line.strip()}")
+    return fields
+
+
+DRIVER = r"""
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <stdint.h>
+#include "net.h"
+#if defined(__SANITIZE_ADDRESS__)
+enum { GUARD = 0 };     /* the sanitizer's own guards are better, and want the exact size */
+static unsigned char *guarded(size_t bytes, size_t align, unsigned paint)
+{
+    void *p;
+    if (posix_memalign(&p, align < sizeof(void *) ? sizeof(void *) : align, bytes)) exit(9);
+    memset(p, (int)paint, bytes);
+    return p;
+}
+#else
+enum { GUARD = 64 };
+static unsigned char *guarded(size_t bytes, size_t align, unsigned paint)
+{
+    size_t room = bytes + 2 * GUARD + 2 * align;
+    unsigned char *raw = malloc(room), *p;
+    if (!raw) { fputs("driver: out of memory\n", stderr); exit(9); }
+    p = (unsigned char *)(((uintptr_t)raw + GUARD + align - 1) / align * align);
+    memset(raw, 0xC3, room);
+    memset(p, (int)paint, bytes);
+    return p;
+}
+#endif
+static void check(const unsigned char *p, size_t bytes, const char *what)
+{
+    for (int i = 0; i < GUARD; i++)
+        if (p[-1 - i] != 0xC3 || p[bytes + (size_t)i] != 0xC3) {
+            fprintf(stderr, "driver: guard bytes of %s were overwritten\n", what);
+            exit(8);
+        }
+}
+static void *fetch(FILE *in, size_t *bytes)
+{
+    uint64_t n;
+    unsigned char *p;
+    if (fread(&n, 8, 1, in) != 1) exit(9);
+    *bytes = (size_t)n;
+    p = guarded(*bytes, @ALIGN@, 0);
+    if (*bytes && fread(p, 1, *bytes, in) != *bytes) exit(9);
+    return p;
+}
+static void put(FILE *out, const void *p, size_t bytes)
+{
+    uint64_t n = bytes;
+    fwrite(&n, 8, 1, out);
+    fwrite(p, 1, bytes, out);
+}
+int main(int argc, char **argv)
+{
+    FILE *in = fopen(argv[1], "rb"), *out = fopen(argv[2], "wb");
+    unsigned paint = (unsigned)atoi(argv[3]);
+    int runs = atoi(argv[4]), status = 0;
+    unsigned char *work = guarded(@WORK@, @ALIGN@, paint);
+    if (argc != 5 || !in || !out) return 9;
+    for (int r = 0; r < runs; r++) {
+        @NET@_inputs ins;
+        @NET@_outputs outs;
+        memset(&ins, 0, sizeof ins);
+        memset(&outs, 0, sizeof outs);
+@FETCH@
+        status = @NET@_run(&ins, &outs, work);
+        put(out, &status, sizeof status);
+        check(work, @WORK@, "the workspace");
+@PUT@
+    }
+    return fclose(out) != 0;
+}
+"""
+
+
+class Model:
+    """An emitted net.c with its driver, compiled by one or more toolchains."""
+
+    def __init__(self, folder, info, net):
+        self.folder, self.info, self.net = Path(folder), info, net
+        self.inputs = [Tensor(t) for t in info["inputs"]]
+        self.outputs = [Tensor(t) for t in info["outputs"]]
+        header = (self.folder / "net.h").read_text()
+        self.in_fields = parse_struct(header, net + "_inputs")
+        self.out_fields = parse_struct(header, net + "_outputs")
+        self.programs = []
+        self.weights = self.folder / "net.bin"
+        for side, fields, tensors in (("inputs", self.in_fields, self.inputs), ("outputs", self.out_fields, self.outputs)):
+            count = sum(f.kind == "data" for f in fields)
+            extra = count - len(tensors)
+            if extra and not (side == "inputs" and extra == 1 and self.weights.exists()):
+                raise BadCode(f"net.h has {count} {side}, nnc info lists {len(tensors)}")
+
+    def build(self, toolchains, strict=True, seconds=300):
+        (self.folder / "driver.c").write_text(self.driver())
+        for number, tool in enumerate(toolchains):
+            objects = []
+            for source, flags in (("net.c", STRICT if strict else ["-std=c99"]), ("driver.c", ["-std=gnu99", "-w"])):
+                target = self.folder / f"{source}.{number}.o"
+                done = execute([tool.cc, *tool.flags, *flags, "-c", source, "-o", target.name], seconds, None,
+                               cwd=self.folder)
+                if done.returncode != 0:
+                    raise BadCode(f"{tool}: {source}: {done.stderr.strip()[:2000] or how_it_died(done)}")
+                objects.append(target.name)
+            program = f"./driver.{number}"
+            done = execute([tool.cc, *tool.flags, *objects, "-o", program, "-lm"], seconds, None, cwd=self.folder)
+            if done.returncode != 0:
+                raise BadCode(f"{tool}: link: {done.stderr.strip()[:2000]}")
+            self.programs.append((program, tool))
+        return self
+
+    def driver(self):
+        fetch, put = [], []
+        outputs = iter(self.outputs)
+        for f in self.in_fields:
+            if f.kind == "size":
+                fetch.append(f"{{ size_t n; size_t *p = fetch(in, &n); ins.{f.name} = *p; }}")
+            else:
+                fetch.append(f"size_t n_{f.name}; void *i_{f.name} = fetch(in, &n_{f.name}); ins.{f.name} = i_{f.name};")
+                put.append(f'check(i_{f.name}, n_{f.name}, "input {f.name}");')
+        for f in self.out_fields:
+            if f.kind == "size":
+                put.append(f"put(out, &outs.{f.name}, sizeof(size_t));")
+            elif f.kind == "size*":
+                fetch.append(f"size_t s_{f.name} = 0; outs.{f.name} = &s_{f.name};")
+                put.append(f"put(out, &s_{f.name}, sizeof(size_t));")
+            else:
+                room = next(outputs).room()
+                fetch.append(f"void *o_{f.name} = guarded({room}, @ALIGN@, paint); outs.{f.name} = o_{f.name};")
+                put.append(f'check(o_{f.name}, {room}, "output {f.name}"); put(out, o_{f.name}, {room});')
+        upper = self.net.upper()
+        text = DRIVER.replace("@FETCH@", "\n".join(fetch)).replace("@PUT@", "\n".join(put))
+        return text.replace("@NET@", self.net).replace("@WORK@", f"(size_t){upper}_WORKSPACE_BYTES") \
+            .replace("@ALIGN@", f"(size_t){upper}_WORKSPACE_ALIGN")
+
+    def sizes_from(self, arrays):
+        """Symbol -> size, for the dimensions `nnc info` prints as names."""
+        known = {}
+        for tensor, array in zip(self.inputs, arrays):
+            for dim, size in zip(tensor.shape, np.shape(array)):
+                if isinstance(dim, str):
+                    known[dim] = size
+        return known
+
+    def run_all(self, sets, paint=0xA5, seconds=60, program=0):
+        """Run once per list of input arrays, in one process and one workspace; a list of lists of arrays."""
+        with open(self.folder / "in.bin", "wb") as out:
+            for arrays in sets:
+                self.write_inputs(out, arrays)
+        path, tool = self.programs[program]
+        done = execute([path, "in.bin", "out.bin", str(paint), str(len(sets))], seconds,
+                       None if "-fsanitize=address,undefined" in tool.flags else 16, cwd=self.folder,
+                       env={**os.environ, **ASAN_OPTIONS})
+        if done.returncode != 0:
+            raise Crash(f"{tool}: {how_it_died(done)}: {done.stderr.strip()[:3000]}")
+        with open(self.folder / "out.bin", "rb") as results:
+            return [self.read_outputs(results, arrays) for arrays in sets]
+
+    def run(self, arrays, **options):
+        """Run on one list of inputs with every toolchain; their results must agree, the first one's are returned."""
+        first = None
+        for number in range(len(self.programs)):
+            got = self.run_all([arrays], program=number, **options)[0]
+            if first is None:
+                first = got
+            for a, b, tensor in zip(first, got, self.outputs):
+                if not agree(a, b, 1e-4):
+                    raise AssertionError(f"{self.programs[0][1]} and {self.programs[number][1]} differ in {tensor.name}: "
+                                         f"{difference(a, b)}")
+        return first
+
+    def write_inputs(self, out, arrays):
+        if len(arrays) != len(self.inputs):
+            raise AssertionError(f"{len(arrays)} inputs given, the model has {len(self.inputs)}")
+        known = self.sizes_from(arrays)
+        pending = iter(zip(self.inputs, arrays))
+        for f in self.in_fields:
+            if f.kind == "size":
+                data = struct.pack("=Q", known[self.symbol(f.name, known)])
+            else:
+                tensor, array = next(pending, (None, None))
+                if tensor is None:
+                    data = self.weights.read_bytes()
+                else:
+                    array = np.asarray(array)
+                    if array.dtype != tensor.dtype:
+                        raise AssertionError(f"input {tensor.name}: {array.dtype} given, nnc info says {tensor.dtype}")
+                    data = to_bytes(array, tensor.key)
+            out.write(struct.pack("=Q", len(data)) + data)
+
+    def symbol(self, field, known):
+        for name in known:
+            if name == field or re.sub(r"\W", "_", name) in (field, field.removeprefix("dim_")):
+                return name
+        raise AssertionError(f"net.h wants size {field}, the inputs define {sorted(known)}")
+
+    def read_outputs(self, results, arrays):
+        def chunk():
+            return results.read(struct.unpack("=Q", results.read(8))[0])
+
+        status = struct.unpack("=i", chunk())[0]
+        if status != 0:
+            raise Crash(f"{self.net}_run returned {status}")
+        sizes = dict(self.sizes_from(arrays))
+        raw = []
+        for f in self.out_fields:
+            data = chunk()
+            if f.kind == "data":
+                raw.append(data)
+            else:
+                sizes[f.name] = struct.unpack("=Q", data)[0]
+        return [from_bytes(data, t.key, t.dtype, [evaluate(d, sizes) for d in t.shape]) for t, data in zip(self.outputs, raw)]
+
+
+def evaluate(dim, sizes):
+    """A dimension of `nnc info`: a number, a symbol or an expression over symbols."""
+    if not isinstance(dim, str):
+        return dim
+    names = {re.sub(r"\W", "_", k): v for k, v in sizes.items()}
+    if dim in sizes:
+        return sizes[dim]
+    return int(eval(dim.replace("/", "//"), {"__builtins__": {"min": min, "max": max}}, names))
+
+
+def compile_onnx(path, toolchains=None, options=(), folder=None, net="net", strict=True, build=True, seconds=120):
+    """Compile `path` to `folder`/net.c and build it; returns a Model."""
+    folder = Path(folder or tempfile.mkdtemp(dir=scratch_folder()))
+    nnc(path, "-o", folder / "net.c", f"--name={net}", *options, seconds=seconds)
+    info = json.loads(nnc("info", "--json", *options, path, seconds=seconds))
+    model = Model(folder, info, net)
+    return model.build(toolchains or [Toolchain()], strict) if build else model
+
+
+def ensure(folder):
+    os.makedirs(folder, exist_ok=True)
+    return folder
+
+
+def scratch_folder():
+    """Where temporary folders go: inside the one of the current job, which is removed with it."""
+    here = os.getcwd()
+    return here if here.startswith(os.path.realpath(ensure(TMP)) + os.sep) else TMP
+
+
+# -- comparing -------------------------------------------------------------------------------------
+
+def as_float(a):
+    return np.asarray(a).astype(np.float64)
+
+
+def agree(got, want, tolerance):
+    """Same shape and dtype; floats within `tolerance` of the tensor's scale, NaN and inf in the same places."""
+    return got.shape == want.shape and got.dtype == want.dtype and relative_error(got, want) <= tolerance
+
+
+def relative_error(got, want):
+    """Largest error over the tensor's largest finite magnitude; inf when NaN or infinities are at different places."""
+    if got.size == 0:
+        return 0.0
+    a, b = as_float(got), as_float(want)
+    odd = ~np.isfinite(b)
+    if not np.array_equal(a[odd], b[odd], equal_nan=True) or not np.isfinite(a[~odd]).all():
+        return np.inf
+    if odd.all():
+        return 0.0
+    scale = max(np.abs(b[~odd]).max(), 1e-30)
+    return float(np.abs(a[~odd] - b[~odd]).max() / scale)
+
+
+def difference(got, want):
+    if got.shape != want.shape or got.dtype != want.dtype:
+        return f"{got.dtype}{list(got.shape)} against {want.dtype}{list(want.shape)}"
+    where = np.flatnonzero(~((as_float(got) == as_float(want)) | (np.isnan(as_float(got)) & np.isnan(as_float(want)))).reshape(-1))
+    if not len(where):
+        return "equal"
+    at = where[0]
+    return (f"{len(where)} of {got.size} elements differ, relative error {relative_error(got, want):.3g}, "
+            f"first at {at}: {got.reshape(-1)[at]} against {want.reshape(-1)[at]}")
+
+
+# -- many jobs, each in a child --------------------------------------------------------------------
+
+def isolated(tasks, work, jobs=JOBS, seconds=300, progress=None):
+    """Run work(task) for every task in forked children, `jobs` at a time; yields (task, status, value) as they end.
+
+    status is "ok" (value: what work returned), "raised" (value: (type name, text)) or "died" (value: how).  A task's
+    temporary folder is the working directory of its child and is removed afterwards."""
+    waiting = list(tasks)[::-1]
+    running = {}
+    while waiting or running:
+        while waiting and len(running) < jobs:
+            task = waiting.pop()
+            folder = tempfile.mkdtemp(dir=ensure(TMP))
+            sys.stdout.flush()
+            sys.stderr.flush()
+            reader, writer = os.pipe()
+            pid = os.fork()
+            if pid == 0:
+                os.close(reader)
+                child(task, work, folder, writer)
+            os.close(writer)
+            running[reader] = [pid, task, folder, time.monotonic() + seconds, b""]
+        ready, _, _ = select.select(list(running), [], [], 1.0)
+        for reader in list(running):
+            pid, task, folder, deadline, data = running[reader]
+            late = time.monotonic() > deadline
+            if reader in ready:
+                piece = os.read(reader, 1 << 20)
+                running[reader][4] += piece
+                if piece:
+                    continue
+            elif not late:
+                continue
+            if late:
+                os.killpg(pid, signal.SIGKILL)
+            os.close(reader)
+            _, code = os.waitpid(pid, 0)
+            del running[reader]
+            shutil.rmtree(folder, ignore_errors=True)
+            if late:
+                yield task, "died", f"no end after {seconds} s"
+            elif not data:
+                yield task, "died", f"signal {os.WTERMSIG(code)}" if os.WIFSIGNALED(code) else f"exit {code >> 8}"
+            else:
+                yield (task, *pickle.loads(data))
+
+
+def child(task, work, folder, writer):
+    os.setpgid(0, 0)
+    os.chdir(folder)
+    try:
+        result = ("ok", work(task))
+    except BaseException as error:            # noqa: B902 - SystemExit and assertion failures alike
+        result = ("raised", (type(error).__name__, str(error)))
+    data = memoryview(pickle.dumps(result))
+    while data:
+        data = data[os.write(writer, data):]
+    os._exit(0)
+
+
+def digest(data):
+    return hashlib.sha256(data).hexdigest()[:16]
