@@ -30,7 +30,7 @@ import tempfile
 import time
 from pathlib import Path
 
-import ml_dtypes
+import ml_dtypes  # noqa: F401 - np.dtype("bfloat16"), "int4" and so on; cells below a byte take one
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -80,59 +80,8 @@ class Toolchain:
         return matrix if name == "all" else [Toolchain(*name.split())]
 
 
-# -- dtypes and shapes -----------------------------------------------------------------------------
-
-EXTENSIONS = {
-    "bfloat16": ml_dtypes.bfloat16,
-    "float8e4m3fn": ml_dtypes.float8_e4m3fn, "float8e4m3fnuz": ml_dtypes.float8_e4m3fnuz,
-    "float8e5m2": ml_dtypes.float8_e5m2, "float8e5m2fnuz": ml_dtypes.float8_e5m2fnuz,
-    "float8e8m0": ml_dtypes.float8_e8m0fnu, "float4e2m1": ml_dtypes.float4_e2m1fn,
-    "int4": ml_dtypes.int4, "uint4": ml_dtypes.uint4, "int2": ml_dtypes.int2, "uint2": ml_dtypes.uint2,
-}
-NARROW = {"int4": 4, "uint4": 4, "float4e2m1": 4, "int2": 2, "uint2": 2}
-
-
-def dtype_of(name):
-    """numpy's dtype for a name in `nnc info --json`: float32, bfloat16, float8_e4m3fn, int4, ..."""
-    key = name.replace("_", "")
-    if key in EXTENSIONS or key.removesuffix("fn") in EXTENSIONS or key + "fn" in EXTENSIONS:
-        key = next(k for k in (key, key.removesuffix("fn"), key + "fn") if k in EXTENSIONS)
-        return key, np.dtype(EXTENSIONS[key])
-    if key == "float8e8m0fnu":
-        return "float8e8m0", np.dtype(ml_dtypes.float8_e8m0fnu)
-    return key, np.dtype(key)
-
-
-def to_bytes(array, key):
-    """The memory image: cells narrower than a byte are packed from the low bits up, as in ONNX raw data."""
-    array = np.ascontiguousarray(array)
-    if key not in NARROW:
-        return array.tobytes()
-    bits = NARROW[key]
-    per = 8 // bits
-    cells = array.reshape(-1).view(np.uint8) & ((1 << bits) - 1)
-    cells = np.concatenate([cells, np.zeros(-len(cells) % per, np.uint8)]).reshape(-1, per)
-    return np.bitwise_or.reduce(cells << (np.arange(per, dtype=np.uint8) * bits), axis=1).astype(np.uint8).tobytes()
-
-
-def from_bytes(data, key, dtype, shape):
-    count = int(np.prod(shape, dtype=np.int64))
-    if key not in NARROW:
-        return np.frombuffer(data, dtype, count).reshape(shape).copy()
-    bits = NARROW[key]
-    per = 8 // bits
-    packed = np.frombuffer(data, np.uint8)[:, None] >> (np.arange(per, dtype=np.uint8) * bits)
-    cells = (packed & ((1 << bits) - 1)).reshape(-1)[:count].astype(np.uint8)
-    if key in ("int4", "int2"):
-        half = 1 << (bits - 1)
-        return ((cells.astype(np.int8) ^ half) - half).astype(dtype).reshape(shape)
-    if key in ("uint4", "uint2"):
-        return cells.astype(dtype).reshape(shape)
-    return cells.view(dtype).reshape(shape)
-
-
-def cells_bytes(count, key, dtype):
-    return (count * NARROW[key] + 7) // 8 if key in NARROW else count * dtype.itemsize
+def from_bytes(data, dtype, shape):
+    return np.frombuffer(data, dtype, int(np.prod(shape, dtype=np.int64))).reshape(shape).copy()
 
 
 # -- running programs ------------------------------------------------------------------------------
@@ -184,11 +133,11 @@ class Field:
 class Tensor:
     def __init__(self, entry):
         self.name = entry["name"]
-        self.key, self.dtype = dtype_of(entry["dtype"])
+        self.dtype = np.dtype(entry["dtype"])
         self.shape, self.bounds = entry["shape"], entry["bounds"]
 
     def room(self):
-        return cells_bytes(int(np.prod(self.bounds, dtype=np.int64)), self.key, self.dtype)
+        return int(np.prod(self.bounds, dtype=np.int64)) * self.dtype.itemsize
 
 
 def parse_struct(header, name):
@@ -281,6 +230,7 @@ int main(int argc, char **argv)
         put(out, &status, sizeof status);
         check(work, @WORK@, "the workspace");
 @PUT@
+        fflush(out);
     }
     return fclose(out) != 0;
 }
@@ -370,6 +320,12 @@ class Model:
         with open(self.folder / "out.bin", "rb") as results:
             return [self.read_outputs(results, arrays) for arrays in sets]
 
+    def serve(self, paint=0xA5):
+        """The driver as a server: (process, file to write inputs to, file to read outputs from)."""
+        process = subprocess.Popen([self.programs[0][0], "/dev/stdin", "/dev/stdout", str(paint), "2000000000"],
+                                   cwd=self.folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        return process, process.stdin, process.stdout
+
     def run(self, arrays, **options):
         """Run on one list of inputs with every toolchain; their results must agree, the first one's are returned."""
         first = None
@@ -399,7 +355,7 @@ class Model:
                     array = np.asarray(array)
                     if array.dtype != tensor.dtype:
                         raise AssertionError(f"input {tensor.name}: {array.dtype} given, nnc info says {tensor.dtype}")
-                    data = to_bytes(array, tensor.key)
+                    data = np.ascontiguousarray(array).tobytes()
             out.write(struct.pack("=Q", len(data)) + data)
 
     def symbol(self, field, known):
@@ -410,7 +366,10 @@ class Model:
 
     def read_outputs(self, results, arrays):
         def chunk():
-            return results.read(struct.unpack("=Q", results.read(8))[0])
+            head = results.read(8)
+            if len(head) != 8:
+                raise Crash("the driver ended early")
+            return results.read(struct.unpack("=Q", head)[0])
 
         status = struct.unpack("=i", chunk())[0]
         if status != 0:
@@ -423,7 +382,7 @@ class Model:
                 raw.append(data)
             else:
                 sizes[f.name] = struct.unpack("=Q", data)[0]
-        return [from_bytes(data, t.key, t.dtype, [evaluate(d, sizes) for d in t.shape]) for t, data in zip(self.outputs, raw)]
+        return [from_bytes(data, t.dtype, [evaluate(d, sizes) for d in t.shape]) for t, data in zip(self.outputs, raw)]
 
 
 def evaluate(dim, sizes):
