@@ -34,10 +34,10 @@ import ml_dtypes  # noqa: F401 - np.dtype("bfloat16"), "int4" and so on; cells b
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
-NNC = os.environ.get("NNC") or str(ROOT / "build/release/nnc")
-ASAN_BUILD = os.environ.get("NNC_ASAN_BUILD") or str(ROOT / "build/asan")
+NNC = os.path.abspath(os.environ.get("NNC") or ROOT / "build/release/nnc")
+ASAN_BUILD = os.path.abspath(os.environ.get("NNC_ASAN_BUILD") or ROOT / "build/asan")
 JOBS = int(os.environ.get("NNC_TEST_JOBS") or os.cpu_count() or 1)
-TMP = os.environ.get("NNC_TEST_TMP") or os.path.join(tempfile.gettempdir(), "nnc-tests")
+TMP = os.path.abspath(os.environ.get("NNC_TEST_TMP") or os.path.join(tempfile.gettempdir(), "nnc-tests"))
 SHARED = Path(os.environ.get("NNC_SHARED_DATA") or ROOT.parent / "shared/data")
 
 STRICT = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror"]
