@@ -10,6 +10,7 @@
 typedef int64_t nnc_dim;
 typedef struct nnc_dims nnc_dims;             /* the table; one per module */
 
+/* A size known at compile time.  A negative constant (shape arithmetic knows -1) is an expression of one number. */
 static inline bool nnc_dim_is_const(nnc_dim d) { return d >= 0; }
 
 nnc_dims *nnc_dims_new(nnc_arena *a, nnc_intern *names);
@@ -20,6 +21,10 @@ nnc_dim  nnc_dim_symbol(nnc_dims *t, nnc_sym name, int64_t lo, int64_t hi);
 nnc_dim  nnc_dim_fresh(nnc_dims *t, const char *stem, int64_t lo, int64_t hi);
 /* Does an expression consist of exactly one symbol?  Its name, bounds. */
 bool     nnc_dim_is_symbol(const nnc_dims *t, nnc_dim d, nnc_sym *name);
+
+/* Any integer; the integer behind a dimension, if it is one (negative ones included). */
+nnc_dim  nnc_dim_const(nnc_dims *t, int64_t v);
+bool     nnc_dim_value(const nnc_dims *t, nnc_dim d, int64_t *v);
 
 nnc_dim  nnc_dim_add(nnc_dims *t, nnc_dim a, nnc_dim b);
 nnc_dim  nnc_dim_sub(nnc_dims *t, nnc_dim a, nnc_dim b);
