@@ -39,6 +39,7 @@ typedef enum {
 
 bool        nnc_onnx_elem_is_known(int64_t number);       /* is it one of the enumerators? */
 const char *nnc_onnx_elem_str(nnc_onnx_elem e);           /* "f32", "i4", "f8e4m3fn", ..; "undefined" */
+const char *nnc_onnx_elem_onnx_str(nnc_onnx_elem e);      /* "float", "int4", "float8e4m3fn", .. */
 uint32_t    nnc_onnx_elem_bytes(nnc_onnx_elem e);         /* in memory: 1 for sub-byte types, 0 for strings */
 
 /* ---- tensors ------------------------------------------------------------------------------------------- */
@@ -48,7 +49,7 @@ typedef struct { const char *s; size_t len; } nnc_onnx_str;   /* NUL-terminated 
 /* Dense, row-major, little-endian.  i4 u4 i2 u2 f4e2m1 are unpacked to one element per byte (signed ones sign
  * extended; f4 keeps its four bits in the low nibble).  bool is one byte, 0 or 1.
  * `data` points into the mapped file when `mapped` and then has NO alignment: read it with memcpy or with the
- * getters below.  Tensors that are not mapped are aligned to 64 bytes. */
+ * getters below.  Tensors that are not mapped are aligned to 16 bytes. */
 struct nnc_onnx_tensor {
     const char         *name;                             /* "" for attribute tensors without one */
     nnc_onnx_elem       elem;
@@ -97,6 +98,7 @@ typedef struct {
     const char        *name;
     nnc_onnx_attr_kind kind;                              /* sparse tensors arrive dense, as tensor(s) */
     uint32_t           n;                                 /* items in a list; 1 for a single value */
+    const char        *ref;                               /* NULL outside of the loader (function attributes) */
     union {
         float f;
         int64_t i;
@@ -116,8 +118,8 @@ typedef struct {
 /* ---- nodes and graphs ---------------------------------------------------------------------------------- */
 
 struct nnc_onnx_node {
-    const char            *name;                          /* "" when unnamed; for people use `label` */
-    const char            *label;                         /* "node 'Conv_12'" or "node #12" */
+    const char            *name;                          /* "" when unnamed; in messages use `loc` */
+    nnc_loc                loc;                           /* for diagnostics and for the ops made from it */
     const char            *op;
     const char            *domain;                        /* "" for ai.onnx, never the spelling "ai.onnx" */
     int                    opset;                         /* version of the domain in force here */
