@@ -59,6 +59,8 @@ bool nnc_onnx_dims_fit(const int64_t *dim, uint32_t rank, uint64_t bytes, uint64
 
 /* build.c */
 nnc_status nnc_onnx_build(nnc_onnx_loader *ld, const Onnx__ModelProto *p);
+void        nnc_onnx_graph_index(nnc_arena *a, nnc_onnx_graph *g);      /* makes the lookup tables */
+const char *nnc_onnx_attr_kind_str(nnc_onnx_attr_kind k);               /* "a float", "ints", .. */
 
 /* check.c, names.c, types.c, inline.c: one look over a graph and everything inside it. */
 void       nnc_onnx_check_ops(nnc_onnx_loader *ld, nnc_onnx_graph *g);

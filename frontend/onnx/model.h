@@ -122,6 +122,7 @@ struct nnc_onnx_node {
     nnc_loc                loc;                           /* for diagnostics and for the ops made from it */
     const char            *op;
     const char            *domain;                        /* "" for ai.onnx, never the spelling "ai.onnx" */
+    const char            *overload;
     int                    opset;                         /* version of the domain in force here */
     int                    since;                         /* since-version of the operator's schema, 0 without */
     const nnc_onnx_schema *schema;                        /* NULL: a domain whose schemas are not on file */
@@ -132,8 +133,12 @@ struct nnc_onnx_node {
     nnc_onnx_graph        *graph;                         /* the graph it stands in */
 };
 
+/* Entry of a graph's lookup tables; use the functions below. */
+typedef struct { nnc_sym name; uint32_t at; const nnc_onnx_type *type; } nnc_onnx_named;
+
 struct nnc_onnx_graph {
     const char            *name;
+    nnc_loc                loc;                           /* for what belongs to no node */
     nnc_onnx_graph        *parent;                        /* the graph whose names it may capture; NULL: main */
     const nnc_onnx_node   *owner;                         /* the If, Loop, Scan .. it belongs to; NULL: main */
     uint32_t               nin, nout, ninfo, ninit, nnode;
@@ -141,6 +146,8 @@ struct nnc_onnx_graph {
     const nnc_onnx_tensor *init;                          /* constants by name */
     const nnc_sym         *init_name;                     /* init_name[i] names init[i] */
     const nnc_onnx_node   *node;
+    uint32_t               ntype;
+    const nnc_onnx_named  *init_index, *type_index;       /* sorted by name */
 };
 
 typedef struct { const char *domain; int64_t version; } nnc_onnx_opset;

@@ -65,3 +65,8 @@ const char *nnc_intern_str(const nnc_intern *t, nnc_sym sym)
 {
     return t->entry.at[sym.id].s;
 }
+
+uint32_t nnc_intern_count(const nnc_intern *t)
+{
+    return t->entry.n - 1;
+}
