@@ -165,11 +165,12 @@ static nnc_status common_shape(nnc_module *m, nnc_op op, unsigned first, nnc_typ
             *r = x;
             continue;
         }
-        if (x.kind != r->kind || x.lanes != r->lanes)
+        if (x.kind != r->kind || (x.lanes != r->lanes && x.lanes != 1 && r->lanes != 1))
             return nnc_infer_error(m, op, "operand %u has type %s beside %s", i, nnc_infer_text(m, op, i), nnc_infer_text(m, op, first));
         if (!nnc_broadcast_dims(m->dims, r->rank, r->dim, x.rank, x.dim, &rank, r->dim))
             return nnc_infer_error(m, op, "shapes %s and %s do not broadcast", nnc_infer_text(m, op, first), nnc_infer_text(m, op, i));
         r->rank = (uint8_t)rank;
+        r->lanes = x.lanes > r->lanes ? x.lanes : r->lanes;       /* K: a scalar stands for equal lanes */
     }
     return NNC_OK;
 }

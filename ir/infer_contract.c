@@ -61,12 +61,6 @@ static nnc_dim window_count(nnc_dims *t, nnc_dim x, int64_t k, int64_t stride, i
     return nnc_dim_lo(t, n) < 0 ? nnc_dim_max(t, n, 0) : n;
 }
 
-/* A number as a dimension expression when it is negative. */
-static nnc_dim plain(nnc_dims *t, int64_t v)
-{
-    return v >= 0 ? v : nnc_dim_sub(t, 0, -v);
-}
-
 /* Sizes, strides and dilations so large that sums of them would overflow are refused. */
 static nnc_status positive(nnc_module *m, nnc_op op, const char *what, const int64_t *v, int n)
 {
@@ -231,7 +225,7 @@ nnc_status nnc_infer_conv(nnc_module *m, nnc_op op, nnc_type *out)
         if (lo[k] < -INT32_MAX || lo[k] > INT32_MAX || hi[k] < -INT32_MAX || hi[k] > INT32_MAX)
             return nnc_infer_error(m, op, "padding %lld, %lld is out of range", (long long)lo[k], (long long)hi[k]);
         dim[nchw ? k + 2 : k + 1] = window_count(m->dims, x.dim[nchw ? k + 2 : k + 1], kernel, stride[k], dil[k], lhs[k],
-                                                 plain(m->dims, lo[k]), plain(m->dims, hi[k]));
+                                                 nnc_dim_const(m->dims, lo[k]), nnc_dim_const(m->dims, hi[k]));
     }
     out[0] = nnc_type_tensor(m, dt, x.rank, dim);
     return NNC_OK;

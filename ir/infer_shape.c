@@ -384,15 +384,7 @@ static nnc_status is_float(nnc_module *m, nnc_op op)
     return nnc_infer_error(m, op, "operand 0 has type %s, needs a float", nnc_infer_text(m, op, 0));
 }
 
-static nnc_status equal_scalars(nnc_module *m, nnc_op op)
-{
-    for (unsigned i = 1; i < nnc_op_nin(m, op); i++)
-        if (nnc_value_type(m, nnc_op_in(m, op, i)).id != nnc_value_type(m, nnc_op_in(m, op, 0)).id)
-            return nnc_infer_error(m, op, "operands have types %s and %s, must be equal", nnc_infer_text(m, op, 0), nnc_infer_text(m, op, i));
-    return NNC_OK;
-}
-
-static nnc_status same_extra(nnc_module *m, nnc_op op, const nnc_type_rec *x)
+static nnc_status same_extra(nnc_module *m, nnc_op op, const nnc_type_rec *x, nnc_type *out)
 {
     int axis;
     nnc_word kind;
@@ -416,7 +408,7 @@ static nnc_status same_extra(nnc_module *m, nnc_op op, const nnc_type_rec *x)
     case NNC_OP_fma:
     case NNC_OP_mulhi:
     case NNC_OP_rshift_round:
-    case NNC_OP_add_sat:              return equal_scalars(m, op);
+    case NNC_OP_add_sat:              return nnc_infer_broadcast(m, op, out);     /* K: as any binary op */
     case NNC_OP_not:
         if (!nnc_dtype_is_float((nnc_dtype)x->dtype))
             return NNC_OK;
@@ -431,5 +423,5 @@ nnc_status nnc_infer_same(nnc_module *m, nnc_op op, nnc_type *out)
     if (x.kind != NNC_TYPE_tensor && x.kind != NNC_TYPE_scalar)
         return nnc_infer_error(m, op, "operand 0 has type %s, needs a tensor or scalar", nnc_infer_text(m, op, 0));
     out[0] = nnc_value_type(m, nnc_op_in(m, op, 0));
-    return same_extra(m, op, &x);
+    return same_extra(m, op, &x, out);
 }
