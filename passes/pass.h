@@ -28,6 +28,9 @@ typedef struct nnc_pass_cx {
 } nnc_pass_cx;
 
 typedef nnc_status (*nnc_pass_fn)(nnc_pass_cx *cx);   /* works on the whole module */
+#define PASS(name, before, after, doc) nnc_status nnc_pass_##name(nnc_pass_cx *cx);
+#include "passes/passes.def"
+
 typedef struct nnc_pass_info {
     const char *name;
     uint8_t before, after;        /* levels (NNC_LEVEL_G, NNC_LEVEL_K) of the entry function */
