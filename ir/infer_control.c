@@ -6,6 +6,7 @@
 /* The terminator of region r; an op without one is the verifier's to report, here it is an error as well. */
 static nnc_status region_yield(nnc_module *m, nnc_op op, unsigned r, nnc_op *yield)
 {
+    *yield = (nnc_op){ 0 };
     if (r < nnc_op_nregion(m, op)) {
         *yield = nnc_block_last(m, nnc_op_region(m, op, r));
         if (yield->id && nnc_op_code(m, *yield) == NNC_OP_yield)
