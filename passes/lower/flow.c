@@ -1,0 +1,189 @@
+/* Control flow in the entry kernel.
+ *
+ * if     the results' buffers are made first; each branch makes its values there or copies them.
+ * while  carried values are buffers that live across the loop, and are its results.  cond and step read them; the new
+ *        values are made beside them and copied over at the end of the step.
+ * scan   the same with a counted loop; slices and stacked results are rows of their buffers, at a dynamic offset.
+ * call   the callee's body in place, its arguments bound to the operands' buffers.
+ *
+ * Sizes that become known inside a region are forgotten at its end: their idx value dies with the block. */
+#include <string.h>
+#include "passes/lower/entry.h"
+
+static nnc_value *array(nnc_lower *x, unsigned n)
+{
+    return nnc_arena_array(x->cx->scratch, n + 1u, sizeof(nnc_value));
+}
+
+/* Lower region block `b` at the end of K block `to`. */
+static nnc_status region(nnc_lower *x, nnc_block b, nnc_block to, const nnc_value *target, nnc_value *yields)
+{
+    size_t bytes = x->nsym * sizeof *x->sym;
+    nnc_value *sym = nnc_arena_copy(x->cx->scratch, x->sym, bytes);
+    nnc_status st;
+
+    x->b = nnc_builder_at_end(x->m, to);
+    st = nnc_entry_block(x, b, target, yields);
+    memcpy(x->sym, sym, bytes);
+    return st;
+}
+
+static void copy_unless_there(nnc_lower *x, nnc_value to, nnc_value from)
+{
+    if (to.id != from.id)
+        nnc_entry_copy(x, to, from);
+}
+
+/* to[i] = from[i] for all i at once: sources that live in another target are saved first. */
+static void copy_all(nnc_lower *x, unsigned n, const nnc_value *to, nnc_value *from)
+{
+    nnc_module *m = x->m;
+
+    for (unsigned i = 0; i < n; i++) {
+        nnc_value base = nnc_entry_base(m, from[i]);
+        for (unsigned j = 0; j < n; j++)
+            if (base.id == nnc_entry_base(m, to[j]).id && from[i].id != to[i].id) {
+                nnc_type_rec r = *nnc_value_ty(m, from[i]);
+                nnc_type t = nnc_type_buffer(m, (nnc_dtype)r.dtype, 1, r.rank, r.dim, NULL, NNC_SPACE_arena);
+                nnc_value saved = nnc_k_alloc(&x->b, t, "saved");
+                nnc_entry_copy(x, saved, from[i]);
+                from[i] = saved;
+                break;
+            }
+    }
+    for (unsigned i = 0; i < n; i++)
+        copy_unless_there(x, to[i], from[i]);
+}
+
+static nnc_status if_op(nnc_lower *x, nnc_op op)
+{
+    nnc_module *m = x->m;
+    unsigned n = nnc_op_nout(m, op);
+    nnc_value cond = nnc_entry_cell(x, nnc_lower_buffer(x, nnc_op_in(m, op, 0)));
+    nnc_value *out = array(x, n), *yield = array(x, n);
+    nnc_builder after;
+    nnc_op k;
+
+    for (unsigned i = 0; i < n; i++)
+        out[i] = nnc_lower_result(x, nnc_op_out(m, op, i));
+    k = nnc_build_op(&x->b, NNC_OP_if, 1, &cond, 0, NULL);
+    nnc_op_add_region(m, k);
+    nnc_op_add_region(m, k);
+    after = x->b;
+    for (unsigned r = 0; r < 2; r++) {
+        NNC_TRY(region(x, nnc_op_region(m, op, r), nnc_op_region(m, k, r), out, yield));
+        for (unsigned i = 0; i < n; i++)
+            copy_unless_there(x, out[i], yield[i]);
+    }
+    x->b = after;
+    return NNC_OK;
+}
+
+/* Buffers for carried values, which are the results, holding the initial values. */
+static void start_state(nnc_lower *x, nnc_op op, unsigned n, nnc_value *state)
+{
+    nnc_module *m = x->m;
+
+    for (unsigned i = 0; i < n; i++) {
+        nnc_value init = nnc_lower_buffer(x, nnc_op_in(m, op, i));
+        state[i] = nnc_lower_result(x, nnc_op_out(m, op, i));
+        nnc_entry_copy(x, state[i], init);
+    }
+}
+
+static void bind_args(nnc_lower *x, nnc_block b, unsigned first, unsigned n, const nnc_value *buffer)
+{
+    for (unsigned i = 0; i < n; i++)
+        x->buffer[nnc_block_arg(x->m, b, first + i).id] = buffer[i];
+}
+
+static nnc_status while_op(nnc_lower *x, nnc_op op)
+{
+    nnc_module *m = x->m;
+    unsigned n = nnc_op_nout(m, op);
+    nnc_value *state = array(x, n), *yield = array(x, n), *none = array(x, n), cond;
+    nnc_block c = nnc_op_region(m, op, 0), s = nnc_op_region(m, op, 1);
+    nnc_builder after;
+    nnc_op k;
+
+    start_state(x, op, n, state);
+    k = nnc_build_op(&x->b, NNC_OP_while, 0, NULL, 0, NULL);
+    nnc_op_add_region(m, k);
+    nnc_op_add_region(m, k);
+    after = x->b;
+    bind_args(x, c, 0, n, state);
+    NNC_TRY(region(x, c, nnc_op_region(m, k, 0), none, &cond));
+    cond = nnc_entry_cell(x, cond);
+    nnc_build_yield(&x->b, 1, &cond);
+    bind_args(x, s, 0, n, state);
+    NNC_TRY(region(x, s, nnc_op_region(m, k, 1), none, yield));
+    copy_all(x, n, state, yield);
+    x->b = after;
+    return NNC_OK;
+}
+
+static nnc_status scan_op(nnc_lower *x, nnc_op op)
+{
+    nnc_module *m = x->m;
+    unsigned nin = nnc_op_nin(m, op), nout = nnc_op_nout(m, op);
+    unsigned n = (unsigned)nnc_attr_int(m, op, NNC_W_carried, 0), nx = nin - n;
+    nnc_value *state = array(x, n), *stack = array(x, nout), *target = array(x, nout), *yield = array(x, nout);
+    nnc_block body = nnc_op_region(m, op, 0);
+    nnc_value count = nnc_block_arg(m, body, 0), i;
+    nnc_value trips = nnc_lower_dim(x, nnc_attr_int(m, op, NNC_W_trips, 0));
+    nnc_builder after;
+
+    start_state(x, op, n, state);
+    for (unsigned k = n; k < nout; k++)
+        stack[k] = nnc_lower_result(x, nnc_op_out(m, op, k));
+    if (nnc_value_nuse(m, count))
+        x->buffer[count.id] = nnc_entry_alloc(x, nnc_value_type(m, count), "i");
+    i = nnc_k_for(&x->b, nnc_const_idx(m, 0), trips, nnc_const_idx(m, 1), NNC_W_serial, "t");
+    after = x->b;
+    if (nnc_value_nuse(m, count))
+        nnc_entry_set_cell(x, x->buffer[count.id], i);
+    bind_args(x, body, 1, n, state);
+    for (unsigned k = 0; k < nx; k++) {
+        nnc_value row = nnc_entry_row(x, nnc_lower_buffer(x, nnc_op_in(m, op, n + k)), i);
+        x->buffer[nnc_block_arg(m, body, 1 + n + k).id] = row;
+    }
+    for (unsigned k = n; k < nout; k++)
+        target[k] = nnc_entry_row(x, stack[k], i);
+    NNC_TRY(region(x, body, x->b.pos.block, target, yield));
+    for (unsigned k = n; k < nout; k++)
+        copy_unless_there(x, target[k], yield[k]);
+    copy_all(x, n, state, yield);
+    x->b = after;
+    nnc_k_end(&x->b);
+    return NNC_OK;
+}
+
+static nnc_status call_op(nnc_lower *x, nnc_op op)
+{
+    nnc_module *m = x->m;
+    const char *name = nnc_attr_str(m, op, NNC_W_callee, "");
+    nnc_op callee = nnc_func_find(m, name);
+    unsigned n = nnc_op_nout(m, op);
+    nnc_value *none = array(x, n), *yield = array(x, n);
+    nnc_block b;
+
+    if (!callee.id || nnc_op_code(m, callee) != NNC_OP_graph)
+        return nnc_error(m->diag, x->b.loc, "call of '%s', which is not a graph of this module", name);
+    b = nnc_op_region(m, callee, 0);
+    for (unsigned i = 0; i < nnc_op_nin(m, op); i++)
+        x->buffer[nnc_block_arg(m, b, i).id] = nnc_lower_buffer(x, nnc_op_in(m, op, i));
+    NNC_TRY(nnc_entry_block(x, b, none, yield));
+    for (unsigned i = 0; i < n; i++)
+        x->buffer[nnc_op_out(m, op, i).id] = yield[i];
+    return NNC_OK;
+}
+
+nnc_status nnc_entry_flow(nnc_lower *x, nnc_op op)
+{
+    switch (nnc_op_code(x->m, op)) {
+    case NNC_OP_if: return if_op(x, op);
+    case NNC_OP_while: return while_op(x, op);
+    case NNC_OP_scan: return scan_op(x, op);
+    default: return call_op(x, op);
+    }
+}
