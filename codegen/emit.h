@@ -32,7 +32,11 @@ typedef struct nnc_interface {
     const nnc_interface_symbol *symbol;       /* those of the inputs first */
     uint64_t workspace, lower_bound, align, weights;      /* bytes */
     uint64_t hash;                /* of everything that decides the numbers: code and weights */
-    bool weights_in_file;         /* mode bin: the caller hands the blob over, see docs/c-interface.md */
+    /* Mode bin: the blob is a file of its own, used in place.  The inputs struct then has a first field `const void
+     * *weights` for it, checked (size is the caller's word, a hash in its header) before anything is written; unless the
+     * C file is compiled with -DNAME_WEIGHTS_SYMBOL=sym (NAME upper case): then `extern const unsigned char sym[]`, an
+     * object made with .incbin or ld -b binary and linked in, is used and the field is absent. */
+    bool weights_in_file;
 } nnc_interface;
 /* NULL after a diagnostic when the module has no planned entry kernel. */
 const nnc_interface *nnc_interface_of(nnc_module *m, const nnc_emit_options *opt);

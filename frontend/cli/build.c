@@ -1,0 +1,132 @@
+/* nnc MODEL -o OUTPUT: the suffix of each output says what is wanted.  Outputs are renamed into place together when
+ * all are complete. */
+#include <errno.h>
+#include <string.h>
+#include "codegen/report/report.h"
+#include "frontend/cli/cli.h"
+#include "frontend/onnx/export.h"
+#include "ir/text.h"
+
+enum kind { K_NONE, K_C, K_OBJECT, K_SHARED, K_PROGRAM, K_ONNX, K_IR, K_KIR, K_DOT, K_HTML };
+static const struct { const char *emit, *suffix; enum kind kind; } kinds[] = {
+    { "c", ".c", K_C }, { "o", ".o", K_OBJECT }, { "so", ".so", K_SHARED }, { "exe", "", K_PROGRAM }, { "onnx", ".onnx", K_ONNX },
+    { "ir", ".ir", K_IR }, { "kir", ".kir", K_KIR }, { "dot", ".dot", K_DOT }, { "html", ".html", K_HTML },
+};
+
+static enum kind kind_of(const cli *c, const char *path)
+{
+    const char *slash = strrchr(path, '/'), *dot = strrchr(slash ? slash : path, '.');
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        if (c->opt.emit ? !strcmp(kinds[i].emit, c->opt.emit) : dot ? !strcmp(kinds[i].suffix, dot) : !*kinds[i].suffix)
+            return kinds[i].kind;
+    return K_NONE;
+}
+
+static int bad_kind(const cli *c, const char *path)
+{
+    if (c->opt.emit)
+        return cli_fail(CLI_USAGE, "--emit=%s: expected c, o, so, exe, onnx, ir, kir, dot or html", c->opt.emit);
+    return cli_fail(CLI_USAGE, "'%s': this suffix says nothing; use .c .o .so .onnx .ir .kir .dot .html, none for a program, or --emit=", path);
+}
+
+static const char *beside(cli *c, const char *path, const char *suffix)
+{
+    const char *slash = strrchr(path, '/'), *dot = strrchr(slash ? slash : path, '.');
+    return nnc_arena_printf(c->arena, "%.*s%s", (int)(dot ? dot - path : (int)strlen(path)), path, suffix);
+}
+
+static int finish(FILE *f, const char *path, nnc_status s)
+{
+    bool bad = ferror(f) != 0;
+    if ((fclose(f) || bad) && s == NNC_OK)
+        return cli_fail(CLI_SYSTEM, "cannot write '%s': %s", path, strerror(errno));
+    return s == NNC_OK ? CLI_OK : CLI_INPUT;
+}
+
+/* net.c names its header, so the header sits beside it under the model's name. */
+static int write_c(cli *c, nnc_module *m, const char *path)
+{
+    nnc_emit_options o = cli_emit_options(c, false);
+    const nnc_interface *f = nnc_interface_of(m, &o);
+    if (!f)
+        return CLI_INPUT;
+    const char *slash = strrchr(path, '/');
+    const char *folder = nnc_arena_printf(c->arena, "%.*s", (int)(slash ? slash - path + 1 : 0), path);
+    const char *head = nnc_arena_printf(c->arena, "%s%s.h", folder, o.name), *blob = beside(c, path, ".bin");
+    FILE *src = cli_create(c, path, NULL), *h = src ? cli_create(c, head, NULL) : NULL;
+    FILE *bin = h && f->weights_in_file ? cli_create(c, blob, NULL) : NULL;
+    if (!src || !h || (f->weights_in_file && !bin))
+        return CLI_SYSTEM;
+    cli_progress(c, "writing C");
+    nnc_status s = nnc_emit_c(m, &o, src, h, bin);
+    int code = finish(src, path, s), code2 = finish(h, head, s), code3 = bin ? finish(bin, blob, s) : 0;
+    return code ? code : code2 ? code2 : code3;
+}
+
+static int write_ir(cli *c, nnc_module *m, const char *path)
+{
+    const char *slash = strrchr(path, '/'), *blob = beside(c, path, ".weights");
+    const char *leaf = strrchr(blob, '/');
+    nnc_print_options o = { .weights_file = leaf ? leaf + 1 : blob };
+    (void)slash;
+    FILE *f = cli_create(c, path, NULL), *w = f && m->blob.n > 1 ? cli_create(c, blob, NULL) : NULL;
+    if (!f || (m->blob.n > 1 && !w))
+        return CLI_SYSTEM;
+    nnc_print_module(m, f, &o);
+    nnc_status s = w ? nnc_write_weights(m, w) : NNC_OK;
+    int code = finish(f, path, s), code2 = w ? finish(w, blob, s) : 0;
+    return code ? code : code2;
+}
+
+static int write_text(cli *c, nnc_module *m, enum kind kind, const char *path)
+{
+    FILE *f = cli_create(c, path, NULL);
+    if (!f)
+        return CLI_SYSTEM;
+    nnc_status s = kind == K_ONNX ? nnc_onnx_export(m, "0.1.0", f) : kind == K_DOT ? nnc_report_dot(m, f) : nnc_report_html(m, c->pass.target, cli_model_name(c), f);
+    return finish(f, path, s);
+}
+
+static int write_binary(cli *c, nnc_module *m, enum kind kind, const char *path)
+{
+    const char *temp = cli_temp(c, path);
+    if (!temp)
+        return CLI_SYSTEM;
+    return cli_build_binary(c, m, kind == K_OBJECT ? CLI_OBJECT : kind == K_SHARED ? CLI_SHARED : CLI_PROGRAM, temp, c->opt.native);
+}
+
+/* Each output starts from the file again: the pipeline changes the module. */
+static int write_one(cli *c, const char *path)
+{
+    enum kind kind = kind_of(c, path);
+    if (kind == K_NONE)
+        return bad_kind(c, path);
+    nnc_module *m = cli_load(c, c->opt.file);
+    if (!m)
+        return CLI_INPUT;
+    bool graph = kind == K_ONNX || kind == K_DOT || kind == K_IR;
+    nnc_status s = graph && !c->pass.passes ? nnc_passes_clean(m, &c->pass) : cli_lower(c, m);
+    if (s != NNC_OK)
+        return CLI_INPUT;
+    switch (kind) {
+    case K_C: return write_c(c, m, path);
+    case K_OBJECT: case K_SHARED: case K_PROGRAM: return write_binary(c, m, kind, path);
+    case K_IR: case K_KIR: return write_ir(c, m, path);
+    default: return write_text(c, m, kind, path);
+    }
+}
+
+int cli_build(cli *c)
+{
+    const char *w = c->opt.weights;
+    if (w && strcmp(w, "strings") && strcmp(w, "numbers") && strcmp(w, "bin"))
+        return cli_fail(CLI_USAGE, "--weights=%s: expected strings, numbers or bin", w);
+    if (!c->opt.output.n)
+        return cli_fail(CLI_USAGE, "no output: give -o FILE, or use nnc info, nnc run or nnc check");
+    for (unsigned i = 0; i < c->opt.output.n; i++) {
+        int code = write_one(c, c->opt.output.at[i]);
+        if (code)
+            return code;
+    }
+    return cli_commit(c);
+}

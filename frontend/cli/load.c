@@ -1,0 +1,102 @@
+/* From a file to a module: ONNX or IR text, by suffix and by content. */
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "frontend/cli/cli.h"
+#include "frontend/onnx/import.h"
+#include "ir/text.h"
+
+static bool has_suffix(const char *s, const char *suffix)
+{
+    size_t n = strlen(s), k = strlen(suffix);
+    return n > k && !strcmp(s + n - k, suffix);
+}
+
+/* "name=1" or "name=1..128". */
+static bool parse_bound(cli *c, const char *text, nnc_onnx_bound *b)
+{
+    const char *eq = strrchr(text, '=');
+    char *end;
+    if (!eq || eq == text)
+        return false;
+    b->name = nnc_arena_copy(c->arena, text, (size_t)(eq - text));
+    errno = 0;
+    b->lo = b->hi = strtoll(eq + 1, &end, 10);
+    if (end == eq + 1 || b->lo < 0)
+        return false;
+    if (!strncmp(end, "..", 2)) {
+        const char *at = end + 2;
+        b->hi = strtoll(at, &end, 10);
+        if (end == at)
+            return false;
+    }
+    return !*end && !errno && b->lo <= b->hi;
+}
+
+static nnc_status parse_bounds(cli *c, nnc_onnx_options *o)
+{
+    nnc_onnx_bound *b = nnc_arena_array(c->arena, c->opt.dim.n + 1u, sizeof *b);
+    for (unsigned i = 0; i < c->opt.dim.n; i++)
+        if (!parse_bound(c, c->opt.dim.at[i], &b[i]))
+            return nnc_error(c->diag, (nnc_loc){ 0 }, "--dim '%s': expected NAME=SIZE or NAME=LOW..HIGH, as in batch=1 or batch=1..8", c->opt.dim.at[i]);
+    o->bound = b;
+    o->nbound = c->opt.dim.n;
+    return NNC_OK;
+}
+
+static nnc_status read_text(cli *c, nnc_module *m, const char *path)
+{
+    FILE *f = fopen(path, "rb");
+    if (!f)
+        return nnc_error(c->diag, nnc_loc_file(c->diag, path), "cannot open the file: %s", strerror(errno));
+    NNC_BUF(char) text = { 0 };
+    for (int ch; (ch = getc(f)) != EOF;)
+        NNC_PUSH(c->arena, &text, (char)ch);
+    fclose(f);
+    const char *slash = strrchr(path, '/');
+    const char *folder = slash ? nnc_arena_copy(c->arena, path, (size_t)(slash - path)) : ".";
+    return nnc_read_module(m, path, text.n ? text.at : "", text.n, folder);
+}
+
+nnc_module *cli_load(cli *c, const char *path)
+{
+    nnc_module *m = nnc_module_new(c->arena, c->diag);
+    nnc_onnx_options o = { 0 };
+    cli_progress(c, "reading the model");
+    if (has_suffix(path, ".nn")) {
+        nnc_error(c->diag, nnc_loc_file(c->diag, path), "the .nn language is not there yet; give an .onnx model");
+        return NULL;
+    }
+    if (has_suffix(path, ".ir"))
+        return read_text(c, m, path) == NNC_OK && nnc_diag_errors(c->diag) == 0 ? m : NULL;
+    if (parse_bounds(c, &o) != NNC_OK || nnc_onnx_import(m, path, &o) != NNC_OK || nnc_diag_errors(c->diag))
+        return NULL;
+    return m;
+}
+
+nnc_status cli_lower(cli *c, nnc_module *m)
+{
+    cli_progress(c, "compiling");
+    if (!nnc_func_entry(m, NNC_OP_graph).id && !c->pass.passes)
+        return NNC_OK;                                    /* IR text that holds kernels */
+    return nnc_passes_run(m, &c->pass);
+}
+
+const char *cli_model_name(cli *c)
+{
+    const char *s = c->opt.name;
+    if (!s) {
+        const char *slash = strrchr(c->opt.file, '/');
+        s = slash ? slash + 1 : c->opt.file;
+    }
+    char *id = nnc_arena_alloc(c->arena, strlen(s) + 5);
+    size_t n = 0;
+    if (!isalpha((unsigned char)*s) && *s != '_') {
+        memcpy(id, "net_", 4);
+        n = 4;
+    }
+    for (; *s && (c->opt.name || *s != '.'); s++)
+        id[n++] = isalnum((unsigned char)*s) ? (char)*s : '_';
+    return n ? id : "net";
+}
