@@ -92,10 +92,11 @@ nnc_value nnc_g_dequantize(nnc_builder *b, nnc_value q, nnc_value scale, nnc_val
 
 /* Regions: make the op, fill its regions with builders of their own, end each with nnc_build_yield, then finish:
  * the results get their types from the yields.  `if`: 2 regions; `while`: 2, arguments typed as the initial values;
- * `scan`: 1, arguments (i64[], carried.., slices..). */
+ * `scan`: 1, arguments (i64[], carried.., slices..); ys: the types of one step's values, stacked in the results. */
 nnc_op    nnc_g_if(nnc_builder *b, nnc_value cond, unsigned nout, const nnc_type *out);
 nnc_op    nnc_g_while(nnc_builder *b, unsigned n, const nnc_value *init);
 nnc_op    nnc_g_scan(nnc_builder *b, nnc_dim trips, unsigned ncarried, unsigned nin, const nnc_value *in, unsigned nys, const nnc_type *ys);
+void      nnc_g_finish(nnc_builder *b, nnc_op op);
 
 /* ---- K ---- */
 nnc_value nnc_k_unary(nnc_builder *b, nnc_opcode code, nnc_value x);
