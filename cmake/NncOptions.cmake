@@ -8,6 +8,7 @@ target_include_directories(nnc_options INTERFACE ${CMAKE_SOURCE_DIR})
 target_compile_definitions(nnc_options INTERFACE _GNU_SOURCE)
 target_compile_options(nnc_options INTERFACE
   -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-sign-conversion
+  $<$<C_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>   # false alarms across inlined calls at -O3
   $<$<BOOL:${NNC_WERROR}>:-Werror> -fno-strict-aliasing -ffp-contract=off)
 
 set(sanitize "")
