@@ -38,6 +38,10 @@ nnc_status nnc_entry_known(nnc_lower *x, nnc_type t, nnc_loc loc);
 bool       nnc_entry_plain(const nnc_dims *t, int rank, const nnc_dim *dim);
 /* The buffer behind a chain of views. */
 nnc_value  nnc_entry_base(const nnc_module *m, nnc_value buffer);
+/* Has the buffer no gaps between its elements, whatever its sizes turn out to be? */
+bool       nnc_entry_real_dense(const nnc_module *m, nnc_value buffer);
+/* The same memory as one row of real size (for buffers that are dense in real sizes). */
+nnc_value  nnc_entry_flat(nnc_lower *x, nnc_value buffer);
 /* to = from, element by element; equal dims, any strides. */
 void       nnc_entry_copy(nnc_lower *x, nnc_value to, nnc_value from);
 /* Between a buffer in our layout and the same tensor dense in real sizes (both have the type of ours). */

@@ -75,7 +75,7 @@ static unsigned side_index(nnc_kb *k, const side *s, int rank, const nnc_dim *di
     return (unsigned)rank;
 }
 
-static nnc_value flattened(nnc_lower *x, nnc_value buffer)
+nnc_value nnc_entry_flat(nnc_lower *x, nnc_value buffer)
 {
     nnc_type_rec r = *nnc_value_ty(x->m, buffer);
     nnc_dim n = 1;
@@ -96,9 +96,9 @@ static void copy_kernel(nnc_lower *x, int rank, const nnc_dim *dim, side to, sid
     unsigned nt, nf;
 
     if (to.flat)
-        to.buffer = flattened(x, to.buffer);
+        to.buffer = nnc_entry_flat(x, to.buffer);
     if (from.flat)
-        from.buffer = flattened(x, from.buffer);
+        from.buffer = nnc_entry_flat(x, from.buffer);
     nnc_kb_begin(&k, x, "copy", x->b.loc);
     from.buffer = nnc_kb_param(&k, from.buffer, "from");
     to.buffer = nnc_kb_param(&k, to.buffer, "to");
@@ -121,6 +121,11 @@ static bool is_real_dense(const nnc_module *m, const nnc_type_rec *t)
         if (t->dim[i] != 1 && t->stride[i] != dense[i])
             return false;
     return nnc_entry_plain(m->dims, t->rank, t->dim);
+}
+
+bool nnc_entry_real_dense(const nnc_module *m, nnc_value buffer)
+{
+    return is_real_dense(m, nnc_value_ty(m, buffer));
 }
 
 /* Dense and of constant size: what `copy` takes. */
@@ -261,7 +266,7 @@ static void reshape_op(nnc_lower *x, nnc_value from, nnc_value result)
     to = nnc_entry_alloc(x, nnc_value_type(m, result), nnc_value_name(m, result));
     x->buffer[result.id] = to;
     if (nnc_entry_plain(m->dims, nnc_value_ty(m, to)->rank, nnc_value_ty(m, to)->dim)) {
-        nnc_value in = flattened(x, from), out = flattened(x, to);
+        nnc_value in = nnc_entry_flat(x, from), out = nnc_entry_flat(x, to);
         nnc_type_rec r = *nnc_value_ty(m, in);
         copy_kernel(x, 1, r.dim, (side){ .buffer = out }, (side){ .buffer = in });
     } else {
