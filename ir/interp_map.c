@@ -1,0 +1,249 @@
+/* Elementwise G ops: dimensions that all operands walk alike are merged, then the innermost one is a plain loop.
+ *
+ * f32 arithmetic has loops of its own because real networks spend their elementwise time there; everything else goes
+ * through the scalar functions of eval.c one element at a time. */
+#include "ir/interp_priv.h"
+#include <math.h>
+#include <string.h>
+
+/* Strides of operand t under result shape `out`: 0 where t is broadcast. */
+static nnc_status broadcast_strides(nnc_interp *x, nnc_op op, const nnc_tensor *t, const nnc_tensor *out, int64_t *stride)
+{
+    int64_t own[NNC_MAX_RANK];
+    int shift = out->rank - t->rank;
+
+    nnc_tensor_strides(t, own);
+    for (int d = 0; d < out->rank; d++) {
+        int64_t size = d < shift ? 1 : t->dim[d - shift];
+        if (size != 1 && size != out->dim[d])
+            return nnc_error(x->m->diag, nnc_op_loc(x->m, op), "operand of '%s' has size %lld where the result has %lld (dimension %d)",
+                             nnc_op_infos[nnc_op_code(x->m, op)].name, (long long)size, (long long)out->dim[d], d);
+        stride[d] = size == 1 ? 0 : own[d - shift];
+    }
+    return NNC_OK;
+}
+
+/* Merge neighbouring dimensions that every operand walks as one; the result is dense. */
+static void merge_dims(nnc_walk *w)
+{
+    int r = 0;
+
+    for (int d = 0; d < w->rank; d++) {
+        bool merge = r > 0;
+        if (w->dim[d] == 1)
+            continue;
+        for (int k = 0; k < w->n && merge; k++)
+            merge = w->stride[k][r - 1] == w->stride[k][d] * w->dim[d];
+        if (!merge) {
+            w->dim[r] = 1;
+            r++;
+        }
+        w->dim[r - 1] *= w->dim[d];
+        for (int k = 0; k < w->n; k++)
+            w->stride[k][r - 1] = w->stride[k][d];
+    }
+    w->rank = r;
+}
+
+/* Walk over all but the innermost dimension; *n and inner[] describe that one. */
+static nnc_status begin_walk(nnc_interp *x, nnc_op op, unsigned nin, const nnc_tensor *in, const nnc_tensor *out, nnc_walk *w, int64_t *n, int64_t *inner)
+{
+    *w = (nnc_walk){.rank = out->rank, .n = (int)nin};
+    memcpy(w->dim, out->dim, sizeof w->dim);
+    for (unsigned k = 0; k < nin; k++)
+        NNC_TRY(broadcast_strides(x, op, &in[k], out, w->stride[k]));
+    merge_dims(w);
+    *n = w->rank ? w->dim[w->rank - 1] : 1;
+    for (unsigned k = 0; k < nin; k++)
+        inner[k] = w->rank ? w->stride[k][w->rank - 1] : 0;
+    if (w->rank)
+        w->rank--;
+    return NNC_OK;
+}
+
+static inline float max_f32(float a, float b)
+{
+    return isnan(a) ? a : isnan(b) || !(b < a) ? b : a;
+}
+
+static inline float min_f32(float a, float b)
+{
+    return isnan(a) ? a : isnan(b) || !(a < b) ? b : a;
+}
+
+typedef void (*row_f32)(int64_t n, float *o, const float *a, int64_t sa, const float *b, int64_t sb);
+#define ROW2(name, expr)                                                                                 \
+    static void row_##name(int64_t n, float *o, const float *a, int64_t sa, const float *b, int64_t sb) \
+    {                                                                                                    \
+        for (int64_t i = 0; i < n; i++) {                                                                \
+            float p = a[i * sa], q = b[i * sb];                                                          \
+            o[i] = (expr);                                                                               \
+        }                                                                                                \
+    }
+ROW2(add, p + q)
+ROW2(sub, p - q)
+ROW2(mul, p *q)
+ROW2(div, p / q)
+ROW2(max, max_f32(p, q))
+ROW2(min, min_f32(p, q))
+
+static row_f32 fast_row(nnc_opcode code, nnc_dtype dt)
+{
+    if (dt != NNC_DT_f32)
+        return NULL;
+    switch (code) {
+    case NNC_OP_add: return row_add;
+    case NNC_OP_sub: return row_sub;
+    case NNC_OP_mul: return row_mul;
+    case NNC_OP_div: return row_div;
+    case NNC_OP_max: return row_max;
+    case NNC_OP_min: return row_min;
+    default: return NULL;
+    }
+}
+
+INTERP(elementwise)
+{
+    nnc_opcode code = nnc_op_code(x->m, op);
+    unsigned nin = nnc_op_nin(x->m, op);
+    nnc_dtype dt = in[0].dtype, to = out->dtype;
+    bool flag = nnc_attr_int(x->m, op, code == NNC_OP_gelu ? NNC_W_approx : NNC_W_fmod, 0) != 0;
+    row_f32 fast = fast_row(code, dt);
+    int64_t n, s[4], done = 0, total = nnc_tensor_count(out);
+    nnc_walk w;
+
+    NNC_TRY(begin_walk(x, op, nin, in, out, &w, &n, s));
+    for (; done < total; done += n, nnc_walk_next(&w)) {
+        if (fast) {
+            fast(n, (float *)out->data + done, (const float *)in[0].data + w.off[0], s[0], (const float *)in[1].data + w.off[1], s[1]);
+            continue;
+        }
+        for (int64_t i = 0; i < n; i++) {
+            nnc_num arg[2];
+            for (unsigned k = 0; k < nin; k++)
+                arg[k] = nnc_num_load(dt, nnc_cell(&in[k], w.off[k] + i * s[k]));
+            nnc_num_store(to, nnc_cell(out, done + i), nnc_eval_scalar(code, dt, arg, flag));
+        }
+    }
+    return NNC_OK;
+}
+
+INTERP(select)
+{
+    int64_t n, s[4], done = 0, total = nnc_tensor_count(out);
+    size_t size = nnc_dtype_bytes(out->dtype);
+    nnc_walk w;
+
+    NNC_TRY(begin_walk(x, op, 3, in, out, &w, &n, s));
+    for (; done < total; done += n, nnc_walk_next(&w))
+        for (int64_t i = 0; i < n; i++) {
+            int k = *(const uint8_t *)nnc_cell(&in[0], w.off[0] + i * s[0]) ? 1 : 2;
+            memcpy(nnc_cell(out, done + i), nnc_cell(&in[k], w.off[k] + i * s[k]), size);
+        }
+    return NNC_OK;
+}
+
+INTERP(cast)
+{
+    bool saturate = nnc_attr_int(x->m, op, NNC_W_saturate, 1) != 0;
+    nnc_word mode = nnc_attr_word(x->m, op, NNC_W_mode, NNC_W_up);
+    nnc_dtype from = in->dtype, to = out->dtype;
+    int64_t n = nnc_tensor_count(out);
+
+    for (int64_t i = 0; i < n; i++) {
+        nnc_num v = nnc_eval_cast(nnc_num_load(from, nnc_cell(in, i)), from, to, saturate, mode);
+        nnc_num_store(to, nnc_cell(out, i), v);
+    }
+    return NNC_OK;
+}
+
+INTERP(bitcast)
+{
+    nnc_dtype to = (nnc_dtype)nnc_value_ty(x->m, nnc_op_out(x->m, op, 0))->dtype;
+
+    if (nnc_dtype_bytes(to) != nnc_dtype_bytes(in->dtype))
+        return nnc_error(x->m->diag, nnc_op_loc(x->m, op), "bitcast between different widths: %s and %s", nnc_dtype_infos[in->dtype].name, nnc_dtype_infos[to].name);
+    *out = *in;
+    out->dtype = to;
+    if (nnc_dtype_infos[to].bits < 8 && nnc_dtype_infos[in->dtype].bits < 8) { /* i4 <-> u4: one is stored sign-extended */
+        *out = nnc_tensor_new(x->a, to, in->rank, in->dim);
+        for (int64_t i = 0, n = nnc_tensor_count(in); i < n; i++)
+            nnc_num_store(to, nnc_cell(out, i), nnc_num_of_bits(to, *(const uint8_t *)nnc_cell(in, i)));
+    }
+    return NNC_OK;
+}
+
+/* Where the scale of element (pos) of a shape lies: scalar, one per index of [axis], or blocks along [axis]. */
+static int64_t scale_index(const nnc_tensor *scale, const int64_t *pos, int axis, int64_t block)
+{
+    int64_t i = 0;
+
+    if (scale->rank == 0 || (scale->rank == 1 && scale->dim[0] == 1))
+        return 0;
+    if (scale->rank == 1 && block == 0)
+        return nnc_clamp64(pos[axis], 0, scale->dim[0] - 1);
+    for (int d = 0; d < scale->rank; d++) {
+        int64_t p = d == axis && block > 0 ? pos[d] / block : pos[d];
+        i = i * scale->dim[d] + nnc_clamp64(p, 0, scale->dim[d] - 1);
+    }
+    return i;
+}
+
+static nnc_walk plain_walk(const nnc_tensor *t)
+{
+    nnc_walk w = {.rank = t->rank};
+
+    memcpy(w.dim, t->dim, sizeof w.dim);
+    return w;
+}
+
+/* Integer zero points are added after rounding, as integers; the quotient is rounded in the dtype of the scale. */
+static nnc_num quantize_one(nnc_num v, nnc_dtype from, nnc_num s, nnc_dtype st, nnc_num z, nnc_dtype to, bool saturate)
+{
+    nnc_num arg[2] = {nnc_eval_cast(v, from, st, true, NNC_W_up), s}, q = nnc_eval_scalar(NNC_OP_div, st, arg, false);
+    nnc_num bound = {0, 0};
+
+    if (nnc_dtype_is_float(to)) {
+        q.f += z.f;
+        return nnc_eval_cast(q, NNC_DT_f64, to, saturate, NNC_W_up);
+    }
+    bound.f = nearbyint(q.f) + (to == NNC_DT_u64 ? (double)(uint64_t)z.i : (double)z.i);
+    return nnc_eval_cast(bound, NNC_DT_f64, to, true, NNC_W_up);
+}
+
+INTERP(quantize)
+{
+    int axis = (int)nnc_attr_int(x->m, op, NNC_W_axis, 0);
+    int64_t block = nnc_attr_int(x->m, op, NNC_W_block, 0), n = nnc_tensor_count(out);
+    bool saturate = nnc_attr_int(x->m, op, NNC_W_saturate, 1) != 0;
+    nnc_walk w = plain_walk(out);
+
+    for (int64_t i = 0; i < n; i++, nnc_walk_next(&w)) {
+        int64_t k = scale_index(&in[1], w.pos, axis, block);
+        nnc_num v = nnc_num_load(in[0].dtype, nnc_cell(&in[0], i)), s = nnc_num_load(in[1].dtype, nnc_cell(&in[1], k));
+        nnc_num z = nnc_num_load(in[2].dtype, nnc_cell(&in[2], scale_index(&in[2], w.pos, axis, block)));
+        nnc_num_store(out->dtype, nnc_cell(out, i), quantize_one(v, in[0].dtype, s, in[1].dtype, z, out->dtype, saturate));
+    }
+    return NNC_OK;
+}
+
+INTERP(dequantize)
+{
+    int axis = (int)nnc_attr_int(x->m, op, NNC_W_axis, 0);
+    int64_t block = nnc_attr_int(x->m, op, NNC_W_block, 0), n = nnc_tensor_count(out);
+    nnc_dtype st = in[1].dtype;
+    nnc_walk w = plain_walk(out);
+
+    for (int64_t i = 0; i < n; i++, nnc_walk_next(&w)) {
+        nnc_num q = nnc_num_load(in[0].dtype, nnc_cell(&in[0], i));
+        nnc_num z = nnc_num_load(in[2].dtype, nnc_cell(&in[2], scale_index(&in[2], w.pos, axis, block)));
+        nnc_num arg[2];
+        bool small = nnc_dtype_is_float(in[0].dtype);
+        arg[0].i = 0;
+        arg[0].f = small ? q.f - z.f : (double)(q.i - z.i);
+        arg[0] = nnc_eval_cast(arg[0], NNC_DT_f64, st, true, NNC_W_up);
+        arg[1] = nnc_num_load(st, nnc_cell(&in[1], scale_index(&in[1], w.pos, axis, block)));
+        nnc_num_store(out->dtype, nnc_cell(out, i), nnc_eval_cast(nnc_eval_scalar(NNC_OP_mul, st, arg, false), st, out->dtype, true, NNC_W_up));
+    }
+    return NNC_OK;
+}
