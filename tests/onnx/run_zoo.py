@@ -4,7 +4,7 @@
 Float outputs must agree within 1e-4 of the output's scale.  The int8 networks end in a DequantizeLinear; their outputs
 may be one quantisation step off, and the elements that are get counted.
 
-usage: zoo.py [--small] [--cc "gcc -O2"] [--keep-going] [NAME ...]      --small: those below 3 MB
+usage: run_zoo.py [--small] [--cc "gcc -O2"] [--keep-going] [NAME ...]      --small: those below 3 MB
 """
 
 import argparse
