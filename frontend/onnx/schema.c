@@ -154,29 +154,33 @@ unsigned nnc_onnx_near(const char *s)
     return n < 1 ? 2 : n > 4 ? 8 : (unsigned)n * 2;
 }
 
-static unsigned least(unsigned a, unsigned b, unsigned c)
+static unsigned least(unsigned a, unsigned b)
 {
-    unsigned m = a < b ? a : b;
-    return m < c ? m : c;
+    return a < b ? a : b;
 }
 
+static unsigned replace_cost(char a, char b)
+{
+    return a == b ? 0 : tolower((unsigned char)a) == tolower((unsigned char)b) ? 1 : 2;
+}
+
+/* Optimal string alignment, three rows at a time. */
 unsigned nnc_onnx_distance(const char *a, const char *b, unsigned limit)
 {
-    unsigned row[LONGEST + 1];
+    unsigned rows[3][LONGEST + 1];
     size_t na = strlen(a), nb = strlen(b);
     if (na > LONGEST || nb > LONGEST || (na > nb ? na - nb : nb - na) * 2 > limit)
         return limit + 1;
     for (size_t j = 0; j <= nb; j++)
-        row[j] = (unsigned)j * 2;
+        rows[0][j] = (unsigned)j * 2;
     for (size_t i = 1; i <= na; i++) {
-        unsigned diagonal = row[0];
+        unsigned *row = rows[i % 3], *up = rows[(i + 2) % 3], *upper = rows[(i + 1) % 3];
         row[0] = (unsigned)i * 2;
         for (size_t j = 1; j <= nb; j++) {
-            unsigned cost = a[i - 1] == b[j - 1] ? 0 : tolower((unsigned char)a[i - 1]) == tolower((unsigned char)b[j - 1]) ? 1 : 2;
-            unsigned replaced = diagonal + cost;
-            diagonal = row[j];
-            row[j] = least(row[j] + 2, row[j - 1] + 2, replaced);
+            row[j] = least(least(up[j], row[j - 1]) + 2, up[j - 1] + replace_cost(a[i - 1], b[j - 1]));
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                row[j] = least(row[j], upper[j - 2] + 2);
         }
     }
-    return row[nb] <= limit ? row[nb] : limit + 1;
+    return least(rows[na % 3][nb], limit + 1);
 }

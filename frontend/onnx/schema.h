@@ -48,7 +48,7 @@ const nnc_onnx_param       *nnc_onnx_schema_out(const nnc_onnx_schema *s, uint32
 const nnc_onnx_attr_schema *nnc_onnx_schema_attr(const nnc_onnx_schema *s, const char *name);
 const nnc_onnx_attr_schema *nnc_onnx_schema_attrs(const nnc_onnx_schema *s);      /* s->nattr of them */
 
-/* How far apart two spellings are (insert, delete, replace; another case counts half), in halves; anything above
+/* How far apart two spellings are (insert, delete, replace, swap neighbours; another case counts half), in halves; anything above
  * `limit` comes back as limit + 1. */
 unsigned nnc_onnx_distance(const char *a, const char *b, unsigned limit);
 /* The limit that makes sense for a suggestion for `s`. */

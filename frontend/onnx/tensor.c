@@ -335,12 +335,13 @@ static nnc_status confine(struct reader *r, const char *location, const char **p
         return FAIL(r, "%s: external data is in '%s', which is outside of the model's folder; nnc reads only files "
                     "below it (give a relative path without '..')", r->what, location);
     const char *folder = folder_of(ld), *asked = nnc_arena_printf(ld->a, "%s%s", folder, location);
-    char *real = realpath(asked, NULL), *top = realpath(*folder ? folder : ".", NULL);
+    char *top = realpath(*folder ? folder : ".", NULL), *real = realpath(asked, NULL);
+    int error = errno;
     nnc_status status = NNC_OK;
     size_t n = top ? strlen(top) : 0;
     if (!real || !top)
         status = FAIL(r, "%s: its external data file '%s' cannot be opened: %s; put the file beside the model",
-                      r->what, asked, strerror(errno));
+                      r->what, asked, strerror(error));
     else if (strncmp(real, top, n) != 0 || (n > 1 && real[n] != '/'))
         status = FAIL(r, "%s: external data '%s' is a link to '%s', which is outside of the model's folder; copy the "
                       "file there", r->what, location, real);

@@ -33,12 +33,35 @@ static const char *code_text(nnc_arena *a, uint8_t code)
     return code == OPTIONAL ? "an optional" : code == SPARSE ? "a sparse tensor" : "a map";
 }
 
-static const char *types_text(nnc_arena *a, uint64_t types)
+static bool is_complex(uint8_t code)
+{
+    return code == NNC_ONNX_c64 || code == NNC_ONNX_c128;      /* nnc has none, so they are not worth a word */
+}
+
+/* The tensor types in (or, wanted = 0, not in) the set. */
+static const char *tensors_text(nnc_arena *a, uint64_t types, unsigned wanted)
 {
     const char *text = "";
-    for (uint8_t code = 1; code < 64; code++)
-        if (types >> code & 1)
+    for (uint8_t code = 1; code < NNC_ONNX_ELEM_COUNT; code++)
+        if ((types >> code & 1) == wanted && !is_complex(code))
             text = nnc_arena_printf(a, "%s%s%s", text, *text ? ", " : "", code_text(a, code));
+    return text;
+}
+
+/* "f32, f64 and sequences", "all types but string" */
+static const char *types_text(nnc_arena *a, uint64_t types)
+{
+    uint64_t tensors = types & ((1ull << NNC_ONNX_ELEM_COUNT) - 2);
+    bool most = __builtin_popcountll(tensors) > NNC_ONNX_ELEM_COUNT / 2;
+    const char *text = most ? nnc_arena_printf(a, "all types but %s", tensors_text(a, types, 0)) : tensors_text(a, types, 1);
+    uint64_t sequences = types >> SEQUENCE & ((1ull << NNC_ONNX_ELEM_COUNT) - 2);
+    if (sequences && !(sequences & (sequences - 1)))
+        text = nnc_arena_printf(a, "%s%s%s", text, *text ? ", " : "", code_text(a, (uint8_t)(SEQUENCE + __builtin_ctzll(sequences))));
+    else if (sequences)
+        text = nnc_arena_printf(a, "%s%ssequences", text, *text ? ", " : "");
+    for (uint8_t code = OPTIONAL; code <= SPARSE; code++)
+        if (types >> code & 1)
+            text = nnc_arena_printf(a, "%s%s%ss", text, *text ? ", " : "", code_text(a, code) + (code == OPTIONAL ? 3 : 2));
     return text;
 }
 
