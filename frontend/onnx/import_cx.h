@@ -110,6 +110,9 @@ nnc_status nnc_cx_need_ints(nnc_onnx_cx *cx, uint32_t i, const char *what, uint3
 nnc_status nnc_cx_need_int(nnc_onnx_cx *cx, uint32_t i, const char *what, int64_t *out);
 nnc_status nnc_cx_need_float(nnc_onnx_cx *cx, uint32_t i, const char *what, double *out);
 
+/* Dimensions given by the vector input i.  When only the run knows them: the declared shape of output 0, and a check. */
+nnc_status nnc_cx_shape_operand(nnc_onnx_cx *cx, uint32_t i, const char *what, int *rank, nnc_dim *dim);
+
 /* ---- checks -------------------------------------------------------------------------------------------- */
 
 /* -rank .. rank-1 becomes 0 .. rank-1, else a diagnostic naming `what`. */
@@ -143,6 +146,8 @@ nnc_value nnc_cx_extent(nnc_onnx_cx *cx, nnc_dim d, nnc_dtype dt);    /* its val
 nnc_value nnc_cx_shape(nnc_onnx_cx *cx, int rank, const nnc_dim *dim); /* i64[rank] */
 nnc_value nnc_cx_full(nnc_onnx_cx *cx, nnc_value scalar, int rank, const nnc_dim *dim);
 nnc_value nnc_cx_sum(nnc_onnx_cx *cx, nnc_value x, unsigned n, const int64_t *axes, bool keep);
+/* Concatenates after checking that the n tensors fit. */
+nnc_status nnc_cx_concat(nnc_onnx_cx *cx, uint32_t n, const nnc_value *v, int axis, nnc_value *out);
 /* sum / count, where the count may be symbolic */
 nnc_value nnc_cx_mean(nnc_onnx_cx *cx, nnc_value x, unsigned n, const int64_t *axes, bool keep);
 /* x < 0 ? x + n : x for index tensors, without ops when known; the result is i64 (or i32) in [0, n) when valid. */
