@@ -4,18 +4,42 @@
 #   scripts/setup.sh            what building nnc needs
 #   scripts/setup.sh --tests    and what `make test` needs: clang, a Python environment in .venv
 #   scripts/setup.sh --bench    and the engines `make bench` compares with
+#   scripts/setup.sh --packages NAME...    these Debian packages;  --update: Debian's package lists
 #
 # Everything is looked for first, so that a machine which has it all needs neither root nor a network.
 # Debian package names; elsewhere the names are printed and the rest is yours.
 set -eu
 cd "$(dirname "$0")/.."
 
+as_root=
+if [ "$(id -u)" != 0 ]; then
+    as_root=sudo
+fi
+
+install() {    # a fresh container has no package lists at all, hence the second try
+    command -v apt-get >/dev/null || { echo "setup: please install what Debian calls: $*" >&2; exit 1; }
+    [ -z "$as_root" ] || command -v sudo >/dev/null ||
+        { echo "setup: as root, please: apt-get install $*" >&2; exit 1; }
+    echo "setup: installing $*" >&2
+    export DEBIAN_FRONTEND=noninteractive
+    $as_root apt-get install -y --no-install-recommends "$@" >.setup.log 2>&1 ||
+        { $as_root apt-get update >>.setup.log 2>&1 &&
+          $as_root apt-get install -y --no-install-recommends "$@" >>.setup.log 2>&1; } ||
+        { tail -5 .setup.log >&2; echo "setup: apt-get failed, see .setup.log" >&2; exit 1; }
+    rm -f .setup.log
+}
+
+case ${1:-} in
+--packages) shift; install "$@"; exit ;;
+--update) exec $as_root apt-get -qq update ;;
+esac
+
 want=build
 for arg; do
     case $arg in
     --tests) [ $want = bench ] || want=tests ;;
     --bench) want=bench ;;
-    *) sed -n 's/^# \{0,1\}//; 2,9p' "$0" >&2; exit 2 ;;
+    *) sed -n '2,10s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
     esac
 done
 
@@ -47,26 +71,7 @@ if [ $want != build ]; then
 fi
 
 if [ -n "$missing" ]; then
-    if ! command -v apt-get >/dev/null; then
-        echo "setup: please install what Debian calls:$missing" >&2
-        exit 1
-    fi
-    as_root=
-    if [ "$(id -u)" != 0 ]; then
-        as_root=sudo
-        if ! command -v sudo >/dev/null; then
-            echo "setup: as root, please: apt-get install$missing" >&2
-            exit 1
-        fi
-    fi
-    echo "setup: installing$missing" >&2
-    export DEBIAN_FRONTEND=noninteractive
-    # Bookworm has clang-19 in its updates; a fresh container has no package lists at all.
-    $as_root apt-get install -y --no-install-recommends $missing >.setup.log 2>&1 ||
-        { $as_root apt-get update >>.setup.log 2>&1 &&
-          $as_root apt-get install -y --no-install-recommends $missing >>.setup.log 2>&1; } ||
-        { tail -5 .setup.log >&2; echo "setup: apt-get failed, see .setup.log" >&2; exit 1; }
-    rm -f .setup.log
+    install $missing
 fi
 
 venv() {    # venv GROUP: .venv has the packages of scripts/requirements-GROUP.txt
