@@ -101,10 +101,10 @@ class Nnc(Engine):
         library = c.CDLL(os.path.join(folder, "net.so"))
         self.run = library.net_run
         ins = [self.feeds[t.name].ctypes.data for t in model.inputs]
-        if model.weights.exists():
+        if model.weights:
             with open(model.weights, "rb") as weights:
                 self.blob = mmap.mmap(weights.fileno(), 0, mmap.MAP_PRIVATE)
-            ins.insert(self.weights_at(model), c.addressof(c.c_char.from_buffer(self.blob)))
+            ins.insert(0, c.addressof(c.c_char.from_buffer(self.blob)))      # the first member
         outs = [self.results[t.name].ctypes.data for t in model.outputs]
         self.ins, self.outs = (c.c_void_p * max(len(ins), 1))(*ins), (c.c_void_p * max(len(outs), 1))(*outs)
         self.workspace = aligned(model.info["workspace_bytes"] + 64)
@@ -112,12 +112,6 @@ class Nnc(Engine):
         self.facts = {"nnc_s": seconds, "nnc_peak": peak, "gcc_s": gcc, "model": os.path.getsize(path),
                       "source": os.path.getsize(out), "text": int(text[6]), "arena": model.info["workspace_bytes"],
                       "bound": model.info["workspace_lower_bound"], "weights": model.info["weights_bytes"]}
-
-    @staticmethod
-    def weights_at(model):
-        """The place of the blob among the members of net_inputs."""
-        wanted = {"".join(ch if ch.isalnum() else "_" for ch in t.name) for t in model.inputs}
-        return next(i for i, f in enumerate(model.in_fields) if f.name not in wanted)
 
     def loop(self, n):
         return loops.bench_nnc(self.run, self.ins, self.outs, c.c_void_p(self.workspace.ctypes.data), c.c_long(n))

@@ -123,42 +123,14 @@ def nnc(*args, seconds=60, program=None, gigabytes=8):
 
 # -- a compiled model ------------------------------------------------------------------------------
 
-class Field:
-    """A member of net_inputs or net_outputs."""
-
-    def __init__(self, kind, name):
-        self.kind, self.name = kind, name        # kind: "data", "size" or "size*"
-
-
 class Tensor:
     def __init__(self, entry):
-        self.name = entry["name"]
+        self.name, self.field = entry["name"], entry["field"]
         self.dtype = np.dtype(entry["dtype"])
         self.shape, self.bounds = entry["shape"], entry["bounds"]
 
     def room(self):
         return int(np.prod(self.bounds, dtype=np.int64)) * self.dtype.itemsize
-
-
-def parse_struct(header, name):
-    """The members of `typedef struct name { ... } name;` in the order of their declaration."""
-    found = re.search(r"struct\s+%s\s*\{(.*?)\}" % re.escape(name), header, re.S) or \
-        re.search(r"struct\s*\{([^{}]*)\}\s*%s\s*;" % re.escape(name), header)
-    if not found:
-        raise BadCode(f"net.h has no struct {name}")
-    body = re.sub(r"/\*.*?\*/", " ", found.group(1), flags=re.S)
-    fields = []
-    for line in body.split(";"):
-        words = re.findall(r"\w+|\*", line)
-        if not words:
-            continue
-        if "size_t" in words:
-            fields.append(Field("size*" if "*" in words else "size", words[-1]))
-        elif "*" in words:
-            fields.append(Field("data", words[-1]))
-        elif words != ["char", "unused"] and not words[-1].startswith("nnc_") and "unused" not in words[-1]:
-            raise BadCode(f"net.h: a member of {name} that is no pointer and no size: {line.strip()}")
-    return fields
 
 
 DRIVER = r"""
@@ -244,16 +216,12 @@ class Model:
         self.folder, self.info, self.net = Path(folder), info, net
         self.inputs = [Tensor(t) for t in info["inputs"]]
         self.outputs = [Tensor(t) for t in info["outputs"]]
-        header = (self.folder / "net.h").read_text()
-        self.in_fields = parse_struct(header, net + "_inputs")
-        self.out_fields = parse_struct(header, net + "_outputs")
+        self.sizes = [v for v in info.get("symbols", []) if v["role"] == "in"]         # size_t members of the inputs
+        self.found = [v for v in info.get("symbols", []) if v["role"] != "in"]         # size_t * members of the outputs
+        self.weights = self.folder / f"{net}.bin"
+        if not self.weights.exists() or not self.weights.stat().st_size:
+            self.weights = None
         self.programs = []
-        self.weights = self.folder / "net.bin"
-        for side, fields, tensors in (("inputs", self.in_fields, self.inputs), ("outputs", self.out_fields, self.outputs)):
-            count = sum(f.kind == "data" for f in fields)
-            extra = count - len(tensors)
-            if extra and not (side == "inputs" and extra == 1 and self.weights.exists()):
-                raise BadCode(f"net.h has {count} {side}, nnc info lists {len(tensors)}")
 
     def build(self, toolchains, strict=True, seconds=300):
         (self.folder / "driver.c").write_text(self.driver())
@@ -275,34 +243,28 @@ class Model:
 
     def driver(self):
         fetch, put = [], []
-        outputs = iter(self.outputs)
-        for f in self.in_fields:
-            if f.kind == "size":
-                fetch.append(f"{{ size_t n; size_t *p = fetch(in, &n); ins.{f.name} = *p; }}")
-            else:
-                fetch.append(f"size_t n_{f.name}; void *i_{f.name} = fetch(in, &n_{f.name}); ins.{f.name} = i_{f.name};")
-                put.append(f'check(i_{f.name}, n_{f.name}, "input {f.name}");')
-        for f in self.out_fields:
-            if f.kind == "size":
-                put.append(f"put(out, &outs.{f.name}, sizeof(size_t));")
-            elif f.kind == "size*":
-                fetch.append(f"size_t s_{f.name} = 0; outs.{f.name} = &s_{f.name};")
-                put.append(f"put(out, &s_{f.name}, sizeof(size_t));")
-            else:
-                room = next(outputs).room()
-                fetch.append(f"void *o_{f.name} = guarded({room}, @ALIGN@, paint); outs.{f.name} = o_{f.name};")
-                put.append(f'check(o_{f.name}, {room}, "output {f.name}"); put(out, o_{f.name}, {room});')
+        for field in (["weights"] if self.weights else []) + [t.field for t in self.inputs]:
+            fetch.append(f"size_t n_{field}; void *i_{field} = fetch(in, &n_{field}); ins.{field} = i_{field};")
+            put.append(f'check(i_{field}, n_{field}, "input {field}");')
+        for v in self.sizes:
+            fetch.append(f"{{ size_t n; size_t *p = fetch(in, &n); ins.{v['field']} = *p; }}")
+        for v in self.found:
+            fetch.append(f"size_t s_{v['field']} = 0; outs.{v['field']} = &s_{v['field']};")
+            put.append(f"put(out, &s_{v['field']}, sizeof(size_t));")
+        for t in self.outputs:
+            fetch.append(f"void *o_{t.field} = guarded({t.room()}, @ALIGN@, paint); outs.{t.field} = o_{t.field};")
+            put.append(f'check(o_{t.field}, {t.room()}, "output {t.field}"); put(out, o_{t.field}, {t.room()});')
         upper = self.net.upper()
         text = DRIVER.replace("@FETCH@", "\n".join(fetch)).replace("@PUT@", "\n".join(put))
         return text.replace("@NET@", self.net).replace("@WORK@", f"(size_t){upper}_WORKSPACE_BYTES") \
             .replace("@ALIGN@", f"(size_t){upper}_WORKSPACE_ALIGN")
 
     def sizes_from(self, arrays):
-        """Symbol -> size, for the dimensions `nnc info` prints as names."""
+        """Symbol -> size, from the inputs whose shape in `nnc info` has a symbol standing alone."""
         known = {}
         for tensor, array in zip(self.inputs, arrays):
             for dim, size in zip(tensor.shape, np.shape(array)):
-                if isinstance(dim, str):
+                if isinstance(dim, str) and re.fullmatch(r"[\w.$]+", dim) and not dim.isdigit():
                     known[dim] = size
         return known
 
@@ -343,26 +305,18 @@ class Model:
         if len(arrays) != len(self.inputs):
             raise AssertionError(f"{len(arrays)} inputs given, the model has {len(self.inputs)}")
         known = self.sizes_from(arrays)
-        pending = iter(zip(self.inputs, arrays))
-        for f in self.in_fields:
-            if f.kind == "size":
-                data = struct.pack("=Q", known[self.symbol(f.name, known)])
-            else:
-                tensor, array = next(pending, (None, None))
-                if tensor is None:
-                    data = self.weights.read_bytes()
-                else:
-                    array = np.asarray(array)
-                    if array.dtype != tensor.dtype:
-                        raise AssertionError(f"input {tensor.name}: {array.dtype} given, nnc info says {tensor.dtype}")
-                    data = np.ascontiguousarray(array).tobytes()
+        pieces = [self.weights.read_bytes()] if self.weights else []
+        for tensor, array in zip(self.inputs, arrays):
+            array = np.asarray(array)
+            if array.dtype != tensor.dtype:
+                raise AssertionError(f"input {tensor.name}: {array.dtype} given, nnc info says {tensor.dtype}")
+            pieces.append(np.ascontiguousarray(array).tobytes())
+        for v in self.sizes:
+            if v["name"] not in known:
+                raise AssertionError(f"net.h wants size {v['name']}, the inputs define {sorted(known)}")
+            pieces.append(struct.pack("=Q", known[v["name"]]))
+        for data in pieces:
             out.write(struct.pack("=Q", len(data)) + data)
-
-    def symbol(self, field, known):
-        for name in known:
-            if name == field or re.sub(r"\W", "_", name) in (field, field.removeprefix("dim_")):
-                return name
-        raise AssertionError(f"net.h wants size {field}, the inputs define {sorted(known)}")
 
     def read_outputs(self, results, arrays):
         def chunk():
@@ -374,25 +328,21 @@ class Model:
         status = struct.unpack("=i", chunk())[0]
         if status != 0:
             raise Crash(f"{self.net}_run returned {status}")
-        sizes = dict(self.sizes_from(arrays))
-        raw = []
-        for f in self.out_fields:
-            data = chunk()
-            if f.kind == "data":
-                raw.append(data)
-            else:
-                sizes[f.name] = struct.unpack("=Q", data)[0]
-        return [from_bytes(data, t.dtype, [evaluate(d, sizes) for d in t.shape]) for t, data in zip(self.outputs, raw)]
+        sizes = self.sizes_from(arrays)
+        for v in self.found:
+            sizes[v["name"]] = struct.unpack("=Q", chunk())[0]
+        return [from_bytes(chunk(), t.dtype, [evaluate(d, sizes) for d in t.shape]) for t in self.outputs]
 
 
 def evaluate(dim, sizes):
-    """A dimension of `nnc info`: a number, a symbol or an expression over symbols."""
+    """A dimension of `nnc info`: a number, or an expression over symbols with floordiv, mod, min and max."""
     if not isinstance(dim, str):
         return dim
-    names = {re.sub(r"\W", "_", k): v for k, v in sizes.items()}
-    if dim in sizes:
-        return sizes[dim]
-    return int(eval(dim.replace("/", "//"), {"__builtins__": {"min": min, "max": max}}, names))
+    names = {f"s{i}": sizes[name] for i, name in enumerate(sizes)}
+    for i, name in sorted(enumerate(sizes), key=lambda pair: -len(pair[1])):
+        dim = re.sub(rf"(?<![\w.$]){re.escape(name)}(?![\w.$(])", f"s{i}", dim)
+    functions = {"floordiv": lambda a, b: a // b, "mod": lambda a, b: a % b, "min": min, "max": max, "__builtins__": {}}
+    return int(eval(dim, functions, names))
 
 
 def compile_onnx(path, toolchains=None, options=(), folder=None, net="net", strict=True, build=True, seconds=120):
