@@ -50,22 +50,39 @@ int64_t nnc_onnx_opset_of(const nnc_onnx_loader *ld, const char *domain)
 
 /* ---- types ----------------------------------------------------------------------------------------------- */
 
+/* -1 is what some exporters write for "unknown". */
+static nnc_onnx_dim build_dim(nnc_onnx_loader *ld, nnc_loc loc, const char *what, size_t axis,
+                              const Onnx__TensorShapeProto__Dimension *d)
+{
+    if (d->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM && *text(d->dim_param))
+        return (nnc_onnx_dim){ NNC_ONNX_DIM_param, 0, d->dim_param };
+    if (d->value_case != ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE)
+        return (nnc_onnx_dim){ NNC_ONNX_DIM_unknown, 0, NULL };
+    if (d->dim_value >= 0)
+        return (nnc_onnx_dim){ NNC_ONNX_DIM_value, d->dim_value, NULL };
+    if (d->dim_value == -1)
+        nnc_warning(ld->diag, loc, "%s: dimension %zu is -1, read as unknown (a dimension that may vary has a name, dim_param)",
+                    what, axis);
+    else
+        nnc_error(ld->diag, loc, "%s: dimension %zu is %" PRId64 ", expected 0 or more, or a name when it may vary", what, axis,
+                  d->dim_value);
+    return (nnc_onnx_dim){ NNC_ONNX_DIM_unknown, 0, NULL };
+}
+
 static void set_shape(nnc_onnx_loader *ld, nnc_loc loc, const char *what, const Onnx__TensorShapeProto *p,
                       nnc_onnx_type *ty)
 {
     if (!p)
         return;
     nnc_onnx_dim *dim = nnc_arena_array(ld->a, p->n_dim, sizeof *dim);
+    int64_t *known = nnc_arena_array(ld->a, p->n_dim, sizeof *known);
+    uint64_t count;
     for (size_t i = 0; i < p->n_dim; i++) {
-        const Onnx__TensorShapeProto__Dimension *d = p->dim[i];
-        if (d->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM && *text(d->dim_param))
-            dim[i] = (nnc_onnx_dim){ NNC_ONNX_DIM_param, 0, d->dim_param };
-        else if (d->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE && d->dim_value >= 0)
-            dim[i] = (nnc_onnx_dim){ NNC_ONNX_DIM_value, d->dim_value, NULL };
-        else if (d->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE)
-            nnc_warning(ld->diag, loc, "%s: dimension %zu is %" PRId64 ", read as unknown (give it a name, dim_param, "
-                        "if it may vary)", what, i, d->dim_value);
+        dim[i] = build_dim(ld, loc, what, i, p->dim[i]);
+        known[i] = dim[i].kind == NNC_ONNX_DIM_value ? dim[i].value : 1;
     }
+    if (!nnc_onnx_dims_fit(known, (uint32_t)p->n_dim, 16, &count))
+        nnc_error(ld->diag, loc, "%s: the product of its dimensions overflows, expected a size in bytes below 2^63", what);
     ty->has_shape = true;
     ty->rank = (uint32_t)p->n_dim;
     ty->dim = dim;

@@ -135,14 +135,26 @@ static const char *near_attr(const nnc_onnx_schema *s, const char *name)
     return best;
 }
 
+static const char *attr_list(nnc_arena *a, const nnc_onnx_schema *s)
+{
+    const nnc_onnx_attr_schema *list = nnc_onnx_schema_attrs(s);
+    const char *text = s->nattr ? "only " : "none";
+    for (uint32_t i = 0; i < s->nattr; i++)
+        text = nnc_arena_printf(a, "%s%s%s", text, i ? ", " : "", list[i].name);
+    return text;
+}
+
 static void check_attr(struct check *cx, const nnc_onnx_node *n, const nnc_onnx_attr *at)
 {
     const nnc_onnx_attr_schema *want = nnc_onnx_schema_attr(n->schema, at->name);
     nnc_diag *diag = cx->ld->diag;
     if (!want) {
         const char *near = near_attr(n->schema, at->name);
-        nnc_warning(diag, n->loc, "%s-%d has no attribute '%s', it is ignored%s%s%s", n->op, n->since, at->name,
-                    near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+        if (near)
+            nnc_error(diag, n->loc, "%s-%d has no attribute '%s'; did you mean '%s'?", n->op, n->since, at->name, near);
+        else
+            nnc_error(diag, n->loc, "%s-%d has no attribute '%s', expected %s; take it out or give the node its meaning with "
+                      "other operators", n->op, n->since, at->name, attr_list(cx->ld->a, n->schema));
     } else if (at->kind != want->kind && at->kind != NNC_ONNX_ATTR_none) {
         nnc_error(diag, n->loc, "attribute '%s' of %s-%d is %s, expected %s", at->name, n->op, n->since,
                   nnc_onnx_attr_kind_str(at->kind), nnc_onnx_attr_kind_str(want->kind));

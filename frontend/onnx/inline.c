@@ -173,8 +173,8 @@ static nnc_status expand_call(struct inliner *in, nnc_onnx_func *f, const nnc_on
     const char *prefix = *n->name ? n->name : nnc_arena_printf(in->ld->a, "%s_%u", f->name, n->index);
     struct call c = { .f = f, .node = n, .prefix = prefix };
     if (f->active)
-        return nnc_error(in->ld->diag, n->loc, "function '%s' calls itself, directly or through others; ONNX functions may not",
-                         f->name);
+        return nnc_error(in->ld->diag, n->loc, "function '%s' is recursive (it calls itself, directly or through others), "
+                         "which ONNX does not allow; use Loop", f->name);
     f->active = 1;
     bind(in, &c);
     for (uint32_t i = 0; i < f->body.nnode; i++)

@@ -278,6 +278,8 @@ static void walk_node(struct names *cx, const nnc_onnx_graph *g, const nnc_onnx_
 
 static void check_outputs(struct names *cx, const nnc_onnx_graph *g)
 {
+    if (!g->nout && !g->parent && !cx->func)
+        nnc_error(cx->ld->diag, g->loc, "the graph has no outputs, so there is nothing to compute; name at least one");
     for (uint32_t i = 0; i < g->nout; i++) {
         nnc_sym s = g->out[i].name;
         if (!s.id)

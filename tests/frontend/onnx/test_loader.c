@@ -456,8 +456,10 @@ static void refuses_wrong_attributes(void)
             "attribute 'axis' is given twice");
     struct wire lies = f_msg(5, parts(f_str(1, "axis"), f_int(20, ATTR_INT), f_float(2, 1), END));
     REFUSED(one_node(13, node_with("Concat", "x", "y", lies, END)), 1, "says it is an int but carries a float");
-    CHECK(load(one_node(13, node_with("LeakyRelu", "x", "y", a_float("alpa", 1), END))) != NULL);
-    CHECK_HAS(said, "warning: LeakyRelu-6 has no attribute 'alpa', it is ignored; did you mean 'alpha'?");
+    REFUSED(one_node(13, node_with("LeakyRelu", "x", "y", a_float("alpa", 1), END)), 1,
+            "LeakyRelu-6 has no attribute 'alpa'; did you mean 'alpha'?");
+    REFUSED(one_node(13, node_with("Relu", "x", "y", a_int("colour", 1), END)), 1,
+            "Relu-13 has no attribute 'colour', expected none");
 }
 
 static void one_run_shows_every_mistake(void)
@@ -511,6 +513,21 @@ static void subgraphs_see_only_what_came_before(void)
     struct wire inner = graph(node("Neg", "x", "hidden"), value(GRAPH_OUTPUT, "hidden", 1, NULL), END);
     both = node_with("If", "c", "h", a_graph("then_branch", inner), a_graph("else_branch", inner), END);
     REFUSED(model(13, graph(X, c, both, node("Relu", "hidden", "y"), Y, END)), 1, "'hidden', is made by nobody");
+}
+
+/* ---- declared types --------------------------------------------------------------------------------------------- */
+
+static void refuses_wrong_declarations(void)
+{
+    REFUSED(model(13, graph(X, node("Relu", "x", "y"), END)), 1, "the graph has no outputs");
+    REFUSED(model(13, graph(value(GRAPH_INPUT, "x", 1, "2,-4"), node("Relu", "x", "y"), Y, END)), 1,
+            "graph input 'x': dimension 1 is -4, expected 0 or more");
+    REFUSED(model(13, graph(value(GRAPH_INPUT, "x", 1, "4611686018427387904,4"), node("Relu", "x", "y"), Y, END)), 1,
+            "graph input 'x': the product of its dimensions overflows");
+    REFUSED(model(13, graph(f_msg(GRAPH_INPUT, f_str(1, "x")), node("Relu", "x", "y"), Y, END)), 1, "graph input 'x' has no type");
+    REFUSED(model(13, graph(value(GRAPH_INPUT, "x", 77, "2"), node("Relu", "x", "y"), Y, END)), 1, "has element type 77");
+    CHECK(load(model(13, graph(value(GRAPH_INPUT, "x", 1, "-1,2"), node("Relu", "x", "y"), Y, END))) != NULL);
+    CHECK_HAS(said, "warning: graph input 'x': dimension 0 is -1, read as unknown");
 }
 
 /* ---- element types ---------------------------------------------------------------------------------------------- */
@@ -611,7 +628,7 @@ static void refuses_wrong_functions(void)
     struct wire loop = function("Loop1", "a", "b", "", body_node(call("Loop1", "a", "b", none)));
     struct wire bad = function("Bad", "a", "b", "", body_node(node("Relu", "nothing", "b")));
     struct wire head = parts(f_int(1, 8), opset(8, "", 13), opset(8, "local", 1), END);
-    REFUSED(parts(head, graph(X, call("Loop1", "x", "y", none), Y, END), loop, END), 1, "function 'Loop1' calls itself");
+    REFUSED(parts(head, graph(X, call("Loop1", "x", "y", none), Y, END), loop, END), 1, "function 'Loop1' is recursive");
     REFUSED(parts(head, graph(X, call("Bad", "x", "y", none), Y, END), bad, END), 1, "net.onnx: in function 'Bad': node #0");
     REFUSED(parts(head, graph(X, call("Bad", "x,x", "y", none), Y, END), bad, END), 2, "the call has 2 inputs, but function 'Bad' takes 1");
     REFUSED(parts(head, graph(X, call("Bad", "x", "y", none), Y, END), bad, bad, END), 3, "the function is defined twice");
@@ -661,6 +678,7 @@ int main(void)
     RUN(refuses_nodes_out_of_order);
     RUN(refuses_cycles);
     RUN(subgraphs_see_only_what_came_before);
+    RUN(refuses_wrong_declarations);
     RUN(refuses_wrong_element_types);
     RUN(functions_are_inlined);
     RUN(a_function_may_hand_its_input_through);
