@@ -329,7 +329,11 @@ static void build_node(nnc_onnx_loader *ld, const struct place *at, const Onnx__
     n->schema = nnc_onnx_schema_find(n->domain, n->op, n->opset);
     n->since = n->schema ? n->schema->since : 0;
     struct attr_cx cx = { ld, at, n->loc, g, n };
+    unsigned before = nnc_diag_errors(ld->diag) - ld->node_errors;
     n->attr = build_attrs(&cx, p->attribute, p->n_attribute);
+    unsigned own = nnc_diag_errors(ld->diag) - ld->node_errors - before;
+    n->broken = own > 0;
+    ld->node_errors += own;
 }
 
 static void build_inits(nnc_onnx_loader *ld, const struct place *at, const Onnx__GraphProto *p, nnc_onnx_graph *g)

@@ -207,11 +207,20 @@ static void check_node(struct check *cx, const nnc_onnx_node *n)
     }
 }
 
+/* Of a domain that is not imported, which only the first such node says. */
+static bool is_unresolved(const struct check *cx, const nnc_onnx_node *n)
+{
+    return nnc_onnx_domain_is_known(n->domain) && !n->schema && !nnc_onnx_func_find(cx->ld, n->domain, n->op, n->overload);
+}
+
 static void check_graph(struct check *cx, const nnc_onnx_graph *g)
 {
     for (uint32_t i = 0; i < g->nnode; i++) {
-        const nnc_onnx_node *n = &g->node[i];
+        nnc_onnx_node *n = (nnc_onnx_node *)&g->node[i];
+        unsigned before = nnc_diag_errors(cx->ld->diag);
         check_node(cx, n);
+        cx->ld->node_errors += nnc_diag_errors(cx->ld->diag) - before;
+        n->broken |= nnc_diag_errors(cx->ld->diag) != before || is_unresolved(cx, n);
         for (uint32_t j = 0; j < n->nattr; j++) {
             const nnc_onnx_attr *at = &n->attr[j];
             if (at->kind == NNC_ONNX_ATTR_graph && at->u.graph)

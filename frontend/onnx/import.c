@@ -185,7 +185,7 @@ static void import_node(nnc_onnx_cx *cx, const nnc_onnx_node *n)
     cx->nin = n->nin;
     cx->nout = n->nout;
     cx->b.loc = n->loc;
-    if (any_bad(cx) || run_row(cx) != NNC_OK) {
+    if (n->broken || any_bad(cx) || run_row(cx) != NNC_OK) {
         cx->im->failed = true;
         for (uint32_t i = 0; i < n->nout; i++)
             out[i] = (nnc_val){ .kind = NNC_VAL_bad };
@@ -417,6 +417,9 @@ nnc_status nnc_onnx_import_model(nnc_module *m, const nnc_onnx_model *model, con
 nnc_status nnc_onnx_import(nnc_module *m, const char *path, const nnc_onnx_options *opt)
 {
     nnc_onnx_model *model;
-    NNC_TRY(nnc_onnx_load(m->arena, m->diag, path, &model));
-    return nnc_onnx_import_model(m, model, opt);
+    nnc_status loaded = nnc_onnx_load(m->arena, m->diag, path, &model);
+    if (!model)
+        return NNC_ERR;
+    NNC_TRY(nnc_onnx_import_model(m, model, opt));        /* even when broken: it shows what else is wrong */
+    return loaded;
 }

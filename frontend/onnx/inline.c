@@ -120,7 +120,7 @@ static nnc_status copy_node(struct inliner *in, struct call *c, const nnc_onnx_n
     to->in = rename_all(in, c, from->in, from->nin);
     to->out = rename_all(in, c, from->out, from->nout);
     to->nattr = 0;
-    for (uint32_t i = 0; i < from->nattr; i++) {
+    for (uint32_t i = 0; i < from->nattr && !from->broken; i++) {
         const nnc_onnx_attr *at = resolve(c, &from->attr[i]);
         if (!at)
             continue;
@@ -197,7 +197,7 @@ static nnc_status expand_node(struct inliner *in, struct call *c, const nnc_onnx
     if (++in->nodes > MAX_NODES)
         return nnc_error(in->ld->diag, from->loc, "the model has more than %d nodes after its functions are inlined", MAX_NODES);
     NNC_TRY(copy_node(in, c, from, g, &n));
-    nnc_onnx_func *f = nnc_onnx_func_find(in->ld, n.domain, n.op, n.overload);
+    nnc_onnx_func *f = n.broken ? NULL : nnc_onnx_func_find(in->ld, n.domain, n.op, n.overload);
     if (f)
         return expand_call(in, f, &n, g, list);
     NNC_PUSH(in->ld->a, list, n);

@@ -37,7 +37,7 @@ typedef struct nnc_onnx_loader {
     uint32_t        nopset;
     NNC_BUF(nnc_onnx_func) func;
     NNC_BUF(nnc_onnx_file) external;            /* every external file is mapped once */
-    const char     *within;                     /* "" or " in function 'f'", for messages */
+    unsigned        node_errors;                /* those that only make their node broken */
 } nnc_onnx_loader;
 
 /* file.c: maps a regular file, reads a pipe.  Reports "not found", "is a folder", "is empty", .. */
@@ -48,6 +48,8 @@ nnc_status nnc_onnx_sniff(nnc_diag *diag, nnc_loc loc, const uint8_t *base, size
 
 /* skeleton.c: the model without bulk data, unpacked into the arena; NULL after a report. */
 const Onnx__ModelProto *nnc_onnx_unpack(nnc_onnx_loader *ld);
+/* The same for a file that is one TensorProto (ONNX's test vectors). */
+const Onnx__TensorProto *nnc_onnx_unpack_tensor(nnc_onnx_loader *ld);
 
 /* tensor.c.  `what` names it in messages ("initializer 'w'"). */
 nnc_status nnc_onnx_tensor_read(nnc_onnx_loader *ld, nnc_loc loc, const char *what, const Onnx__TensorProto *p,

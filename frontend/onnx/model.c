@@ -18,6 +18,12 @@ static void check(nnc_onnx_loader *ld)
     nnc_onnx_check_names(ld, ld->m->graph, NULL);
 }
 
+/* All that is wrong so far is of single nodes, which are marked. */
+static bool is_sound(const nnc_onnx_loader *ld, unsigned before)
+{
+    return nnc_diag_errors(ld->diag) == before + ld->node_errors;
+}
+
 nnc_status nnc_onnx_load_bytes(nnc_arena *a, nnc_diag *diag, const char *path, const void *bytes, size_t len,
                                nnc_onnx_model **m)
 {
@@ -40,14 +46,13 @@ nnc_status nnc_onnx_load_bytes(nnc_arena *a, nnc_diag *diag, const char *path, c
         return NNC_ERR;
     NNC_TRY(nnc_onnx_build(ld, p));
     check(ld);
-    if (nnc_diag_errors(diag) == before)
+    if (is_sound(ld, before))
         nnc_onnx_inline(ld);
-    if (nnc_diag_errors(diag) == before)
+    if (is_sound(ld, before))
         nnc_onnx_check_types(ld, ld->m->graph);
-    if (nnc_diag_errors(diag) != before)
-        return NNC_ERR;
-    *m = ld->m;
-    return NNC_OK;
+    if (is_sound(ld, before))
+        *m = ld->m;
+    return nnc_diag_errors(diag) == before ? NNC_OK : NNC_ERR;
 }
 
 nnc_status nnc_onnx_load(nnc_arena *a, nnc_diag *diag, const char *path, nnc_onnx_model **m)

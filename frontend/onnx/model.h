@@ -131,6 +131,7 @@ struct nnc_onnx_node {
     const nnc_sym         *in, *out;                      /* id 0: an optional one that was left out */
     const nnc_onnx_attr   *attr;
     nnc_onnx_graph        *graph;                         /* the graph it stands in */
+    bool                   broken;                        /* reported: do not look at its attributes or schema */
 };
 
 /* Entry of a graph's lookup tables; use the functions below. */
@@ -166,8 +167,9 @@ typedef struct {
     uint64_t              weight_bytes;                   /* all initializers and attribute tensors */
 } nnc_onnx_model;
 
-/* Reads and checks the file at `path`; external data is looked for in its folder only.  On any error *m is NULL
- * and every problem found has been reported to `diag`. */
+/* Reads and checks the file at `path`; external data is looked for in its folder only.  On any error the result is
+ * NNC_ERR and every problem found has been reported to `diag`.  *m is NULL then, unless all problems are of single nodes: those are
+ * marked `broken`, and the caller may go on with the others to find more mistakes in the same run. */
 nnc_status nnc_onnx_load(nnc_arena *a, nnc_diag *diag, const char *path, nnc_onnx_model **m);
 
 /* The same from memory, which must stay valid as long as `a`; `path` is for messages and for finding external

@@ -22,6 +22,7 @@ struct level { const ProtobufCMessageDescriptor *desc; size_t begin, end; uint32
 struct walk {
     nnc_onnx_loader *ld;
     nnc_arena *scratch;
+    const char *what;                  /* "model" or "tensor" */
     uint8_t *out;
     size_t n, cap;
     struct level level[MAX_DEPTH];
@@ -118,7 +119,7 @@ static const char *path_text(const struct walk *w)
 static nnc_status damaged(struct walk *w, size_t at, const char *what)
 {
     if (w->depth <= 1)
-        return nnc_error(w->ld->diag, w->ld->file, "this is not an ONNX model: at byte %zu %s", at, what);
+        return nnc_error(w->ld->diag, w->ld->file, "this is not an ONNX %s: at byte %zu %s", w->what, at, what);
     w->depth--;
     return nnc_error(w->ld->diag, w->ld->file, "the file is damaged: in %s, at byte %zu, %s; get or export it again",
                      path_text(w), at, what);
@@ -311,20 +312,31 @@ static void free_nothing(void *user, void *p)
     (void)p;
 }
 
-const Onnx__ModelProto *nnc_onnx_unpack(nnc_onnx_loader *ld)
+static void *unpack(nnc_onnx_loader *ld, const ProtobufCMessageDescriptor *desc)
 {
     ProtobufCAllocator to_arena = { alloc_in_arena, free_nothing, ld->a };
     nnc_arena *scratch = nnc_arena_new();
     struct walk *w = nnc_arena_alloc(scratch, sizeof *w);
-    Onnx__ModelProto *p = NULL;
+    void *p = NULL;
     w->ld = ld;
     w->scratch = scratch;
-    if (walk_message(w, &onnx__model_proto__descriptor, 0, ld->len) == NNC_OK) {
+    w->what = desc == &onnx__model_proto__descriptor ? "model" : "tensor";
+    if (walk_message(w, desc, 0, ld->len) == NNC_OK) {
         if (w->n > INT32_MAX)
-            nnc_error(ld->diag, ld->file, "the model without its weights takes %zu bytes, at most 2 GB are supported", w->n);
-        else if (!(p = onnx__model_proto__unpack(&to_arena, w->n, w->out)))
+            nnc_error(ld->diag, ld->file, "the file without its weights takes %zu bytes, at most 2 GB are supported", w->n);
+        else if (!(p = protobuf_c_message_unpack(desc, &to_arena, w->n, w->out)))
             nnc_error(ld->diag, ld->file, "the file is damaged: protobuf-c cannot read it");
     }
     nnc_arena_free(scratch);
     return p;
+}
+
+const Onnx__ModelProto *nnc_onnx_unpack(nnc_onnx_loader *ld)
+{
+    return unpack(ld, &onnx__model_proto__descriptor);
+}
+
+const Onnx__TensorProto *nnc_onnx_unpack_tensor(nnc_onnx_loader *ld)
+{
+    return unpack(ld, &onnx__tensor_proto__descriptor);
 }

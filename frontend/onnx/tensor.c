@@ -418,7 +418,7 @@ nnc_status nnc_onnx_tensor_read(nnc_onnx_loader *ld, nnc_loc loc, const char *wh
         status = from_raw(&r, ld->base + p->raw_at, p->raw_size, "raw_data");
     else
         status = from_typed(&r);
-    if (status == NNC_OK)
+    if (status == NNC_OK && ld->m)
         ld->m->weight_bytes += t->bytes;
     return status;
 }

@@ -141,9 +141,12 @@ static void set_output(struct types *cx, const nnc_onnx_node *n, uint32_t i, con
 
 static void walk(struct types *cx, const nnc_onnx_graph *g);
 
-static void walk_node(struct types *cx, const nnc_onnx_node *n)
+static void walk_node(struct types *cx, nnc_onnx_node *n)
 {
     struct bound var[MAX_VARS] = { 0 };
+    unsigned before = nnc_diag_errors(cx->ld->diag) - cx->ld->node_errors;
+    if (n->broken)
+        return;
     for (uint32_t i = 0; n->schema && i < n->nin; i++)
         check_input(cx, n, i, var);
     for (uint32_t i = 0; i < n->nattr; i++) {
@@ -158,6 +161,9 @@ static void walk_node(struct types *cx, const nnc_onnx_node *n)
             set_output(cx, n, i, var);
         else
             set(cx, n->out[i], code_of(nnc_onnx_graph_type(n->graph, n->out[i])));
+    unsigned own = nnc_diag_errors(cx->ld->diag) - cx->ld->node_errors - before;
+    n->broken = own > 0;
+    cx->ld->node_errors += own;
 }
 
 static void walk(struct types *cx, const nnc_onnx_graph *g)
@@ -172,7 +178,7 @@ static void walk(struct types *cx, const nnc_onnx_graph *g)
         set(cx, g->init_name[i], code);
     }
     for (uint32_t i = 0; i < g->nnode; i++)
-        walk_node(cx, &g->node[i]);
+        walk_node(cx, (nnc_onnx_node *)&g->node[i]);
 }
 
 void nnc_onnx_check_types(nnc_onnx_loader *ld, const nnc_onnx_graph *g)
