@@ -234,6 +234,8 @@ def interrupted():
         assert not left or code == 0, f"after {delay} s, exit {code}: {left}"
         for f in left:
             os.remove(f)
+    nnc("recurrent.onnx", "-o", "net.so")
+    assert os.path.exists("net.so")
 
 
 def symbolic():
