@@ -207,7 +207,7 @@ def contradicting_output_shape():
     return save(m)
 
 
-@case("contradict")
+@case("the_node", "declares")
 def contradicting_value_info():
     m = make([node("Relu", ["x"], ["a"], name="the_node"), node("Tanh", ["a"], ["y"])], {"x": (F, [2, 3])}, {"y": (F, [2, 3])})
     m.graph.value_info.append(helper.make_tensor_value_info("a", F, [5, 5]))
