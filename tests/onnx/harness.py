@@ -43,7 +43,7 @@ SHARED = Path(os.environ.get("NNC_SHARED_DATA") or ROOT.parent / "shared/data")
 STRICT = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror"]
 ASAN_OPTIONS = {"ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1", "UBSAN_OPTIONS": "print_stacktrace=1"}
 SANITIZE = ["-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-EXIT_REFUSED = 1
+EXIT_REFUSED, EXIT_DIFFERS = 1, 3
 
 
 class Refused(Exception):
@@ -112,10 +112,12 @@ def how_it_died(done):
 
 
 def nnc(*args, seconds=60, program=None, gigabytes=8):
-    """Run nnc; Refused on its exit code 1, Fault on anything else that is not 0."""
+    """Run nnc; Refused on its exit code 1, AssertionError on 3 (a comparison), Fault on anything else but 0."""
     done = execute([program or NNC, *map(str, args)], seconds, gigabytes)
     if done.returncode == EXIT_REFUSED and done.stderr.strip():
         raise Refused(done.stderr.strip())
+    if done.returncode == EXIT_DIFFERS:
+        raise AssertionError(f"nnc {args[0]}: {done.stdout.strip()[-800:]} {done.stderr.strip()[-800:]}")
     if done.returncode != 0:
         raise Fault(f"nnc: {how_it_died(done)}: {(done.stderr or done.stdout).strip()[-2000:]}")
     return done.stdout

@@ -5,6 +5,7 @@ image networks), looked for in onnx-tests below $NNC_SHARED_DATA (default ../sha
 Judged and counted as in run_backend.py; says so and succeeds when the folder is not there.
 
 usage: run_vectors.py [--filter REGEX] [--list-failures] [--json FILE] [--compilers ...] [--at-least N]
+                      [--check]     also `nnc check --against`: the interpreter and nnc's own reading of the vectors
 """
 
 import argparse
@@ -18,7 +19,7 @@ import time
 import warnings
 
 import onnx
-from harness import JOBS, SHARED, TMP, Toolchain, compile_onnx, ensure, isolated
+from harness import JOBS, SHARED, TMP, Toolchain, compile_onnx, ensure, isolated, nnc
 from onnx import numpy_helper
 from onnx.backend.test.runner import Runner
 from run_backend import KIND_OF, report
@@ -50,12 +51,14 @@ def dummy_inputs(graph):
     return [Runner.generate_dummy_data(v) for v in graph.input if v.name not in weights]
 
 
-def run_case(path, toolchains):
+def run_case(path, toolchains, check):
     model = onnx.load(path)
     folder = os.path.dirname(path)
     sets = []
     for data in sorted(glob.glob(os.path.join(folder, "test_data_set_*"))):
         sets.append((numbered(data, "input", model.graph.input), numbered(data, "output", model.graph.output)))
+        if check:
+            nnc("check", path, "--against", data, "--rtol=1e-3", "--cflags=-O1", seconds=300)
     if not sets:
         stem = os.path.splitext(path)[0]
         want = [numpy_helper.to_array(onnx.load_tensor(f"{stem}_output_{i}.pb")) for i in range(len(model.graph.output))]
@@ -85,6 +88,7 @@ def main():
     parse.add_argument("--list-failures", action="store_true")
     parse.add_argument("--json")
     parse.add_argument("--compilers", default="gcc -O1")
+    parse.add_argument("--check", action="store_true")
     parse.add_argument("--at-least", type=int, default=0)
     args = parse.parse_args()
 
@@ -99,7 +103,7 @@ def main():
         if not cases:
             sys.exit("no case matches")
         start, results = time.monotonic(), []
-        for name, status, value in isolated(cases, lambda n: run_case(cases[n], toolchains), JOBS, seconds=600):
+        for name, status, value in isolated(cases, lambda n: run_case(cases[n], toolchains, args.check), JOBS, seconds=600):
             result, reason = "pass", ""
             if status == "raised":
                 result, reason = KIND_OF.get(value[0], "wrong"), f"{value[0]}: {value[1]}"
