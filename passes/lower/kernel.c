@@ -1,0 +1,515 @@
+/* One fused op becomes a kernel and its call.
+ *
+ * The region is classified (kernel.h), its axes are found, the plan is read and completed, parameters are made for the
+ * buffers the kernel touches, and the nest is emitted.  Everything about loops is in kernel_loops.c, about values in
+ * kernel_value.c, about reductions in kernel_root.c. */
+#include "passes/lower/kernel.h"
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- what kind of kernel ---- */
+
+static bool is_heavy(const nnc_kx *x, nnc_value v, int depth)
+{
+    nnc_op op = nnc_value_op(x->m, v);
+    if (!op.id || depth > 12 || nnc_kx_is_root(x->m, op))
+        return false;
+    switch (nnc_op_code(x->m, op)) {
+    case NNC_OP_exp: case NNC_OP_expm1: case NNC_OP_log: case NNC_OP_log1p: case NNC_OP_sin: case NNC_OP_cos: case NNC_OP_tan:
+    case NNC_OP_tanh: case NNC_OP_erf: case NNC_OP_sigmoid: case NNC_OP_pow: case NNC_OP_sinh: case NNC_OP_cosh: return true;
+    default: break;
+    }
+    for (unsigned i = 0; i < nnc_op_nin(x->m, op); i++)
+        if (is_heavy(x, nnc_op_in(x->m, op, i), depth + 1))
+            return true;
+    return false;
+}
+
+/* Has v one element per row (the reduced dims are 1)? */
+static bool is_row(const nnc_kx *x, nnc_value v)
+{
+    const nnc_type_rec *t = nnc_value_ty(x->m, v);
+    if (t->rank != x->nax)
+        return t->rank < x->nax;
+    for (int a = 0; a < x->nax; a++)
+        if (x->ax[a].red && t->dim[a] != 1)
+            return false;
+    return true;
+}
+
+static bool is_full(const nnc_kx *x, nnc_value v)
+{
+    const nnc_type_rec *t = nnc_value_ty(x->m, v);
+    if (t->rank != x->nax)
+        return false;
+    for (int a = 0; a < x->nax; a++)
+        if (t->dim[a] != x->ax[a].extent)
+            return false;
+    return true;
+}
+
+static bool depends_on_root(const nnc_kx *x, nnc_value v, int depth)
+{
+    nnc_op op = nnc_value_op(x->m, v);
+    if (!op.id || depth > 24)
+        return false;
+    if (nnc_kx_is_root(x->m, op))
+        return true;
+    for (unsigned i = 0; i < nnc_op_nin(x->m, op); i++)
+        if (depends_on_root(x, nnc_op_in(x->m, op, i), depth + 1))
+            return true;
+    return false;
+}
+
+static bool has_full_user(const nnc_kx *x, nnc_value v)
+{
+    for (uint32_t u = nnc_value_get(x->m, v)->first_use; u; u = x->m->use.at[u].next) {
+        nnc_op user = x->m->use.at[u].user;
+        if (nnc_op_nout(x->m, user) && !is_row(x, nnc_op_out(x->m, user, 0)))
+            return true;
+    }
+    return false;
+}
+
+static void add_stage(nnc_kx *x, nnc_kstage s)
+{
+    assert(x->nstage < sizeof x->stage / sizeof x->stage[0]);
+    x->stage[x->nstage++] = s;
+}
+
+static const char *cell_name(const nnc_kx *x, nnc_op op)
+{
+    nnc_word k = nnc_op_code(x->m, op) == NNC_OP_reduce ? nnc_attr_word(x->m, op, NNC_W_kind, NNC_W_sum) : NNC_W_none;
+    return k == NNC_W_max ? "peak" : k == NNC_W_sum ? "total" : "cell";
+}
+
+static void find_stages(nnc_kx *x)
+{
+    for (nnc_op op = nnc_block_first(x->m, x->body); op.id; op = nnc_op_next(x->m, op)) {
+        if (nnc_op_has(x->m, op, NNC_TERMINATOR) || !nnc_op_nout(x->m, op))
+            continue;
+        nnc_value v = nnc_op_out(x->m, op, 0);
+        bool elementwise = nnc_op_has(x->m, op, NNC_ELEMENTWISE);
+        nnc_kstage s = { .v = v, .result = -1, .name = cell_name(x, op) };
+        if (nnc_kx_is_root(x->m, op)) {
+            s.kind = NNC_STAGE_REDUCE;
+            add_stage(x, s);
+        } else if (elementwise && is_row(x, v) && nnc_value_ty(x->m, v)->rank && depends_on_root(x, v, 0) && has_full_user(x, v)) {
+            s.kind = NNC_STAGE_CELL;
+            add_stage(x, s);
+        } else if (elementwise && is_full(x, v) && nnc_value_nuse(x->m, v) > 1 && is_heavy(x, v, 0)) {
+            s.kind = NNC_STAGE_KEEP;
+            bool same = x->nresult == 1 && is_full(x, x->result[0]) &&
+                        nnc_value_ty(x->m, x->result[0])->dtype == nnc_value_ty(x->m, v)->dtype;
+            for (unsigned i = 0; i < x->nstage; i++)
+                same &= x->stage[i].kind != NNC_STAGE_KEEP;
+            s.result = same ? 0 : -1;
+            add_stage(x, s);
+        }
+    }
+    for (unsigned r = 0; r < x->nresult; r++)
+        add_stage(x, (nnc_kstage){ .v = x->result[r], .kind = NNC_STAGE_RESULT, .row = is_row(x, x->result[r]), .result = (int)r });
+}
+
+void nnc_kx_axes(nnc_kx *x, nnc_op root, nnc_value v)
+{
+    x->root = root;
+    x->nax = x->nout = 0;
+    if (root.id) {
+        nnc_kx_root_axes(x);
+        return;
+    }
+    nnc_type_rec t = *nnc_value_ty(x->m, v);
+    for (unsigned d = 0; d < t.rank; d++) {
+        x->ax[x->nax++] = (nnc_kaxis){ "lmnopqrc"[8 - t.rank + d], false, t.dim[d], nnc_dim_hi(x->m->dims, t.dim[d]) };
+        x->out[x->nout++] = nnc_kix_axis(x, (int)d);
+    }
+}
+
+int nnc_kx_axis(const nnc_kx *x, char name)
+{
+    for (int a = 0; a < x->nax; a++)
+        if (x->ax[a].name == name)
+            return a;
+    return -1;
+}
+
+void nnc_kx_init(nnc_kx *x, nnc_module *m, nnc_arena *scratch, nnc_op fused)
+{
+    memset(x, 0, sizeof *x);
+    x->m = m;
+    x->scratch = scratch;
+    x->fused = fused;
+    x->body = nnc_op_region(m, fused, 0);
+    x->t_axis = -1;
+    nnc_op yield = nnc_block_last(m, x->body), first = { 0 };
+    x->nresult = nnc_op_nin(m, yield);
+    assert(x->nresult <= 8);
+    for (unsigned i = 0; i < x->nresult; i++)
+        x->result[i] = nnc_op_in(m, yield, i);
+    bool rows = true;
+    for (nnc_op op = nnc_block_first(m, x->body); op.id; op = nnc_op_next(m, op))
+        if (nnc_kx_is_root(m, op)) {
+            first = first.id ? first : op;
+            rows &= nnc_op_code(m, op) == NNC_OP_reduce;
+        }
+    nnc_op made = nnc_value_op(m, x->result[0]);
+    x->shape = !first.id ? (x->nresult == 1 && made.id && nnc_op_code(m, made) == NNC_OP_concat ? NNC_SHAPE_CONCAT : NNC_SHAPE_MAP)
+                         : rows ? NNC_SHAPE_ROWS : NNC_SHAPE_ROOT;
+    nnc_kx_axes(x, first, x->result[0]);
+    if (x->shape == NNC_SHAPE_ROWS) {
+        find_stages(x);
+        x->root.id = 0;
+    }
+}
+
+/* ---- plan ---- */
+
+/* May the last spatial kernel axis and the input channels run as one?  The input must be read in place, dense, without
+ * padding or dilation in the last spatial dim, and the weights be packed (their x and i then are one dim). */
+static bool runs_joined(nnc_kx *x)
+{
+    if (x->shape != NNC_SHAPE_ROOT || nnc_op_code(x->m, x->root) != NNC_OP_conv || !x->plan.pack)
+        return false;
+    nnc_op op = x->root;
+    nnc_value in = nnc_op_in(x->m, op, 0);
+    unsigned s = nnc_value_ty(x->m, in)->rank - 2u, k;
+    if (nnc_attr_word(x->m, op, NNC_W_layout, NNC_W_nchw) != NNC_W_nhwc || nnc_attr_int(x->m, op, NNC_W_groups, 1) != 1)
+        return false;
+    nnc_word key[4] = { NNC_W_dilation, NNC_W_lhs_dilation, NNC_W_lo, NNC_W_hi };
+    for (unsigned i = 0; i < 4; i++) {
+        const int64_t *a = nnc_attr_ints(x->m, op, key[i], &k);
+        if (k == s && a[s - 1] != (i < 2))
+            return false;
+    }
+    const nnc_value_rec *r = nnc_value_get(x->m, in);
+    if (r->kind != NNC_VALUE_arg || r->def != x->body.id || !nnc_kx_packable(x).id)
+        return false;
+    if (x->param) {                                           /* the buffer itself: dense in its last two dims? */
+        const nnc_type_rec *t = nnc_value_ty(x->m, x->param[r->index]);
+        return t->stride[s + 1] == 1 && t->stride[s] == t->dim[s + 1];
+    }
+    return nnc_dim_is_const(nnc_value_ty(x->m, in)->dim[s + 1]);
+}
+
+static void join_axes(nnc_kx *x)
+{
+    int a = nnc_kx_axis(x, 'x'), b = nnc_kx_axis(x, 'i');
+    nnc_dim n = nnc_dim_mul(x->m->dims, x->ax[a].extent, x->ax[b].extent);
+    x->ax[x->nax] = (nnc_kaxis){ 't', true, n, nnc_dim_hi(x->m->dims, n) };
+    x->t_axis = x->nax++;
+}
+
+static bool mentions(const nnc_plan *p, char axis)
+{
+    for (unsigned i = 0; i < p->n; i++)
+        if (p->loop[i].axis == axis)
+            return true;
+    return false;
+}
+
+/* Where a reduction axis that the line does not mention goes. */
+static unsigned reduction_place(const nnc_kx *x)
+{
+    for (unsigned i = x->plan.nouter; i < x->plan.n; i++)
+        if (x->plan.loop[i].kind != ' ' || x->ax[nnc_kx_axis(x, x->plan.loop[i].axis)].red)
+            return i;
+    return x->plan.n;
+}
+
+static void drop_loop(nnc_plan *p, unsigned i)
+{
+    memmove(p->loop + i, p->loop + i + 1, (p->n - i - 1) * sizeof p->loop[0]);
+    p->n--;
+    if (i < p->nouter)
+        p->nouter--;
+}
+
+bool nnc_kx_plan(nnc_kx *x, const char *text)
+{
+    const char *at;
+    nnc_plan *p = &x->plan;
+    if (!nnc_plan_parse(p, text, &at))
+        return false;
+    if (mentions(p, 't') && nnc_kx_axis(x, 't') < 0 && runs_joined(x))
+        join_axes(x);
+    for (unsigned i = p->n; i-- > 0;)
+        if (nnc_kx_axis(x, p->loop[i].axis) < 0 || (x->t_axis >= 0 && strchr("xi", p->loop[i].axis)))
+            drop_loop(p, i);
+    if (x->shape == NNC_SHAPE_ROWS && !p->nouter)             /* leading output loops are shared by the stages */
+        while (p->nouter < p->n && !x->ax[nnc_kx_axis(x, p->loop[p->nouter].axis)].red && p->loop[p->nouter].kind == ' ')
+            p->nouter++;
+    for (int a = x->nax; a-- > 0;) {
+        if (mentions(p, x->ax[a].name) || (x->t_axis >= 0 && strchr("xi", x->ax[a].name)))
+            continue;
+        unsigned n = p->nouter;
+        nnc_plan_insert(p, x->ax[a].red ? reduction_place(x) : 0, x->ax[a].name, 1, ' ');
+        if (x->shape == NNC_SHAPE_ROWS)
+            p->nouter = n + !x->ax[a].red;
+    }
+    int64_t cur[NNC_AXES];
+    int last[NNC_AXES];
+    for (int a = 0; a < x->nax; a++) {
+        cur[a] = x->ax[a].hi > 0 ? x->ax[a].hi : 1;
+        last[a] = -1;
+    }
+    for (unsigned i = 0; i < p->n; i++) {
+        int a = nnc_kx_axis(x, p->loop[i].axis);
+        if (p->loop[i].step > cur[a])
+            p->loop[i].step = cur[a];
+        cur[a] = p->loop[i].step;
+        last[a] = (int)i;
+    }
+    for (int a = 0; a < x->nax; a++)
+        if (last[a] >= 0 && p->loop[last[a]].step != 1) {     /* every axis ends in single steps */
+            nnc_plan_insert(p, (unsigned)last[a] + 1, x->ax[a].name, 1, ' ');
+            for (int b = 0; b < x->nax; b++)
+                last[b] += last[b] > last[a];
+        }
+    for (unsigned i = 0; i < p->n; i++)
+        x->loop_axis[i] = nnc_kx_axis(x, p->loop[i].axis);
+    return true;
+}
+
+/* ---- probe ---- */
+
+void nnc_kx_probe(nnc_kx *x)
+{
+    x->probe = x->stage_probe = true;
+    x->novec = x->contig = 0;
+    x->flops = x->heavy = x->loads = 0;
+    x->scalar_only = false;
+    x->mode = NNC_MODE_MAIN;
+    x->acc_ready = true;
+    if (x->shape == NNC_SHAPE_ROWS) {
+        for (unsigned i = 0; i < x->nstage; i++) {
+            x->root = x->stage[i].kind == NNC_STAGE_REDUCE ? nnc_value_op(x->m, x->stage[i].v) : (nnc_op){ 0 };
+            nnc_kx_stage_index(x, x->stage[i].v);
+            x->keep = x->stage[i].v;
+            if (!x->stage[i].row && x->stage[i].kind != NNC_STAGE_CELL)
+                nnc_kx_body(x);
+        }
+        x->root.id = x->keep.id = 0;
+    } else if (x->shape == NNC_SHAPE_CONCAT) {
+        for (x->part = 0; x->part < (int)nnc_op_nin(x->m, nnc_value_op(x->m, x->result[0])); x->part++) {
+            nnc_kx_axes(x, (nnc_op){ 0 }, nnc_op_in(x->m, nnc_value_op(x->m, x->result[0]), (unsigned)x->part));
+            nnc_kx_body(x);
+        }
+        x->part = 0;
+        nnc_kx_axes(x, (nnc_op){ 0 }, x->result[0]);
+    } else {
+        nnc_kx_body(x);
+        if (x->root.id) {
+            x->mode = NNC_MODE_EPILOGUE;
+            nnc_kx_body(x);
+        }
+    }
+    x->mode = NNC_MODE_MAIN;
+    x->acc_ready = x->probe = x->stage_probe = false;
+}
+
+/* ---- parameters ---- */
+
+static void note_symbols(nnc_module *m, nnc_dim d, bool *used)
+{
+    uint32_t n;
+    if (nnc_dim_is_const(d))
+        return;
+    const nnc_dim_term *t = nnc_dim_terms(m->dims, d, &n);
+    for (uint32_t i = 0; i < n; i++)
+        for (uint32_t j = 0; j < t[i].natom; j++) {
+            nnc_dim_atom a = nnc_dim_atom_get(m->dims, t[i].atom[j]);
+            if (a.op == '$') {
+                used[a.a] = true;
+            } else {
+                note_symbols(m, a.a, used);
+                note_symbols(m, a.b, used);
+            }
+        }
+}
+
+static void note_type(nnc_module *m, nnc_value v, bool *used)
+{
+    nnc_type_rec t = *nnc_value_ty(m, v);
+    for (unsigned d = 0; d < t.rank; d++)
+        note_symbols(m, t.dim[d], used);
+}
+
+/* Symbols of every shape and of every attribute that holds dimensions. */
+static void find_symbols(nnc_kx *x, bool *used)
+{
+    static const nnc_word keys[] = { NNC_W_start, NNC_W_lo, NNC_W_hi, NNC_W_size, NNC_W_dim };
+    nnc_module *m = x->m;
+    for (unsigned i = 0; i < nnc_block_narg(m, x->body); i++)
+        note_type(m, nnc_block_arg(m, x->body, i), used);
+    for (nnc_op op = nnc_block_first(m, x->body); op.id; op = nnc_op_next(m, op)) {
+        for (unsigned i = 0; i < nnc_op_nout(m, op); i++)
+            note_type(m, nnc_op_out(m, op, i), used);
+        if (nnc_op_code(m, op) == NNC_OP_conv)
+            continue;                                         /* lo, hi are plain integers there */
+        for (unsigned k = 0; k < sizeof keys / sizeof keys[0]; k++) {
+            unsigned n;
+            note_symbols(m, nnc_attr_int(m, op, keys[k], 0), used);
+            const int64_t *a = nnc_attr_ints(m, op, keys[k], &n);
+            for (unsigned i = 0; i < n; i++)
+                note_symbols(m, a[i], used);
+        }
+    }
+}
+
+static nnc_type param_type(nnc_module *m, nnc_value buf)
+{
+    nnc_type_rec t = *nnc_value_ty(m, buf);
+    if (t.space != NNC_SPACE_weight)
+        t.space = NNC_SPACE_arg;
+    return nnc_type_put(m, &t);
+}
+
+typedef NNC_BUF(nnc_value) value_list;
+
+static nnc_value add_param(nnc_kx *x, value_list *args, nnc_value buf, const char *name)
+{
+    NNC_PUSH(x->scratch, args, buf);
+    return nnc_block_add_arg(x->m, x->kernel, param_type(x->m, buf), name);
+}
+
+/* ---- names ---- */
+
+static const char *kernel_name(nnc_kx *x, uint32_t serial)
+{
+    nnc_module *m = x->m;
+    nnc_arena *a = m->arena;
+    const char *given = nnc_attr_str(m, x->fused, NNC_W_name, NULL);
+    if (given)
+        return nnc_arena_printf(a, "%s_%u", given, serial);
+    if (x->shape == NNC_SHAPE_CONCAT)
+        return nnc_arena_printf(a, "concat_%u", serial);
+    if (x->shape == NNC_SHAPE_ROWS && x->nstage > 2)
+        return nnc_arena_printf(a, "rows_%u", serial);
+    nnc_op op = x->root.id ? x->root : nnc_value_op(m, x->shape == NNC_SHAPE_ROWS ? x->stage[0].v : x->result[0]);
+    if (!op.id)
+        return nnc_arena_printf(a, "copy_%u", serial);
+    nnc_opcode code = nnc_op_code(m, op);
+    if (code == NNC_OP_conv) {
+        nnc_type_rec w = *nnc_value_ty(m, nnc_op_in(m, op, 1));
+        unsigned s = w.rank - 2u, at = nnc_attr_word(m, op, NNC_W_layout, NNC_W_nchw) == NNC_W_nhwc ? 0 : 2, n;
+        char size[64] = "";
+        for (unsigned i = 0; i < s; i++)
+            snprintf(size + strlen(size), sizeof size - strlen(size), "%s%lld", i ? "x" : "_", (long long)w.dim[at + i]);
+        const int64_t *stride = nnc_attr_ints(m, op, NNC_W_stride, &n);
+        return nnc_arena_printf(a, "%s%s_s%lld_%u", nnc_attr_int(m, op, NNC_W_groups, 1) > 1 ? "gconv" : "conv", size, n ? (long long)stride[0] : 1LL, serial);
+    }
+    if (code == NNC_OP_dot)
+        return nnc_arena_printf(a, "%s_%u", nnc_kx_axis(x, 'm') >= 0 && x->ax[nnc_kx_axis(x, 'm')].hi > 1 ? "gemm" : "gemv", serial);
+    if (nnc_kx_is_root(m, op) && nnc_attr_find(m, op, NNC_W_kind))
+        return nnc_arena_printf(a, "%s_%s_%u", nnc_op_infos[code].name, nnc_sym_str(m, nnc_w(nnc_attr_word(m, op, NNC_W_kind, NNC_W_sum))), serial);
+    return nnc_arena_printf(a, "%s%s_%u", nnc_kx_is_root(m, op) ? "" : "map_", nnc_op_infos[code].name, serial);
+}
+
+/* ---- the kernel ---- */
+
+static void make_view(nnc_kx *x)
+{
+    if (x->t_axis < 0)
+        return;
+    nnc_value in = nnc_op_in(x->m, x->root, 0), buf = x->param[nnc_value_get(x->m, in)->index];
+    nnc_type_rec t = *nnc_value_ty(x->m, buf);
+    unsigned s = t.rank - 2u;
+    t.dim[s] = nnc_dim_mul(x->m->dims, t.dim[s], t.dim[s + 1]);
+    t.stride[s] = 1;
+    t.rank--;
+    t.dim[s + 1] = 0;
+    t.stride[s + 1] = 0;
+    x->t_view = nnc_k_view(&x->b, buf, (nnc_value){ 0 }, nnc_type_put(x->m, &t));
+}
+
+static void emit(nnc_kx *x, const char *text)
+{
+    if (x->shape != NNC_SHAPE_CONCAT) {
+        nnc_kx_nest(x);
+        return;
+    }
+    nnc_op op = nnc_value_op(x->m, x->result[0]);
+    for (x->part = 0; x->part < (int)nnc_op_nin(x->m, op); x->part++) {
+        nnc_kx_axes(x, (nnc_op){ 0 }, nnc_op_in(x->m, op, (unsigned)x->part));
+        nnc_kx_plan(x, text);
+        nnc_kx_nest(x);
+    }
+}
+
+/* Scratch for values that a row pass keeps, and where results go. */
+static void stage_buffers(nnc_kx *x, nnc_lower *l, value_list *args)
+{
+    for (unsigned i = 0; i < x->nstage; i++) {
+        nnc_kstage *s = &x->stage[i];
+        if (s->kind == NNC_STAGE_RESULT || (s->kind == NNC_STAGE_KEEP && s->result >= 0)) {
+            s->buffer = x->store[s->result];
+        } else if (s->kind == NNC_STAGE_KEEP) {
+            nnc_type_rec t = *nnc_value_ty(x->m, s->v);
+            nnc_type bt = nnc_type_buffer(x->m, (nnc_dtype)t.dtype, 1, t.rank, t.dim, NULL, NNC_SPACE_arena);
+            s->buffer = add_param(x, args, nnc_k_alloc(&l->b, bt, "scratch"), "scratch");
+        }
+    }
+}
+
+static nnc_status check_supported(nnc_kx *x)
+{
+    if (x->shape == NNC_SHAPE_ROOT && nnc_op_code(x->m, x->root) == NNC_OP_conv &&
+        !nnc_type_is_static(x->m, nnc_value_type(x->m, nnc_op_in(x->m, x->root, 1))))
+        return nnc_error(x->m->diag, nnc_op_loc(x->m, x->root), "convolution with weights of a dynamic shape is not supported; "
+                         "pin the dimension with --dim NAME=SIZE");
+    return NNC_OK;
+}
+
+nnc_status nnc_lower_fused(nnc_lower *l, nnc_op fused)
+{
+    nnc_kx *x = nnc_arena_alloc(l->cx->scratch, sizeof *x);
+    nnc_module *m = l->m;
+    nnc_kx_init(x, m, l->cx->scratch, fused);
+    NNC_TRY(check_supported(x));
+    unsigned narg = nnc_block_narg(m, x->body), nsym = nnc_dim_nsymbol(m->dims);
+    x->param = nnc_arena_array(x->scratch, narg + 1, sizeof *x->param);
+    x->store = nnc_arena_array(x->scratch, x->nresult + 1, sizeof *x->store);
+    x->sym = nnc_arena_array(x->scratch, nsym + 1, sizeof *x->sym);
+    nnc_value *buffer = nnc_arena_array(x->scratch, narg + 1, sizeof *buffer);
+    for (unsigned i = 0; i < narg; i++)
+        if (nnc_value_nuse(m, nnc_block_arg(m, x->body, i)))
+            x->param[i] = buffer[i] = nnc_lower_buffer(l, nnc_op_in(m, fused, i));
+    const char *text = nnc_attr_str(m, fused, NNC_W_plan, "");
+    if (!nnc_kx_plan(x, text))
+        return nnc_error(m->diag, nnc_op_loc(m, fused), "plan '%s' cannot be read", text);
+    nnc_value packed = { 0 };
+    if (x->plan.pack)
+        packed = nnc_kx_pack(x, &l->b);
+    if (!packed.id && x->t_axis >= 0)
+        return nnc_error(m->diag, nnc_op_loc(m, fused), "plan '%s' joins kernel and channels but the weights cannot be packed", text);
+
+    nnc_op kernel = nnc_build_func(m, NNC_OP_kernel, kernel_name(x, ++l->serial), false, nnc_op_loc(m, fused));
+    x->kernel = nnc_op_region(m, kernel, 0);
+    x->b = nnc_builder_at_end(m, x->kernel);
+    value_list args = { 0 };
+    for (unsigned i = 0; i < narg; i++) {
+        nnc_value a = nnc_block_arg(m, x->body, i);
+        if (packed.id && a.id == x->packed_arg.id)
+            x->packed = add_param(x, &args, packed, nnc_value_name(m, a));
+        else if (buffer[i].id)
+            x->param[i] = add_param(x, &args, buffer[i], nnc_value_name(m, a));
+    }
+    for (unsigned i = 0; i < x->nresult; i++)
+        x->store[i] = add_param(x, &args, nnc_lower_result(l, nnc_op_out(m, fused, i)), nnc_value_name(m, nnc_op_out(m, fused, i)));
+    stage_buffers(x, l, &args);
+    bool *used = nnc_arena_array(x->scratch, nsym + 1, sizeof *used);
+    find_symbols(x, used);
+    for (uint32_t i = 0; i < nsym; i++)
+        if (used[i]) {
+            nnc_dim d = nnc_dim_symbol_at(m->dims, i);
+            NNC_PUSH(x->scratch, &args, nnc_lower_dim(l, d));
+            x->sym[i] = nnc_block_add_arg(m, x->kernel, nnc_type_scalar(m, NNC_DT_idx, 1), nnc_sym_str(m, nnc_dim_symbol_name(m->dims, i)));
+        }
+    make_view(x);
+    emit(x, text);
+    nnc_op call = nnc_build_op(&l->b, NNC_OP_call, args.n, args.at, 0, NULL);
+    nnc_attr_set_str(m, call, NNC_W_callee, nnc_func_name(m, kernel));
+    return NNC_OK;
+}

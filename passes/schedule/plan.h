@@ -1,0 +1,30 @@
+/* passes/schedule/plan.h - a plan is an ordered list of loops over named axes (docs/ir.md section 7).
+ *
+ *     plan  := ["outer" loops "stage"] loops ["pack"]
+ *     loops := (axis ":" step kind)*
+ *
+ * `outer` loops are shared by all stages of a kernel that makes several passes over a row.  A step counts elements; a
+ * loop iterates inside the enclosing loop of the same axis.  Kinds: none serial, u unroll, v vector, p parallel,
+ * s unroll with a partial result per iteration (reduction axes; `v` on a reduction axis keeps one per lane).
+ * `pack`: the constant operand of a contraction is laid out in the order in which the loops read it. */
+#ifndef NNC_PASSES_SCHEDULE_PLAN_H
+#define NNC_PASSES_SCHEDULE_PLAN_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { NNC_PLAN_LOOPS = 40 };
+typedef struct nnc_plan_loop { char axis, kind; int64_t step; } nnc_plan_loop;    /* kind: ' ' u v p s */
+typedef struct nnc_plan {
+    nnc_plan_loop loop[NNC_PLAN_LOOPS];
+    unsigned n, nouter;           /* the first nouter loops are the outer ones */
+    bool pack;
+} nnc_plan;
+
+/* false: not a plan; *at is where reading stopped. */
+bool nnc_plan_parse(nnc_plan *p, const char *text, const char **at);
+/* The text of a plan; returns the length without the NUL, like snprintf. */
+int  nnc_plan_print(const nnc_plan *p, char *to, size_t size);
+/* Add a loop at position i. */
+void nnc_plan_insert(nnc_plan *p, unsigned i, char axis, int64_t step, char kind);
+#endif
