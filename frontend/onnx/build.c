@@ -508,11 +508,17 @@ static void build_func(nnc_onnx_loader *ld, const Onnx__FunctionProto *p, nnc_on
         build_node(ld, &at, p->node[i], g, i, &node[i]);
 }
 
+static uint64_t func_hash(const char *domain, const char *name, const char *overload)
+{
+    return nnc_hash(name, strlen(name), nnc_hash(domain, strlen(domain), nnc_hash(overload, strlen(overload), 0)));
+}
+
 nnc_onnx_func *nnc_onnx_func_find(nnc_onnx_loader *ld, const char *domain, const char *name, const char *overload)
 {
+    uint64_t hash = ld->func.n ? func_hash(domain, name, overload) : 0;
     for (uint32_t i = 0; i < ld->func.n; i++) {
         nnc_onnx_func *f = &ld->func.at[i];
-        if (strcmp(f->name, name) == 0 && strcmp(f->domain, domain) == 0 && strcmp(f->overload, overload) == 0)
+        if (f->hash == hash && strcmp(f->name, name) == 0 && strcmp(f->domain, domain) == 0 && strcmp(f->overload, overload) == 0)
             return f;
     }
     return NULL;
@@ -528,6 +534,7 @@ static void build_funcs(nnc_onnx_loader *ld, const Onnx__ModelProto *p)
         if (twin)
             nnc_error(ld->diag, twin->loc, "the function is defined twice; give one of them another name or overload");
         build_func(ld, f, &ld->func.at[ld->func.n++]);
+        ld->func.at[ld->func.n - 1].hash = func_hash(domain_of(f->domain), text(f->name), text(f->overload));
     }
     ld->opset = ld->m->opset;
     ld->nopset = ld->m->nopset;

@@ -41,8 +41,10 @@ static void unknown_domain(struct check *cx, const nnc_onnx_node *n)
 
 static void unknown_op(struct check *cx, const nnc_onnx_node *n)
 {
+    bool shown = nnc_diag_errors(cx->ld->diag) < 64;      /* suggestions take a while and nobody sees more */
     const nnc_onnx_schema *first = nnc_onnx_schema_first(n->domain, n->op);
-    const char *near = nnc_onnx_schema_nearest(n->domain, n->op), *home = nnc_onnx_schema_elsewhere(n->domain, n->op);
+    const char *near = shown ? nnc_onnx_schema_nearest(n->domain, n->op) : NULL;
+    const char *home = shown ? nnc_onnx_schema_elsewhere(n->domain, n->op) : NULL;
     if (first)
         nnc_error(cx->ld->diag, n->loc, "operator '%s' exists since opset %d of %s, but the model imports opset %d; raise the "
                   "import or convert with onnx.version_converter", n->op, first->since, domain_text(n->domain), n->opset);

@@ -13,6 +13,7 @@
 /* A model-local function.  Its body is a graph whose inputs and outputs carry names only. */
 typedef struct nnc_onnx_func {
     const char          *name, *domain, *overload;
+    uint64_t             hash;                  /* of the three */
     nnc_loc              loc;
     nnc_onnx_graph       body;
     uint32_t             nattr, ndefault, nopset;

@@ -8,7 +8,7 @@
 #include "frontend/onnx/load.h"
 #include <string.h>
 
-enum { MAX_CYCLES = 8, MAX_SUGGESTIONS = 20, CYCLE_NAMES = 6 };
+enum { MAX_CYCLES = 8, MAX_SUGGESTIONS = 10, CYCLE_NAMES = 6 };
 
 enum kind { NOTHING, INPUT, INIT, NODE };
 struct def { enum kind kind; const nnc_onnx_graph *graph; const nnc_onnx_node *node; };
