@@ -194,6 +194,12 @@ static void place(nnc_lower *x, nnc_block b, nnc_value g, nnc_value where, place
     }
 }
 
+/* The op just before the insertion point. */
+static nnc_op last_made(const nnc_lower *x)
+{
+    return x->b.pos.before.id ? nnc_op_prev(x->m, x->b.pos.before) : nnc_block_last(x->m, x->b.pos.block);
+}
+
 static nnc_status lower_op(nnc_lower *x, nnc_op op)
 {
     nnc_module *m = x->m;
@@ -209,7 +215,10 @@ static nnc_status lower_op(nnc_lower *x, nnc_op op)
         return nnc_entry_view(x, op);
     switch (code) {
     case NNC_OP_const: return NNC_OK;         /* made when first needed */
-    case NNC_OP_fused: return nnc_lower_fused(x, op);
+    case NNC_OP_fused:
+        NNC_TRY(nnc_lower_fused(x, op));
+        nnc_entry_in_place(x, op, last_made(x));
+        return NNC_OK;
     case NNC_OP_extent: {
         nnc_dim d = nnc_attr_int(m, op, NNC_W_dim, 0);
         nnc_entry_set_cell(x, nnc_lower_result(x, nnc_op_out(m, op, 0)), nnc_lower_dim(x, d));
@@ -425,6 +434,7 @@ static nnc_status lower_graph(nnc_pass_cx *cx, nnc_op graph)
     x->buffer = nnc_arena_array(cx->scratch, x->nbuffer, sizeof *x->buffer);
     x->sym = nnc_arena_array(cx->scratch, x->nsym + 1u, sizeof *x->sym);
     e.target = nnc_arena_array(cx->scratch, x->nbuffer, sizeof *e.target);
+    e.stamp = nnc_arena_array(cx->scratch, x->nbuffer, sizeof *e.stamp);
     x->kernel = nnc_build_func(m, NNC_OP_kernel, nnc_func_name(m, graph), true, nnc_op_loc(m, graph));
     e.top = nnc_op_region(m, x->kernel, 0);
     return lower_entry(x);

@@ -13,6 +13,7 @@ typedef struct nnc_entry {
     nnc_value *target;            /* per G value id: the buffer it should be made in, 0: anywhere */
     nnc_op last_const;            /* weights stand first in the entry kernel, in order of first need */
     nnc_block top;                /* body of the entry kernel */
+    uint32_t *stamp, nstamp;      /* per G value id: scratch of inplace.c */
 } nnc_entry;
 
 static inline nnc_entry *nnc_entry_of(nnc_lower *x) { return (nnc_entry *)x; }
@@ -53,6 +54,11 @@ nnc_value  nnc_entry_reshaped(nnc_lower *x, nnc_value buffer, nnc_type tensor);
 nnc_value  nnc_entry_row(nnc_lower *x, nnc_value buffer, nnc_value i);
 /* reshape, transpose, broadcast, slice, prefix */
 nnc_status nnc_entry_view(nnc_lower *x, nnc_op op);
+
+/* ---- inplace.c ---- */
+/* After the call of a fused op was made: [inplace] on its kernel, pairs of parameters (result, operand) that may share
+ * memory. */
+void       nnc_entry_in_place(nnc_lower *x, nnc_op fused, nnc_op call);
 
 /* ---- flow.c: if, while, scan, call ---- */
 nnc_status nnc_entry_flow(nnc_lower *x, nnc_op op);

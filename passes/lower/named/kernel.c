@@ -1,13 +1,13 @@
 /* One hand-written kernel and its call.
  *
- * Parameters are added when they are first asked for and have the types of the actual operands, so the kernel needs
- * no knowledge of where its operands live.  Symbols come in as idx parameters. */
+ * Parameters are added when they are first asked for and have the types of the actual operands, in space arg unless
+ * they are weights: the kernel does not know where its operands live.  Symbols come in as idx parameters. */
 #include "passes/lower/entry.h"
 
 void nnc_kb_begin(nnc_kb *k, nnc_lower *x, const char *stem, nnc_loc loc)
 {
     nnc_module *m = x->m;
-    const char *name = nnc_arena_printf(m->arena, "%s_%u", stem, x->serial++);
+    const char *name = nnc_arena_printf(m->arena, "%s_%u", stem, ++x->serial);
 
     *k = (nnc_kb){ .x = x };
     k->kernel = nnc_build_func(m, NNC_OP_kernel, name, false, loc);
@@ -20,8 +20,12 @@ nnc_value nnc_kb_param(nnc_kb *k, nnc_value actual, const char *name)
 {
     nnc_module *m = k->x->m;
 
+    nnc_type_rec t = *nnc_value_ty(m, actual);
+
+    if (t.kind == NNC_TYPE_buffer && t.space != NNC_SPACE_weight)
+        t.space = NNC_SPACE_arg;
     NNC_PUSH(k->x->cx->scratch, &k->actual, actual);
-    return nnc_block_add_arg(m, nnc_op_region(m, k->kernel, 0), nnc_value_type(m, actual), name);
+    return nnc_block_add_arg(m, nnc_op_region(m, k->kernel, 0), nnc_type_put(m, &t), name);
 }
 
 /* Ask for every symbol that `d` speaks of. */
