@@ -61,7 +61,7 @@ typedef struct nnc_onnx_cx {
     uint32_t nin, nout;           /* as the node spells them, trailing ones left out included */
     const nnc_val *in;
     nnc_val *out;
-    struct nnc_import *im;        /* private to import.c and values.c */
+    struct nnc_import *im;        /* private to import.c and known.c */
 } nnc_onnx_cx;
 
 typedef nnc_status (*nnc_onnx_row_fn)(nnc_onnx_cx *cx);

@@ -1,4 +1,4 @@
-/* frontend/onnx/values.c - what is known about the elements of a value at import time.
+/* frontend/onnx/known.c - what is known about the elements of a value at import time.
  *
  * Two questions, both answered from the G ops behind a value, on demand, and remembered per value:
  *   whole     everything it depends on is constant: the interpreter computes it once;
