@@ -121,6 +121,8 @@ nnc_status nnc_cx_axis(nnc_onnx_cx *cx, int64_t axis, int rank, const char *what
 nnc_status nnc_cx_axes(nnc_onnx_cx *cx, uint32_t n, const int64_t *axes, int rank, const char *what, int64_t *out);
 /* Can the two dimensions be equal?  When only the run can tell, a `check` is emitted.  *out: the better known one. */
 nnc_status nnc_cx_same_dim(nnc_onnx_cx *cx, nnc_dim x, nnc_dim y, const char *what, nnc_dim *out);
+/* Do the operands fit nnc_g_matmul? */
+nnc_status nnc_cx_check_matmul(nnc_onnx_cx *cx, nnc_value a, nnc_value b);
 nnc_status nnc_cx_rank_is(nnc_onnx_cx *cx, nnc_value v, int rank, const char *what);
 /* The node itself has a wrong number in attribute `name`. */
 nnc_status nnc_cx_bad_attr(nnc_onnx_cx *cx, const char *name, const char *want);
