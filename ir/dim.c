@@ -239,6 +239,9 @@ bool nnc_dim_value(const nnc_dims *t, nnc_dim d, int64_t *v)
 
 nnc_dim nnc_dim_add(nnc_dims *t, nnc_dim a, nnc_dim b)
 {
+    nnc_dim c;
+    if (a >= 0 && b >= 0 && !__builtin_add_overflow(a, b, &c))
+        return c;                              /* most dims are constants: no memory for them */
     struct poly p = { 0 };
     poly_add_dim(t, &p, a, 1);
     poly_add_dim(t, &p, b, 1);
@@ -247,6 +250,8 @@ nnc_dim nnc_dim_add(nnc_dims *t, nnc_dim a, nnc_dim b)
 
 nnc_dim nnc_dim_sub(nnc_dims *t, nnc_dim a, nnc_dim b)
 {
+    if (a >= 0 && b >= 0 && a >= b)
+        return a - b;
     struct poly p = { 0 };
     poly_add_dim(t, &p, a, 1);
     poly_add_dim(t, &p, b, -1);
@@ -282,6 +287,9 @@ static nnc_dim_term term_mul(nnc_dims *t, const nnc_dim_term *x, const nnc_dim_t
 
 nnc_dim nnc_dim_mul(nnc_dims *t, nnc_dim a, nnc_dim b)
 {
+    nnc_dim c;
+    if (a >= 0 && b >= 0 && !__builtin_mul_overflow(a, b, &c))
+        return c;                              /* most dims are constants: no memory for them */
     nnc_dim_term ka, kb;
     uint32_t na, nb;
     struct poly p = { 0 };
@@ -331,6 +339,8 @@ static void split(nnc_dims *t, nnc_dim a, nnc_dim b, nnc_dim *q, nnc_dim *r)
 
 nnc_dim nnc_dim_floordiv(nnc_dims *t, nnc_dim a, nnc_dim b)
 {
+    if (a >= 0 && b > 0)
+        return a / b;
     int64_t ca, cb;
     nnc_dim q, r;
     if (nnc_dim_value(t, a, &ca) && nnc_dim_value(t, b, &cb))

@@ -153,8 +153,8 @@ static nnc_status infer_call(nnc_module *m, nnc_op op, nnc_type *out)
 {
     const char *name = nnc_attr_str(m, op, NNC_W_callee, "");
     nnc_op f = nnc_func_find(m, name), y;
-    if (!f.id)
-        return nnc_infer_error(m, op, "there is no function '%s'", name);
+    if (!f.id || nnc_op_code(m, f) != NNC_OP_graph || nnc_op_nregion(m, f) != 1)
+        return nnc_infer_error(m, op, "there is no graph '%s'", name);
     nnc_block body = nnc_op_region(m, f, 0);
     if (nnc_block_narg(m, body) != nnc_op_nin(m, op))
         return nnc_infer_error(m, op, "%u operands, '%s' has %u parameters", nnc_op_nin(m, op), name, nnc_block_narg(m, body));
