@@ -453,6 +453,8 @@ static const nnc_onnx_opset *build_opsets(nnc_onnx_loader *ld, nnc_loc loc, Onnx
             nnc_error(ld->diag, loc, "opset %" PRId64 " of %s is newer than nnc knows (%" PRId64 "); export with "
                       "opset_version=%" PRId64 " or convert with onnx.version_converter", to[i].version, name, newest,
                       newest);
+        if (newest && (to[i].version < 1 || to[i].version > newest))
+            to[i].version = newest;                       /* one message is enough */
         if (to[i].version > INT32_MAX)
             to[i].version = INT32_MAX;
         for (size_t j = 0; j < i && n < 256; j++)

@@ -174,6 +174,55 @@ static void check_attrs(struct check *cx, const nnc_onnx_node *n)
                       list[i].name, nnc_onnx_attr_kind_str(list[i].kind));
 }
 
+/* ---- bodies ---------------------------------------------------------------------------------------------- */
+
+/* One graph attribute against the numbers its node implies; -1: any. */
+static void check_body(struct check *cx, const nnc_onnx_node *n, const char *name, int64_t nin, int64_t nout, const char *why_in,
+                       const char *why_out)
+{
+    const nnc_onnx_graph *g = nnc_onnx_node_graph(n, name);
+    if (!g)
+        return;
+    if (nin >= 0 && g->nin != nin)
+        nnc_error(cx->ld->diag, n->loc, "%s of %s has %u input%s, expected %" PRId64 " (%s)", name, n->op, g->nin, plural(g->nin), nin,
+                  why_in);
+    if (nout >= 0 && g->nout != nout)
+        nnc_error(cx->ld->diag, n->loc, "%s of %s has %u output%s, expected %" PRId64 " (%s)", name, n->op, g->nout, plural(g->nout),
+                  nout, why_out);
+}
+
+/* Scan: states and slices in; states and slices out, as many as the node has.  Scan-8 has sequence lengths in front. */
+static void check_scan(struct check *cx, const nnc_onnx_node *n)
+{
+    int64_t scanned = nnc_onnx_node_int(n, "num_scan_inputs", 0), first = n->since == 8, states = (int64_t)n->nin - first - scanned;
+    if (scanned < 1 || states < 0)
+        nnc_error(cx->ld->diag, n->loc, "num_scan_inputs is %" PRId64 ", expected 1..%" PRId64 ", the number of inputs", scanned,
+                  (int64_t)n->nin - first);
+    else if (states > n->nout)
+        nnc_error(cx->ld->diag, n->loc, "Scan has %" PRId64 " states but only %u outputs; each state is an output too", states, n->nout);
+    else
+        check_body(cx, n, "body", states + scanned, n->nout, "its states and one slice of each scanned input",
+                   "as many as the node has");
+}
+
+static void check_bodies(struct check *cx, const nnc_onnx_node *n)
+{
+    if (strcmp(n->op, "If") == 0) {
+        check_body(cx, n, "then_branch", 0, n->nout, "branches capture what they need", "as many as the node has");
+        check_body(cx, n, "else_branch", 0, n->nout, "branches capture what they need", "as many as the node has");
+    } else if (strcmp(n->op, "Loop") == 0) {
+        if (n->nout + 2 < n->nin)
+            nnc_error(cx->ld->diag, n->loc, "Loop carries %u values but has only %u outputs; each carried value is an output too",
+                      n->nin - 2, n->nout);
+        check_body(cx, n, "body", n->nin, n->nout + 1, "iteration, condition and the carried values",
+                   "condition, carried values and scanned values");
+    } else if (strcmp(n->op, "Scan") == 0) {
+        check_scan(cx, n);
+    } else if (strcmp(n->op, "SequenceMap") == 0) {
+        check_body(cx, n, "body", n->nin, n->nout, "as many as the node has", "as many as the node has");
+    }
+}
+
 /* ---- nodes ------------------------------------------------------------------------------------------------ */
 
 static void check_call(struct check *cx, const nnc_onnx_node *n, const nnc_onnx_func *f)
@@ -206,6 +255,8 @@ static void check_node(struct check *cx, const nnc_onnx_node *n)
         check_inputs(cx, n);
         check_outputs(cx, n);
         check_attrs(cx, n);
+        if (!*n->domain)
+            check_bodies(cx, n);
     }
 }
 

@@ -72,8 +72,10 @@ static void define(struct names *cx, const nnc_onnx_graph *g, nnc_sym s, enum ki
         return;
     if (d->kind && d->graph == g)
         nnc_error(diag, loc, kind == NODE ? "output '%s' is made already by %s; every name may be made once"
-                             : kind == INIT ? "initializer '%s' is there twice, or is also %s"
-                                            : "graph input '%s' is there twice, or is also %s", str(cx, s), maker_text(cx, d));
+                             : kind == INIT ? "initializer '%s' has the name of %s; every name may be given once"
+                                            : "graph input '%s' has the name of %s; every name may be given once", str(cx, s),
+                  d->kind == kind && kind == INPUT ? "an earlier one" : d->kind == kind && kind == INIT ? "an earlier one"
+                                                                      : maker_text(cx, d));
     else if (d->kind && cx->func)
         nnc_error(diag, loc, "'%s' hides the name made by %s outside of this subgraph; give it another name", str(cx, s),
                   maker_text(cx, d));

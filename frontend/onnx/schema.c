@@ -151,7 +151,7 @@ enum { LONGEST = 96 };
 unsigned nnc_onnx_near(const char *s)
 {
     size_t n = strlen(s) / 3;
-    return n < 1 ? 2 : n > 4 ? 8 : (unsigned)n * 2;
+    return n < 1 ? 1 : n > 4 ? 8 : (unsigned)n * 2;
 }
 
 static unsigned least(unsigned a, unsigned b)

@@ -4,6 +4,7 @@
  *
  * A type is one small number: the bit it has in the operator table (schema.h), 0 when unknown. */
 #include "frontend/onnx/load.h"
+#include <inttypes.h>
 #include <string.h>
 
 enum { SEQUENCE = 32, OPTIONAL = 61, MAP = 62, SPARSE = 63, MAX_VARS = 32 };
@@ -166,6 +167,27 @@ static void walk_node(struct types *cx, nnc_onnx_node *n)
     cx->ld->node_errors += own;
 }
 
+/* A weight that is also declared, as old models do with all of them. */
+static void check_init_shape(struct types *cx, const nnc_onnx_graph *g, uint32_t i)
+{
+    const nnc_onnx_tensor *t = &g->init[i];
+    const nnc_onnx_type *ty = nnc_onnx_graph_type(g, g->init_name[i]);
+    bool differs = ty && ty->has_shape && ty->rank != t->rank;
+    for (uint32_t d = 0; ty && ty->has_shape && !differs && d < t->rank; d++)
+        differs = ty->dim[d].kind == NNC_ONNX_DIM_value && ty->dim[d].value != t->dim[d];
+    if (!differs)
+        return;
+    const char *have = "", *said = "";
+    for (uint32_t d = 0; d < t->rank && d < 16; d++)
+        have = nnc_arena_printf(cx->ld->a, "%s%s%" PRId64, have, d ? "," : "", t->dim[d]);
+    for (uint32_t d = 0; d < ty->rank && d < 16; d++)
+        said = ty->dim[d].kind == NNC_ONNX_DIM_value
+                   ? nnc_arena_printf(cx->ld->a, "%s%s%" PRId64, said, d ? "," : "", ty->dim[d].value)
+                   : nnc_arena_printf(cx->ld->a, "%s%s%s", said, d ? "," : "", ty->dim[d].param ? ty->dim[d].param : "?");
+    nnc_error(cx->ld->diag, g->loc, "initializer '%s' has shape [%s] but is declared as [%s]; correct the declaration "
+              "(graph input or value_info)", t->name, have, said);
+}
+
 static void walk(struct types *cx, const nnc_onnx_graph *g)
 {
     for (uint32_t i = 0; i < g->nin; i++)
@@ -175,6 +197,7 @@ static void walk(struct types *cx, const nnc_onnx_graph *g)
         if (declared && declared != code)
             nnc_error(cx->ld->diag, g->loc, "initializer '%s' is %s but declared as %s", g->init[i].name,
                       code_text(cx->ld->a, code), code_text(cx->ld->a, declared));
+        check_init_shape(cx, g, i);
         set(cx, g->init_name[i], code);
     }
     for (uint32_t i = 0; i < g->nnode; i++)

@@ -473,6 +473,23 @@ static void one_run_shows_every_mistake(void)
     CHECK_HAS(said, "initializer 'w'");
 }
 
+static void refuses_wrong_bodies(void)
+{
+    struct wire c = value(GRAPH_INPUT, "c", 9, ""), n = value(GRAPH_INPUT, "n", 7, "");
+    struct wire one = graph(node("Neg", "x", "t"), value(GRAPH_OUTPUT, "t", 1, NULL), END);
+    struct wire two = graph(node("Neg", "x", "t"), value(GRAPH_OUTPUT, "t", 1, NULL), value(GRAPH_OUTPUT, "t", 1, NULL), END);
+    REFUSED(model(13, graph(X, c, node_with("If", "c", "y", a_graph("then_branch", one), a_graph("else_branch", two), END), Y, END)), 1,
+            "else_branch of If has 2 outputs, expected 1");
+    struct wire body = graph(value(GRAPH_INPUT, "i", 7, ""), value(GRAPH_INPUT, "go", 9, ""), value(GRAPH_INPUT, "s", 1, NULL),
+                             node("Identity", "go", "on"), node("Neg", "s", "r"), value(GRAPH_OUTPUT, "on", 9, ""),
+                             value(GRAPH_OUTPUT, "r", 1, NULL), END);
+    CHECK(load(model(13, graph(X, n, c, node_with("Loop", "n,c,x", "y", a_graph("body", body), END), Y, END))) != NULL);
+    REFUSED(model(13, graph(X, n, c, node_with("Loop", "n,c,x,x", "y,z", a_graph("body", body), END), Y, END)), 2,
+            "body of Loop has 3 inputs, expected 4 (iteration, condition and the carried values)");
+    REFUSED(model(13, graph(X, node_with("Scan", "x", "y", a_int("num_scan_inputs", 2), a_graph("body", one), END), Y, END)), 1,
+            "num_scan_inputs is 2, expected 1..1");
+}
+
 /* The importer goes on with the nodes that are whole. */
 static void broken_nodes_are_marked(void)
 {
@@ -498,7 +515,7 @@ static void refuses_wrong_names(void)
     REFUSED(model(13, graph(X, node("Relu", "x", "y"), node("Neg", "x", "y"), Y, END)), 1,
             "output 'y' is made already by node #0 (Relu, makes 'y')");
     REFUSED(one_node(13, node("Relu", "x", "x")), 2, "output 'x' is made already by a graph input");
-    REFUSED(model(13, graph(X, X, node("Relu", "x", "y"), Y, END)), 1, "graph input 'x' is there twice");
+    REFUSED(model(13, graph(X, X, node("Relu", "x", "y"), Y, END)), 1, "graph input 'x' has the name of an earlier one");
     REFUSED(model(13, graph(X, node("Relu", "x", "y"), Y, Y, END)), 1, "graph output 'y' is listed twice");
 }
 
@@ -541,6 +558,8 @@ static void refuses_wrong_declarations(void)
     REFUSED(model(13, graph(value(GRAPH_INPUT, "x", 1, "4611686018427387904,4"), node("Relu", "x", "y"), Y, END)), 1,
             "graph input 'x': the product of its dimensions overflows");
     REFUSED(model(13, graph(f_msg(GRAPH_INPUT, f_str(1, "x")), node("Relu", "x", "y"), Y, END)), 1, "graph input 'x' has no type");
+    REFUSED(model(8, graph(X, value(GRAPH_INPUT, "w", 1, "4"), tensor(GRAPH_INIT, "w", 1, "3", zeros(12)), node("Add", "x,w", "y"),
+                           Y, END)), 1, "initializer 'w' has shape [3] but is declared as [4]");
     REFUSED(model(13, graph(value(GRAPH_INPUT, "x", 77, "2"), node("Relu", "x", "y"), Y, END)), 1, "has element type 77");
     CHECK(load(model(13, graph(value(GRAPH_INPUT, "x", 1, "-1,2"), node("Relu", "x", "y"), Y, END))) != NULL);
     CHECK_HAS(said, "warning: graph input 'x': dimension 0 is -1, read as unknown");
@@ -690,6 +709,7 @@ int main(void)
     RUN(refuses_wrong_numbers_of_inputs);
     RUN(refuses_wrong_attributes);
     RUN(one_run_shows_every_mistake);
+    RUN(refuses_wrong_bodies);
     RUN(broken_nodes_are_marked);
     RUN(refuses_wrong_names);
     RUN(refuses_nodes_out_of_order);
