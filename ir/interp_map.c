@@ -29,16 +29,17 @@ static void merge_dims(nnc_walk *w)
     int r = 0;
 
     for (int d = 0; d < w->rank; d++) {
+        int64_t size = w->dim[d];             /* the slot may be that of r */
         bool merge = r > 0;
-        if (w->dim[d] == 1)
+        if (size == 1)
             continue;
         for (int k = 0; k < w->n && merge; k++)
-            merge = w->stride[k][r - 1] == w->stride[k][d] * w->dim[d];
+            merge = w->stride[k][r - 1] == w->stride[k][d] * size;
         if (!merge) {
             w->dim[r] = 1;
             r++;
         }
-        w->dim[r - 1] *= w->dim[d];
+        w->dim[r - 1] *= size;
         for (int k = 0; k < w->n; k++)
             w->stride[k][r - 1] = w->stride[k][d];
     }
