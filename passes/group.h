@@ -1,0 +1,11 @@
+/* passes/group.h - which ops share a kernel. */
+#ifndef NNC_PASSES_GROUP_H
+#define NNC_PASSES_GROUP_H
+#include "passes/pass.h"
+
+/* Must the op stand outside `fused`: constants, reshapes and prefixes (views of memory), control flow, calls, checks
+ * and NAMED ops? */
+bool nnc_group_outside(const nnc_module *m, nnc_op op);
+/* Is the cost of the op a function call rather than an instruction? */
+bool nnc_group_heavy(nnc_opcode code);
+#endif

@@ -1,0 +1,8 @@
+/* passes/schedule/schedule.h - which composites the schedule rows handle whole, and the choice of a plan. */
+#ifndef NNC_PASSES_SCHEDULE_H
+#define NNC_PASSES_SCHEDULE_H
+#include "passes/pass.h"
+
+/* Does a schedule row claim this composite (so that `decompose` leaves it)? */
+bool nnc_schedule_claims(nnc_opcode code);
+#endif
