@@ -1,0 +1,168 @@
+/* Blocks are walked backwards, so the statement a value ends up in is known before the value is visited.  A forward
+ * walk then cuts expressions that have grown too long to read. */
+#include "codegen/text/flow.h"
+#include "codegen/text/linear.h"
+
+enum { LONGEST = 12 /* operations in one expression */ };
+
+nnc_flow nnc_flow_new(const nnc_module *m, nnc_arena *a)
+{
+    nnc_flow f = {.m = m, .a = a};
+
+    f.in_place = nnc_arena_array(a, m->value.n, sizeof *f.in_place);
+    f.root = nnc_arena_array(a, m->value.n, sizeof *f.root);
+    f.size = nnc_arena_array(a, m->value.n, sizeof *f.size);
+    return f;
+}
+
+nnc_value nnc_buffer_root(const nnc_module *m, nnc_value b)
+{
+    nnc_op d;
+
+    while ((d = nnc_value_op(m, b)).id && nnc_op_code(m, d) == NNC_OP_view)
+        b = nnc_op_in(m, d, 0);
+    return b;
+}
+
+nnc_value nnc_op_buffer(const nnc_module *m, nnc_op op)
+{
+    switch (nnc_op_code(m, op)) {
+    case NNC_OP_load: return nnc_op_in(m, op, 0);
+    case NNC_OP_store: return nnc_op_in(m, op, 1);
+    default: return (nnc_value){0};
+    }
+}
+
+bool nnc_buffer_is_cells(const nnc_module *m, nnc_value b)
+{
+    for (uint32_t u = nnc_value_get(m, b)->first_use; u; u = m->use.at[u].next) {
+        nnc_op op = m->use.at[u].user;
+        if (nnc_op_buffer(m, op).id != b.id)
+            return false;
+        unsigned first = nnc_op_code(m, op) == NNC_OP_store ? 2 : 1;
+        nnc_type t = first == 2 ? nnc_value_type(m, nnc_op_in(m, op, 0)) : nnc_value_type(m, nnc_op_out(m, op, 0));
+        if (nnc_type_get(m, t)->lanes != nnc_value_ty(m, b)->lanes)
+            return false;
+        for (unsigned i = first; i < nnc_op_nin(m, op); i++)
+            if (!nnc_value_is_const(m, nnc_op_in(m, op, i)))
+                return false;
+    }
+    return true;
+}
+
+bool nnc_op_writes_buffer(const nnc_module *m, nnc_op op, nnc_value root)
+{
+    switch (nnc_op_code(m, op)) {
+    case NNC_OP_store: return nnc_buffer_root(m, nnc_op_in(m, op, 1)).id == root.id;
+    case NNC_OP_fill:
+    case NNC_OP_copy: return nnc_buffer_root(m, nnc_op_in(m, op, 0)).id == root.id;
+    case NNC_OP_call: return true;
+    default: break;
+    }
+    for (unsigned r = 0; r < nnc_op_nregion(m, op); r++)
+        for (nnc_op o = nnc_block_first(m, nnc_op_region(m, op, r)); o.id; o = nnc_op_next(m, o))
+            if (nnc_op_writes_buffer(m, o, root))
+                return true;
+    return false;
+}
+
+/* A load and a store of the same buffer at constant, different cells. */
+static bool apart(const nnc_module *m, nnc_op load, nnc_op store)
+{
+    int64_t x, y;
+
+    if (nnc_op_code(m, store) != NNC_OP_store || nnc_op_in(m, load, 0).id != nnc_op_in(m, store, 1).id)
+        return false;
+    if (nnc_value_ty(m, nnc_op_out(m, load, 0))->lanes != nnc_value_ty(m, nnc_op_in(m, store, 0))->lanes)
+        return false;
+    for (unsigned i = 1; i < nnc_op_nin(m, load); i++)
+        if (nnc_value_idx(m, nnc_op_in(m, load, i), &x) && nnc_value_idx(m, nnc_op_in(m, store, i + 1), &y) && x != y &&
+            nnc_value_ty(m, nnc_op_out(m, load, 0))->lanes == nnc_value_ty(m, nnc_op_in(m, load, 0))->lanes)
+            return true;
+    return false;
+}
+
+static bool written_between(const nnc_flow *f, nnc_op load, nnc_op end)
+{
+    nnc_value root = nnc_buffer_root(f->m, nnc_op_in(f->m, load, 0));
+
+    for (nnc_op op = nnc_op_next(f->m, load); op.id && op.id != end.id; op = nnc_op_next(f->m, op)) {
+        if (!nnc_op_has(f->m, op, NNC_WRITES))
+            continue;
+        if (nnc_op_writes_buffer(f->m, op, root) && !apart(f->m, load, op))
+            return true;
+        if (f->may_alias && nnc_op_code(f->m, op) != NNC_OP_store) /* regions that write something else: stay safe */
+            return true;
+        if (f->may_alias && f->may_alias(f->user, root, nnc_buffer_root(f->m, nnc_op_in(f->m, op, 1))))
+            return true;
+    }
+    return false;
+}
+
+/* The statement that v ends up in when it is written once; 0: several places. */
+static nnc_op statement_of(const nnc_flow *f, nnc_value v)
+{
+    nnc_op user = nnc_value_single_user(f->m, v);
+
+    if (user.id && nnc_op_nout(f->m, user) == 1 && f->in_place[nnc_op_out(f->m, user, 0).id])
+        return f->root[nnc_op_out(f->m, user, 0).id];
+    return user;
+}
+
+static void decide(nnc_flow *f, nnc_op op)
+{
+    const nnc_module *m = f->m;
+    nnc_value v = nnc_op_out(m, op, 0);
+    nnc_op root = statement_of(f, v);
+    bool load = nnc_op_code(m, op) == NNC_OP_load;
+
+    f->root[v.id] = root;
+    if (nnc_linear_is_sum(m, v)) {
+        f->in_place[v.id] = true;
+        return;
+    }
+    if (!root.id || nnc_op_get(m, root)->block.id != nnc_op_get(m, op)->block.id)
+        return;
+    f->in_place[v.id] = load ? !written_between(f, op, root) : nnc_op_has(m, op, NNC_PURE);
+}
+
+static bool is_value(const nnc_module *m, nnc_op op)
+{
+    nnc_opcode code = nnc_op_code(m, op);
+
+    return nnc_op_nout(m, op) == 1 && code != NNC_OP_alloc && code != NNC_OP_view && code != NNC_OP_const;
+}
+
+static void decide_block(nnc_flow *f, nnc_block b)
+{
+    for (nnc_op op = nnc_block_last(f->m, b); op.id; op = nnc_op_prev(f->m, op)) {
+        for (unsigned r = 0; r < nnc_op_nregion(f->m, op); r++)
+            decide_block(f, nnc_op_region(f->m, op, r));
+        if (is_value(f->m, op))
+            decide(f, op);
+    }
+}
+
+static void cut_block(nnc_flow *f, nnc_block b)
+{
+    for (nnc_op op = nnc_block_first(f->m, b); op.id; op = nnc_op_next(f->m, op)) {
+        for (unsigned r = 0; r < nnc_op_nregion(f->m, op); r++)
+            cut_block(f, nnc_op_region(f->m, op, r));
+        if (!is_value(f->m, op))
+            continue;
+        unsigned size = 1;
+        nnc_value v = nnc_op_out(f->m, op, 0);
+        if (nnc_op_code(f->m, op) != NNC_OP_load)
+            for (unsigned i = 0; i < nnc_op_nin(f->m, op); i++)
+                size += f->in_place[nnc_op_in(f->m, op, i).id] ? f->size[nnc_op_in(f->m, op, i).id] : 0;
+        f->size[v.id] = (uint8_t)(size > 200 ? 200 : size);
+        if (size >= LONGEST && !nnc_linear_is_sum(f->m, v))
+            f->in_place[v.id] = false;
+    }
+}
+
+void nnc_flow_func(nnc_flow *f, nnc_op func)
+{
+    decide_block(f, nnc_op_region(f->m, func, 0));
+    cut_block(f, nnc_op_region(f->m, func, 0));
+}
