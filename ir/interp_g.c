@@ -289,9 +289,10 @@ nnc_status nnc_interp_arenas(nnc_interp *x, nnc_loc loc, nnc_arena *pair[2])
     return NNC_OK;
 }
 
-static void begin(nnc_interp *x, nnc_module *m, nnc_arena *a)
+/* A single op without regions needs no environment: folding a large module must not pay for one per op. */
+static void begin(nnc_interp *x, nnc_module *m, nnc_arena *a, bool env)
 {
-    *x = (nnc_interp){.m = m, .root = a, .a = a, .nenv = m->value.n, .nsym = nnc_dim_nsymbol(m->dims)};
+    *x = (nnc_interp){.m = m, .root = a, .a = a, .nenv = env ? m->value.n : 0, .nsym = nnc_dim_nsymbol(m->dims)};
     x->env = nnc_arena_array(a, x->nenv, sizeof *x->env);
     x->sym = nnc_arena_array(a, x->nsym + 1, sizeof *x->sym);
     for (uint32_t s = 0; s < x->nsym; s++)
@@ -326,7 +327,7 @@ nnc_status nnc_interp_graph(nnc_module *m, nnc_op graph, nnc_arena *a, unsigned 
 {
     nnc_interp x;
 
-    begin(&x, m, a);
+    begin(&x, m, a, true);
     return end(&x, run_graph(&x, graph, nin, in, nout, out));
 }
 
@@ -334,6 +335,6 @@ nnc_status nnc_interp_op(nnc_module *m, nnc_op op, nnc_arena *a, const nnc_tenso
 {
     nnc_interp x;
 
-    begin(&x, m, a);
+    begin(&x, m, a, nnc_op_nregion(m, op) > 0);
     return end(&x, run_op(&x, op, in, out));
 }
