@@ -1,10 +1,14 @@
-/* One node at a time against the operator table: does the operator exist in the opset in force, are inputs, outputs and
- * attributes what its definition says.  Nothing here looks at other nodes. */
+/* One node at a time against the operator table: does the operator exist in the opset in force,
+ * are inputs, outputs and attributes what its definition says.  Nothing here looks at other
+ * nodes. */
 #include "frontend/onnx/load.h"
 #include <inttypes.h>
 #include <string.h>
 
-struct check { nnc_onnx_loader *ld; NNC_BUF(const char *) missing; };       /* domains reported as not imported */
+struct check {
+    nnc_onnx_loader *ld;
+    NNC_BUF(const char *) missing;
+}; /* domains reported as not imported */
 
 static const char *domain_text(const char *domain)
 {
@@ -16,7 +20,7 @@ static const char *plural(uint64_t n)
     return n == 1 ? "" : "s";
 }
 
-/* ---- does the operator exist? ---------------------------------------------------------------------------- */
+/* ---- does the operator exist? ---------------------------------------------------------------- */
 
 static void not_imported(struct check *cx, const nnc_onnx_node *n)
 {
@@ -24,42 +28,59 @@ static void not_imported(struct check *cx, const nnc_onnx_node *n)
         if (strcmp(cx->missing.at[i], n->domain) == 0)
             return;
     NNC_PUSH(cx->ld->a, &cx->missing, n->domain);
-    nnc_error(cx->ld->diag, n->loc, "the model does not import an opset of domain '%s', which this operator needs; add one to "
-              "opset_import (newest known: %" PRId64 ")", domain_text(n->domain), nnc_onnx_domain_newest(n->domain));
+    nnc_error(
+        cx->ld->diag, n->loc,
+        "the model does not import an opset of domain '%s', which this operator needs; add one to "
+        "opset_import (newest known: %" PRId64 ")",
+        domain_text(n->domain), nnc_onnx_domain_newest(n->domain));
 }
 
 static void unknown_domain(struct check *cx, const nnc_onnx_node *n)
 {
-    const char *home = nnc_onnx_schema_first("", n->op) ? "" : nnc_onnx_schema_elsewhere(n->domain, n->op);
+    const char *home =
+        nnc_onnx_schema_first("", n->op) ? "" : nnc_onnx_schema_elsewhere(n->domain, n->op);
     if (home)
-        nnc_error(cx->ld->diag, n->loc, "domain '%s' is not known; did you mean operator '%s' of domain '%s'?", n->domain, n->op,
-                  domain_text(home));
+        nnc_error(cx->ld->diag, n->loc,
+                  "domain '%s' is not known; did you mean operator '%s' of domain '%s'?", n->domain,
+                  n->op, domain_text(home));
     else
-        nnc_error(cx->ld->diag, n->loc, "operator '%s' is of domain '%s', which is not known; known are ai.onnx, ai.onnx.ml, "
-                  "com.microsoft, qonnx, and functions inside the model (export custom operators as such)", n->op, n->domain);
+        nnc_error(
+            cx->ld->diag, n->loc,
+            "operator '%s' is of domain '%s', which is not known; known are ai.onnx, ai.onnx.ml, "
+            "com.microsoft, qonnx, and functions inside the model (export custom operators as "
+            "such)",
+            n->op, n->domain);
 }
 
 static void unknown_op(struct check *cx, const nnc_onnx_node *n)
 {
-    bool shown = nnc_diag_errors(cx->ld->diag) < 64;      /* suggestions take a while and nobody sees more */
+    bool shown =
+        nnc_diag_errors(cx->ld->diag) < 64; /* suggestions take a while and nobody sees more */
     const nnc_onnx_schema *first = nnc_onnx_schema_first(n->domain, n->op);
     const char *near = shown ? nnc_onnx_schema_nearest(n->domain, n->op) : NULL;
     const char *home = shown ? nnc_onnx_schema_elsewhere(n->domain, n->op) : NULL;
     if (first)
-        nnc_error(cx->ld->diag, n->loc, "operator '%s' exists since opset %d of %s, but the model imports opset %d; raise the "
-                  "import or convert with onnx.version_converter", n->op, first->since, domain_text(n->domain), n->opset);
+        nnc_error(
+            cx->ld->diag, n->loc,
+            "operator '%s' exists since opset %d of %s, but the model imports opset %d; raise the "
+            "import or convert with onnx.version_converter",
+            n->op, first->since, domain_text(n->domain), n->opset);
     else if (near)
-        nnc_error(cx->ld->diag, n->loc, "there is no operator '%s' in domain %s; did you mean '%s'?", n->op,
+        nnc_error(cx->ld->diag, n->loc,
+                  "there is no operator '%s' in domain %s; did you mean '%s'?", n->op,
                   domain_text(n->domain), near);
     else if (home)
-        nnc_error(cx->ld->diag, n->loc, "there is no operator '%s' in domain %s; did you mean the one of domain %s?", n->op,
-                  domain_text(n->domain), domain_text(home));
+        nnc_error(cx->ld->diag, n->loc,
+                  "there is no operator '%s' in domain %s; did you mean the one of domain %s?",
+                  n->op, domain_text(n->domain), domain_text(home));
     else
-        nnc_error(cx->ld->diag, n->loc, "there is no operator '%s' in domain %s; export it as a function inside the model",
-                  n->op, domain_text(n->domain));
+        nnc_error(
+            cx->ld->diag, n->loc,
+            "there is no operator '%s' in domain %s; export it as a function inside the model",
+            n->op, domain_text(n->domain));
 }
 
-/* ---- inputs and outputs ----------------------------------------------------------------------------------- */
+/* ---- inputs and outputs ---------------------------------------------------------------------- */
 
 static uint32_t used(const nnc_sym *s, uint32_t n)
 {
@@ -76,9 +97,10 @@ static const char *param_list(nnc_arena *a, const nnc_onnx_schema *s, nth_param 
     const char *text = "";
     for (uint32_t i = 0; i < n; i++) {
         const nnc_onnx_param *p = nth(s, i);
-        text = p->kind == NNC_ONNX_PARAM_OPT ? nnc_arena_printf(a, "%s%s[%s]", text, i ? ", " : "", p->name)
-                                             : nnc_arena_printf(a, "%s%s%s%s", text, i ? ", " : "", p->name,
-                                                                p->kind == NNC_ONNX_PARAM_ONE ? "" : "..");
+        text = p->kind == NNC_ONNX_PARAM_OPT
+                   ? nnc_arena_printf(a, "%s%s[%s]", text, i ? ", " : "", p->name)
+                   : nnc_arena_printf(a, "%s%s%s%s", text, i ? ", " : "", p->name,
+                                      p->kind == NNC_ONNX_PARAM_ONE ? "" : "..");
     }
     return text;
 }
@@ -98,14 +120,16 @@ static void check_inputs(struct check *cx, const nnc_onnx_node *n)
     nnc_arena *a = cx->ld->a;
     uint32_t have = used(n->in, n->nin);
     if ((int64_t)have < s->min_in || (int64_t)have > s->max_in) {
-        nnc_error(cx->ld->diag, n->loc, "%s-%d has %u input%s, expected %s: %s", n->op, s->since, have, plural(have),
-                  range_text(a, s->min_in, s->max_in), param_list(a, s, nnc_onnx_schema_in, s->nin));
+        nnc_error(cx->ld->diag, n->loc, "%s-%d has %u input%s, expected %s: %s", n->op, s->since,
+                  have, plural(have), range_text(a, s->min_in, s->max_in),
+                  param_list(a, s, nnc_onnx_schema_in, s->nin));
         return;
     }
     for (uint32_t i = 0; i < have; i++) {
         const nnc_onnx_param *p = nnc_onnx_schema_in(s, i);
         if (!n->in[i].id && p && p->kind == NNC_ONNX_PARAM_ONE)
-            nnc_error(cx->ld->diag, n->loc, "%s-%d: input %u, '%s', is left out but is not optional", n->op, s->since, i,
+            nnc_error(cx->ld->diag, n->loc,
+                      "%s-%d: input %u, '%s', is left out but is not optional", n->op, s->since, i,
                       p->name);
     }
 }
@@ -116,11 +140,12 @@ static void check_outputs(struct check *cx, const nnc_onnx_node *n)
     nnc_arena *a = cx->ld->a;
     uint32_t have = used(n->out, n->nout);
     if ((int64_t)n->nout < s->min_out || (int64_t)have > s->max_out)
-        nnc_error(cx->ld->diag, n->loc, "%s-%d has %u output%s, expected %s: %s", n->op, s->since, have, plural(have),
-                  range_text(a, s->min_out, s->max_out), param_list(a, s, nnc_onnx_schema_out, s->nout));
+        nnc_error(cx->ld->diag, n->loc, "%s-%d has %u output%s, expected %s: %s", n->op, s->since,
+                  have, plural(have), range_text(a, s->min_out, s->max_out),
+                  param_list(a, s, nnc_onnx_schema_out, s->nout));
 }
 
-/* ---- attributes ---------------------------------------------------------------------------------------- */
+/* ---- attributes ------------------------------------------------------------------------------ */
 
 static const char *near_attr(const nnc_onnx_schema *s, const char *name)
 {
@@ -153,13 +178,17 @@ static void check_attr(struct check *cx, const nnc_onnx_node *n, const nnc_onnx_
     if (!want) {
         const char *near = near_attr(n->schema, at->name);
         if (near)
-            nnc_error(diag, n->loc, "%s-%d has no attribute '%s'; did you mean '%s'?", n->op, n->since, at->name, near);
+            nnc_error(diag, n->loc, "%s-%d has no attribute '%s'; did you mean '%s'?", n->op,
+                      n->since, at->name, near);
         else
-            nnc_error(diag, n->loc, "%s-%d has no attribute '%s', expected %s; take it out or give the node its meaning with "
-                      "other operators", n->op, n->since, at->name, attr_list(cx->ld->a, n->schema));
+            nnc_error(diag, n->loc,
+                      "%s-%d has no attribute '%s', expected %s; take it out or give the node its "
+                      "meaning with "
+                      "other operators",
+                      n->op, n->since, at->name, attr_list(cx->ld->a, n->schema));
     } else if (at->kind != want->kind && at->kind != NNC_ONNX_ATTR_none) {
-        nnc_error(diag, n->loc, "attribute '%s' of %s-%d is %s, expected %s", at->name, n->op, n->since,
-                  nnc_onnx_attr_kind_str(at->kind), nnc_onnx_attr_kind_str(want->kind));
+        nnc_error(diag, n->loc, "attribute '%s' of %s-%d is %s, expected %s", at->name, n->op,
+                  n->since, nnc_onnx_attr_kind_str(at->kind), nnc_onnx_attr_kind_str(want->kind));
     }
 }
 
@@ -170,67 +199,80 @@ static void check_attrs(struct check *cx, const nnc_onnx_node *n)
         check_attr(cx, n, &n->attr[i]);
     for (uint32_t i = 0; i < n->schema->nattr; i++)
         if (list[i].required && !nnc_onnx_node_attr(n, list[i].name))
-            nnc_error(cx->ld->diag, n->loc, "%s-%d needs the attribute '%s' (%s), which is missing", n->op, n->since,
-                      list[i].name, nnc_onnx_attr_kind_str(list[i].kind));
+            nnc_error(cx->ld->diag, n->loc, "%s-%d needs the attribute '%s' (%s), which is missing",
+                      n->op, n->since, list[i].name, nnc_onnx_attr_kind_str(list[i].kind));
 }
 
-/* ---- bodies ---------------------------------------------------------------------------------------------- */
+/* ---- bodies ---------------------------------------------------------------------------------- */
 
 /* One graph attribute against the numbers its node implies; -1: any. */
-static void check_body(struct check *cx, const nnc_onnx_node *n, const char *name, int64_t nin, int64_t nout, const char *why_in,
-                       const char *why_out)
+static void check_body(struct check *cx, const nnc_onnx_node *n, const char *name, int64_t nin,
+                       int64_t nout, const char *why_in, const char *why_out)
 {
     const nnc_onnx_graph *g = nnc_onnx_node_graph(n, name);
     if (!g)
         return;
     if (nin >= 0 && g->nin != nin)
-        nnc_error(cx->ld->diag, n->loc, "%s of %s has %u input%s, expected %" PRId64 " (%s)", name, n->op, g->nin, plural(g->nin), nin,
-                  why_in);
+        nnc_error(cx->ld->diag, n->loc, "%s of %s has %u input%s, expected %" PRId64 " (%s)", name,
+                  n->op, g->nin, plural(g->nin), nin, why_in);
     if (nout >= 0 && g->nout != nout)
-        nnc_error(cx->ld->diag, n->loc, "%s of %s has %u output%s, expected %" PRId64 " (%s)", name, n->op, g->nout, plural(g->nout),
-                  nout, why_out);
+        nnc_error(cx->ld->diag, n->loc, "%s of %s has %u output%s, expected %" PRId64 " (%s)", name,
+                  n->op, g->nout, plural(g->nout), nout, why_out);
 }
 
-/* Scan: states and slices in; states and slices out, as many as the node has.  Scan-8 has sequence lengths in front. */
+/* Scan: states and slices in; states and slices out, as many as the node has.  Scan-8 has
+ * sequence lengths in front. */
 static void check_scan(struct check *cx, const nnc_onnx_node *n)
 {
-    int64_t scanned = nnc_onnx_node_int(n, "num_scan_inputs", 0), first = n->since == 8, states = (int64_t)n->nin - first - scanned;
+    int64_t scanned = nnc_onnx_node_int(n, "num_scan_inputs", 0), first = n->since == 8,
+            states = (int64_t)n->nin - first - scanned;
     if (scanned < 1 || states < 0)
-        nnc_error(cx->ld->diag, n->loc, "num_scan_inputs is %" PRId64 ", expected 1..%" PRId64 ", the number of inputs", scanned,
-                  (int64_t)n->nin - first);
+        nnc_error(cx->ld->diag, n->loc,
+                  "num_scan_inputs is %" PRId64 ", expected 1..%" PRId64 ", the number of inputs",
+                  scanned, (int64_t)n->nin - first);
     else if (states > n->nout)
-        nnc_error(cx->ld->diag, n->loc, "Scan has %" PRId64 " states but only %u outputs; each state is an output too", states, n->nout);
+        nnc_error(cx->ld->diag, n->loc,
+                  "Scan has %" PRId64 " states but only %u outputs; each state is an output too",
+                  states, n->nout);
     else
-        check_body(cx, n, "body", states + scanned, n->nout, "its states and one slice of each scanned input",
-                   "as many as the node has");
+        check_body(cx, n, "body", states + scanned, n->nout,
+                   "its states and one slice of each scanned input", "as many as the node has");
 }
 
 static void check_bodies(struct check *cx, const nnc_onnx_node *n)
 {
     if (strcmp(n->op, "If") == 0) {
-        check_body(cx, n, "then_branch", 0, n->nout, "branches capture what they need", "as many as the node has");
-        check_body(cx, n, "else_branch", 0, n->nout, "branches capture what they need", "as many as the node has");
+        check_body(cx, n, "then_branch", 0, n->nout, "branches capture what they need",
+                   "as many as the node has");
+        check_body(cx, n, "else_branch", 0, n->nout, "branches capture what they need",
+                   "as many as the node has");
     } else if (strcmp(n->op, "Loop") == 0) {
         if (n->nout + 2 < n->nin)
-            nnc_error(cx->ld->diag, n->loc, "Loop carries %u values but has only %u outputs; each carried value is an output too",
+            nnc_error(cx->ld->diag, n->loc,
+                      "Loop carries %u values but has only %u outputs; each carried value is an "
+                      "output too",
                       n->nin - 2, n->nout);
-        check_body(cx, n, "body", n->nin, n->nout + 1, "iteration, condition and the carried values",
+        check_body(cx, n, "body", n->nin, n->nout + 1,
+                   "iteration, condition and the carried values",
                    "condition, carried values and scanned values");
     } else if (strcmp(n->op, "Scan") == 0) {
         check_scan(cx, n);
     } else if (strcmp(n->op, "SequenceMap") == 0) {
-        check_body(cx, n, "body", n->nin, n->nout, "as many as the node has", "as many as the node has");
+        check_body(cx, n, "body", n->nin, n->nout, "as many as the node has",
+                   "as many as the node has");
     }
 }
 
-/* ---- nodes ------------------------------------------------------------------------------------------------ */
+/* ---- nodes ----------------------------------------------------------------------------------- */
 
 static void check_call(struct check *cx, const nnc_onnx_node *n, const nnc_onnx_func *f)
 {
     if (used(n->in, n->nin) > f->body.nin)
-        nnc_error(cx->ld->diag, n->loc, "the call has %u inputs, but function '%s' takes %u", n->nin, f->name, f->body.nin);
+        nnc_error(cx->ld->diag, n->loc, "the call has %u inputs, but function '%s' takes %u",
+                  n->nin, f->name, f->body.nin);
     if (used(n->out, n->nout) > f->body.nout)
-        nnc_error(cx->ld->diag, n->loc, "the call has %u outputs, but function '%s' makes %u", n->nout, f->name, f->body.nout);
+        nnc_error(cx->ld->diag, n->loc, "the call has %u outputs, but function '%s' makes %u",
+                  n->nout, f->name, f->body.nout);
 }
 
 static void check_node(struct check *cx, const nnc_onnx_node *n)
@@ -243,15 +285,17 @@ static void check_node(struct check *cx, const nnc_onnx_node *n)
     } else if (!nnc_onnx_domain_newest(n->domain)) {
         unknown_domain(cx, n);
     } else if (!nnc_onnx_domain_is_known(n->domain)) {
-        return;                                  /* accepted without a schema: the mapping rows check */
+        return; /* accepted without a schema: the mapping rows check */
     } else if (n->opset == 0) {
         not_imported(cx, n);
     } else if (!n->schema) {
         unknown_op(cx, n);
     } else {
         if (n->schema->deprecated)
-            nnc_warning(cx->ld->diag, n->loc, "operator '%s' is deprecated since opset %d; it is read by its last definition",
-                        n->op, n->since);
+            nnc_warning(
+                cx->ld->diag, n->loc,
+                "operator '%s' is deprecated since opset %d; it is read by its last definition",
+                n->op, n->since);
         check_inputs(cx, n);
         check_outputs(cx, n);
         check_attrs(cx, n);
@@ -263,7 +307,8 @@ static void check_node(struct check *cx, const nnc_onnx_node *n)
 /* Of a domain that is not imported, which only the first such node says. */
 static bool is_unresolved(const struct check *cx, const nnc_onnx_node *n)
 {
-    return nnc_onnx_domain_is_known(n->domain) && !n->schema && !nnc_onnx_func_find(cx->ld, n->domain, n->op, n->overload);
+    return nnc_onnx_domain_is_known(n->domain) && !n->schema &&
+           !nnc_onnx_func_find(cx->ld, n->domain, n->op, n->overload);
 }
 
 static void check_graph(struct check *cx, const nnc_onnx_graph *g)
@@ -286,6 +331,6 @@ static void check_graph(struct check *cx, const nnc_onnx_graph *g)
 
 void nnc_onnx_check_ops(nnc_onnx_loader *ld, nnc_onnx_graph *g)
 {
-    struct check cx = { .ld = ld };
+    struct check cx = {.ld = ld};
     check_graph(&cx, g);
 }

@@ -1,6 +1,7 @@
-/* A model file is mapped, not read: weights are used where they lie, and pages nobody touches are never loaded.
- * Pipes and the like cannot be mapped and are read into the arena.  Files that people mistake for models are
- * recognised by their first bytes, so that the message can say what was given and how to get an ONNX file. */
+/* A model file is mapped, not read: weights are used where they lie, and pages nobody touches
+ * are never loaded. Pipes and the like cannot be mapped and are read into the arena.  Files that
+ * people mistake for models are recognised by their first bytes, so that the message can say
+ * what was given and how to get an ONNX file. */
 #include "frontend/onnx/load.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -10,7 +11,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-struct mapping { void *base; size_t len; };
+struct mapping {
+    void *base;
+    size_t len;
+};
 
 static void unmap(void *ptr)
 {
@@ -18,8 +22,8 @@ static void unmap(void *ptr)
     munmap(m->base, m->len);
 }
 
-static nnc_status read_all(nnc_arena *a, nnc_diag *diag, nnc_loc loc, int fd, const char *what, const uint8_t **base,
-                           size_t *len)
+static nnc_status read_all(nnc_arena *a, nnc_diag *diag, nnc_loc loc, int fd, const char *what,
+                           const uint8_t **base, size_t *len)
 {
     size_t cap = 1 << 16, n = 0;
     uint8_t *buf = nnc_arena_alloc(a, cap);
@@ -44,8 +48,8 @@ static nnc_status read_all(nnc_arena *a, nnc_diag *diag, nnc_loc loc, int fd, co
     return NNC_OK;
 }
 
-static nnc_status map_fd(nnc_arena *a, nnc_diag *diag, nnc_loc loc, int fd, const char *what, const uint8_t **base,
-                         size_t *len)
+static nnc_status map_fd(nnc_arena *a, nnc_diag *diag, nnc_loc loc, int fd, const char *what,
+                         const uint8_t **base, size_t *len)
 {
     struct stat st;
     if (fstat(fd, &st))
@@ -69,8 +73,8 @@ static nnc_status map_fd(nnc_arena *a, nnc_diag *diag, nnc_loc loc, int fd, cons
     return NNC_OK;
 }
 
-nnc_status nnc_onnx_map(nnc_arena *a, nnc_diag *diag, nnc_loc loc, const char *path, const char *what,
-                        const uint8_t **base, size_t *len)
+nnc_status nnc_onnx_map(nnc_arena *a, nnc_diag *diag, nnc_loc loc, const char *path,
+                        const char *what, const uint8_t **base, size_t *len)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0 && errno == ENOENT)
@@ -82,21 +86,34 @@ nnc_status nnc_onnx_map(nnc_arena *a, nnc_diag *diag, nnc_loc loc, const char *p
     return status;
 }
 
-struct magic { uint32_t at; const char *bytes; uint32_t len; const char *what, *way_out; };
+struct magic {
+    uint32_t at;
+    const char *bytes;
+    uint32_t len;
+    const char *what, *way_out;
+};
 
 static const struct magic magics[] = {
-    { 4, "TFL3", 4, "a TensorFlow Lite model", "convert it with tflite2onnx or tf2onnx" },
-    { 4, "ORTM", 4, "a model in ONNX Runtime's own .ort format", "use the .onnx file it was made from" },
-    { 0, "\x89HDF", 4, "an HDF5 file (Keras saves such)", "export the model with tf2onnx" },
-    { 0, "\x80\x02", 2, "a Python pickle (old PyTorch checkpoints are such)", "export the model with torch.onnx.export" },
-    { 0, "\x80\x04", 2, "a Python pickle", "export the model to ONNX" },
-    { 0, "\x1f\x8b", 2, "a gzip archive", "unpack it first" },
-    { 0, "\xfd" "7zXZ", 5, "an xz archive", "unpack it first" },
-    { 0, "\x28\xb5\x2f\xfd", 4, "a zstd archive", "unpack it first" },
-    { 0, "GGUF", 4, "a GGUF file of weights", "export the model to ONNX" },
-    { 0, "\x93NUMPY", 6, "a .npy array", "nnc wants the model here" },
-    { 0, "\x7f" "ELF", 4, "a program or library", "nnc wants the .onnx file" },
-    { 0, "<?xml", 5, "an XML file (OpenVINO IR is such)", "use the ONNX file it was made from" },
+    {4, "TFL3", 4, "a TensorFlow Lite model", "convert it with tflite2onnx or tf2onnx"},
+    {4, "ORTM", 4, "a model in ONNX Runtime's own .ort format",
+     "use the .onnx file it was made from"},
+    {0, "\x89HDF", 4, "an HDF5 file (Keras saves such)", "export the model with tf2onnx"},
+    {0, "\x80\x02", 2, "a Python pickle (old PyTorch checkpoints are such)",
+     "export the model with torch.onnx.export"},
+    {0, "\x80\x04", 2, "a Python pickle", "export the model to ONNX"},
+    {0, "\x1f\x8b", 2, "a gzip archive", "unpack it first"},
+    {0,
+     "\xfd"
+     "7zXZ",
+     5, "an xz archive", "unpack it first"},
+    {0, "\x28\xb5\x2f\xfd", 4, "a zstd archive", "unpack it first"},
+    {0, "GGUF", 4, "a GGUF file of weights", "export the model to ONNX"},
+    {0, "\x93NUMPY", 6, "a .npy array", "nnc wants the model here"},
+    {0,
+     "\x7f"
+     "ELF",
+     4, "a program or library", "nnc wants the .onnx file"},
+    {0, "<?xml", 5, "an XML file (OpenVINO IR is such)", "use the ONNX file it was made from"},
 };
 
 static bool starts(const uint8_t *base, size_t len, const char *text)
@@ -110,12 +127,14 @@ static bool contains(const uint8_t *base, size_t len, const char *text)
     return memmem(base, len < 4096 ? len : 4096, text, strlen(text)) != NULL;
 }
 
-/* Line feeds and printable characters only.  A model always has a zero or control byte early: field tags. */
+/* Line feeds and printable characters only.  A model always has a zero or control byte early:
+ * field tags. */
 static bool is_text(const uint8_t *base, size_t len)
 {
     size_t n = len < 512 ? len : 512;
     for (size_t i = 0; i < n; i++)
-        if (base[i] != '\n' && base[i] != '\r' && base[i] != '\t' && (base[i] < 32 || base[i] == 127))
+        if (base[i] != '\n' && base[i] != '\r' && base[i] != '\t' &&
+            (base[i] < 32 || base[i] == 127))
             return false;
     return true;
 }
@@ -127,20 +146,30 @@ static nnc_status lfs_pointer(nnc_diag *diag, nnc_loc loc, const uint8_t *base, 
     const char *size = strstr(text, "size ");
     long long bytes = size ? strtoll(size + 5, NULL, 10) : 0;
     if (bytes > 0)
-        return nnc_error(diag, loc, "this is a Git LFS pointer, not the file of %lld bytes it stands for; run "
-                         "'git lfs pull' in the repository", bytes);
-    return nnc_error(diag, loc, "this is a Git LFS pointer, not the file itself; run 'git lfs pull' in the repository");
+        return nnc_error(diag, loc,
+                         "this is a Git LFS pointer, not the file of %lld bytes it stands for; run "
+                         "'git lfs pull' in the repository",
+                         bytes);
+    return nnc_error(
+        diag, loc,
+        "this is a Git LFS pointer, not the file itself; run 'git lfs pull' in the repository");
 }
 
 static nnc_status zip_archive(nnc_diag *diag, nnc_loc loc, const uint8_t *base, size_t len)
 {
-    if (contains(base, len, "data.pkl") || contains(base, len, "/version") || contains(base, len, "constants.pkl"))
-        return nnc_error(diag, loc, "this is a PyTorch archive, not an ONNX model; export the model with "
+    if (contains(base, len, "data.pkl") || contains(base, len, "/version") ||
+        contains(base, len, "constants.pkl"))
+        return nnc_error(diag, loc,
+                         "this is a PyTorch archive, not an ONNX model; export the model with "
                          "torch.onnx.export");
     if (contains(base, len, "config.json") || contains(base, len, "metadata.json"))
-        return nnc_error(diag, loc, "this is a zip archive (Keras saves such), not an ONNX model; export it with "
-                         "model.export(.., format=\"onnx\") or tf2onnx");
-    return nnc_error(diag, loc, "this is a zip archive, not an ONNX model; unpack it and give the .onnx file inside");
+        return nnc_error(
+            diag, loc,
+            "this is a zip archive (Keras saves such), not an ONNX model; export it with "
+            "model.export(.., format=\"onnx\") or tf2onnx");
+    return nnc_error(
+        diag, loc,
+        "this is a zip archive, not an ONNX model; unpack it and give the .onnx file inside");
 }
 
 /* safetensors: eight bytes of header length, then JSON. */
@@ -167,15 +196,23 @@ nnc_status nnc_onnx_sniff(nnc_diag *diag, nnc_loc loc, const uint8_t *base, size
             return nnc_error(diag, loc, "this is %s, not an ONNX model; %s", m->what, m->way_out);
     }
     if (is_safetensors(base, len))
-        return nnc_error(diag, loc, "this is a safetensors file of weights, not an ONNX model; export the model to ONNX");
-    if (len >= 4 && is_text(base, len) && (starts(base, len, "<!DOCTYPE") || starts(base, len, "<html")))
-        return nnc_error(diag, loc, "this is a web page, not an ONNX model; the download went wrong (use the link to "
-                         "the raw file)");
+        return nnc_error(
+            diag, loc,
+            "this is a safetensors file of weights, not an ONNX model; export the model to ONNX");
+    if (len >= 4 && is_text(base, len) &&
+        (starts(base, len, "<!DOCTYPE") || starts(base, len, "<html")))
+        return nnc_error(
+            diag, loc,
+            "this is a web page, not an ONNX model; the download went wrong (use the link to "
+            "the raw file)");
     if (len >= 4 && is_text(base, len))
-        return nnc_error(diag, loc, "this is a text file, not an ONNX model (the binary format is wanted, not "
+        return nnc_error(diag, loc,
+                         "this is a text file, not an ONNX model (the binary format is wanted, not "
                          "ONNX text or JSON)");
     for (size_t i = 0; i < len && i < 64; i++)
         if (base[i])
             return NNC_OK;
-    return nnc_error(diag, loc, "the file starts with zeros, so it is not an ONNX model; was the download interrupted?");
+    return nnc_error(
+        diag, loc,
+        "the file starts with zeros, so it is not an ONNX model; was the download interrupted?");
 }

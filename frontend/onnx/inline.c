@@ -1,11 +1,14 @@
-/* Calls of model-local functions are replaced by the function's nodes, so that nobody after the loader knows functions.
+/* Calls of model-local functions are replaced by the function's nodes, so that nobody after the
+ * loader knows functions.
  *
- * Names of a body become the call's: formal inputs and outputs are replaced by actual ones, every other name gets the
- * call's name in front ("block1/hidden"), which cannot meet an existing name because a number is added until it is new.
- * Subgraphs inside a body are copied by the same renaming, so captures need no thought.  Attributes that refer to the
- * function's parameters take the call's value, else the function's default, else vanish.
+ * Names of a body become the call's: formal inputs and outputs are replaced by actual ones,
+ * every other name gets the call's name in front ("block1/hidden"), which cannot meet an
+ * existing name because a number is added until it is new. Subgraphs inside a body are copied by
+ * the same renaming, so captures need no thought.  Attributes that refer to the function's
+ * parameters take the call's value, else the function's default, else vanish.
  *
- * An output that is just an input, or the same value twice, has no node to rename: an Identity node stands in. */
+ * An output that is just an input, or the same value twice, has no node to rename: an Identity
+ * node stands in. */
 #include "frontend/onnx/load.h"
 #include <string.h>
 
@@ -16,15 +19,18 @@ typedef NNC_BUF(nnc_onnx_node) node_list;
 /* One call being expanded; NULL outside of functions. */
 struct call {
     const nnc_onnx_func *f;
-    const nnc_onnx_node *node;             /* the call, its names already those of the graph it goes to */
+    const nnc_onnx_node *node; /* the call, its names already those of the graph it goes to */
     const char *prefix;
-    NNC_BUF(nnc_sym) to;                   /* by name of the body: the name in the graph */
+    NNC_BUF(nnc_sym) to; /* by name of the body: the name in the graph */
     NNC_BUF(uint8_t) known;
 };
 
-struct inliner { nnc_onnx_loader *ld; uint32_t nodes; };
+struct inliner {
+    nnc_onnx_loader *ld;
+    uint32_t nodes;
+};
 
-/* ---- names -------------------------------------------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 static void map(struct inliner *in, struct call *c, nnc_sym from, nnc_sym to)
 {
@@ -70,17 +76,19 @@ static const nnc_sym *rename_all(struct inliner *in, struct call *c, const nnc_s
     return to;
 }
 
-static const nnc_onnx_value *rename_values(struct inliner *in, struct call *c, const nnc_onnx_value *v, uint32_t n)
+static const nnc_onnx_value *rename_values(struct inliner *in, struct call *c,
+                                           const nnc_onnx_value *v, uint32_t n)
 {
     nnc_onnx_value *to = nnc_arena_array(in->ld->a, n, sizeof *to);
     for (uint32_t i = 0; i < n; i++)
-        to[i] = (nnc_onnx_value){ rename_one(in, c, v[i].name), v[i].type };
+        to[i] = (nnc_onnx_value){rename_one(in, c, v[i].name), v[i].type};
     return to;
 }
 
-/* ---- nodes -------------------------------------------------------------------------------------------------- */
+/* ---- nodes ----------------------------------------------------------------------------------- */
 
-static nnc_status expand_graph(struct inliner *in, struct call *c, const nnc_onnx_graph *from, nnc_onnx_graph *to);
+static nnc_status expand_graph(struct inliner *in, struct call *c, const nnc_onnx_graph *from,
+                               nnc_onnx_graph *to);
 
 static const nnc_onnx_attr *resolve(const struct call *c, const nnc_onnx_attr *at)
 {
@@ -95,7 +103,8 @@ static const nnc_onnx_attr *resolve(const struct call *c, const nnc_onnx_attr *a
     return given;
 }
 
-static nnc_status copy_subgraphs(struct inliner *in, struct call *c, nnc_onnx_graph *g, nnc_onnx_attr *at)
+static nnc_status copy_subgraphs(struct inliner *in, struct call *c, nnc_onnx_graph *g,
+                                 nnc_onnx_attr *at)
 {
     bool one = at->kind == NNC_ONNX_ATTR_graph;
     nnc_onnx_graph **list = nnc_arena_array(in->ld->a, at->n, sizeof *list);
@@ -112,8 +121,8 @@ static nnc_status copy_subgraphs(struct inliner *in, struct call *c, nnc_onnx_gr
 }
 
 /* The node as it stands in graph `g`: names, attributes and subgraphs replaced. */
-static nnc_status copy_node(struct inliner *in, struct call *c, const nnc_onnx_node *from, nnc_onnx_graph *g,
-                            nnc_onnx_node *to)
+static nnc_status copy_node(struct inliner *in, struct call *c, const nnc_onnx_node *from,
+                            nnc_onnx_graph *g, nnc_onnx_node *to)
 {
     nnc_onnx_attr *attr = nnc_arena_array(in->ld->a, from->nattr, sizeof *attr);
     *to = *from;
@@ -132,30 +141,41 @@ static nnc_status copy_node(struct inliner *in, struct call *c, const nnc_onnx_n
     }
     to->attr = attr;
     if (c) {
-        const char *label = *from->name ? from->name : nnc_arena_printf(in->ld->a, "%s_%u", from->op, from->index);
+        const char *label =
+            *from->name ? from->name : nnc_arena_printf(in->ld->a, "%s_%u", from->op, from->index);
         to->name = nnc_arena_printf(in->ld->a, "%s/%s", c->prefix, label);
-        to->loc = nnc_loc_node(in->ld->diag, in->ld->path, to->name, to->op,
-                               to->nout ? nnc_intern_str(in->ld->names, to->out[0]) : "", from->index);
+        to->loc =
+            nnc_loc_node(in->ld->diag, in->ld->path, to->name, to->op,
+                         to->nout ? nnc_intern_str(in->ld->names, to->out[0]) : "", from->index);
     }
     return NNC_OK;
 }
 
-static void identity(struct inliner *in, const nnc_onnx_node *call, nnc_sym from, nnc_sym to, node_list *list)
+static void identity(struct inliner *in, const nnc_onnx_node *call, nnc_sym from, nnc_sym to,
+                     node_list *list)
 {
     nnc_sym *io = nnc_arena_array(in->ld->a, 2, sizeof *io);
     io[0] = from;
     io[1] = to;
-    nnc_onnx_node n = { .name = call->name, .loc = call->loc, .op = "Identity", .domain = "", .overload = "", .opset = 25,
-                        .nin = 1, .nout = 1, .in = io, .out = io + 1 };
+    nnc_onnx_node n = {.name = call->name,
+                       .loc = call->loc,
+                       .op = "Identity",
+                       .domain = "",
+                       .overload = "",
+                       .opset = 25,
+                       .nin = 1,
+                       .nout = 1,
+                       .in = io,
+                       .out = io + 1};
     n.schema = nnc_onnx_schema_find("", "Identity", n.opset);
     n.since = n.schema->since;
     NNC_PUSH(in->ld->a, list, n);
 }
 
-/* ---- calls -------------------------------------------------------------------------------------------------- */
+/* ---- calls ----------------------------------------------------------------------------------- */
 
-static nnc_status expand_node(struct inliner *in, struct call *c, const nnc_onnx_node *from, nnc_onnx_graph *g,
-                              node_list *list);
+static nnc_status expand_node(struct inliner *in, struct call *c, const nnc_onnx_node *from,
+                              nnc_onnx_graph *g, node_list *list);
 
 static void bind(struct inliner *in, struct call *c)
 {
@@ -168,13 +188,18 @@ static void bind(struct inliner *in, struct call *c)
             map(in, c, body->out[i].name, nnc_onnx_node_out(n, i));
 }
 
-static nnc_status expand_call(struct inliner *in, nnc_onnx_func *f, const nnc_onnx_node *n, nnc_onnx_graph *g, node_list *list)
+static nnc_status expand_call(struct inliner *in, nnc_onnx_func *f, const nnc_onnx_node *n,
+                              nnc_onnx_graph *g, node_list *list)
 {
-    const char *prefix = *n->name ? n->name : nnc_arena_printf(in->ld->a, "%s_%u", f->name, n->index);
-    struct call c = { .f = f, .node = n, .prefix = prefix };
+    const char *prefix =
+        *n->name ? n->name : nnc_arena_printf(in->ld->a, "%s_%u", f->name, n->index);
+    struct call c = {.f = f, .node = n, .prefix = prefix};
     if (f->active)
-        return nnc_error(in->ld->diag, n->loc, "function '%s' is recursive (it calls itself, directly or through others), "
-                         "which ONNX does not allow; use Loop", f->name);
+        return nnc_error(
+            in->ld->diag, n->loc,
+            "function '%s' is recursive (it calls itself, directly or through others), "
+            "which ONNX does not allow; use Loop",
+            f->name);
     f->active = 1;
     bind(in, &c);
     for (uint32_t i = 0; i < f->body.nnode; i++)
@@ -184,18 +209,22 @@ static nnc_status expand_call(struct inliner *in, nnc_onnx_func *f, const nnc_on
         if (want.id && made.id && made.id != want.id)
             identity(in, n, made, want, list);
         else if (want.id && !made.id)
-            nnc_error(in->ld->diag, n->loc, "output %u of function '%s' is its input, which the call leaves out", i, f->name);
+            nnc_error(in->ld->diag, n->loc,
+                      "output %u of function '%s' is its input, which the call leaves out", i,
+                      f->name);
     }
     f->active = 0;
     return NNC_OK;
 }
 
-static nnc_status expand_node(struct inliner *in, struct call *c, const nnc_onnx_node *from, nnc_onnx_graph *g,
-                              node_list *list)
+static nnc_status expand_node(struct inliner *in, struct call *c, const nnc_onnx_node *from,
+                              nnc_onnx_graph *g, node_list *list)
 {
     nnc_onnx_node n;
     if (++in->nodes > MAX_NODES)
-        return nnc_error(in->ld->diag, from->loc, "the model has more than %d nodes after its functions are inlined", MAX_NODES);
+        return nnc_error(in->ld->diag, from->loc,
+                         "the model has more than %d nodes after its functions are inlined",
+                         MAX_NODES);
     NNC_TRY(copy_node(in, c, from, g, &n));
     nnc_onnx_func *f = n.broken ? NULL : nnc_onnx_func_find(in->ld, n.domain, n.op, n.overload);
     if (f)
@@ -223,9 +252,10 @@ static void settle(nnc_onnx_graph *g, node_list *list)
     g->nnode = list->n;
 }
 
-static nnc_status expand_graph(struct inliner *in, struct call *c, const nnc_onnx_graph *from, nnc_onnx_graph *to)
+static nnc_status expand_graph(struct inliner *in, struct call *c, const nnc_onnx_graph *from,
+                               nnc_onnx_graph *to)
 {
-    node_list list = { 0 };
+    node_list list = {0};
     *to = *from;
     to->in = rename_values(in, c, from->in, from->nin);
     to->out = rename_values(in, c, from->out, from->nout);
@@ -240,7 +270,7 @@ static nnc_status expand_graph(struct inliner *in, struct call *c, const nnc_onn
 
 nnc_status nnc_onnx_inline(nnc_onnx_loader *ld)
 {
-    struct inliner in = { .ld = ld };
+    struct inliner in = {.ld = ld};
     nnc_onnx_graph *main = nnc_arena_alloc(ld->a, sizeof *main);
     if (!ld->func.n)
         return NNC_OK;

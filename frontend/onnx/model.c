@@ -1,5 +1,5 @@
-/* Loading in order, and the getters.  Each step runs even when the one before found mistakes, as long as what it needs is
- * whole, so that one run shows everything. */
+/* Loading in order, and the getters.  Each step runs even when the one before found mistakes, as
+ * long as what it needs is whole, so that one run shows everything. */
 #include "frontend/onnx/load.h"
 #include <string.h>
 
@@ -24,8 +24,8 @@ static bool is_sound(const nnc_onnx_loader *ld, unsigned before)
     return nnc_diag_errors(ld->diag) == before + ld->node_errors;
 }
 
-nnc_status nnc_onnx_load_bytes(nnc_arena *a, nnc_diag *diag, const char *path, const void *bytes, size_t len,
-                               nnc_onnx_model **m)
+nnc_status nnc_onnx_load_bytes(nnc_arena *a, nnc_diag *diag, const char *path, const void *bytes,
+                               size_t len, nnc_onnx_model **m)
 {
     nnc_onnx_loader *ld = nnc_arena_alloc(a, sizeof *ld);
     unsigned before = nnc_diag_errors(diag);
@@ -64,7 +64,7 @@ nnc_status nnc_onnx_load(nnc_arena *a, nnc_diag *diag, const char *path, nnc_onn
     return nnc_onnx_load_bytes(a, diag, path, base, len, m);
 }
 
-/* ---- lookup ------------------------------------------------------------------------------------------------- */
+/* ---- lookup ---------------------------------------------------------------------------------- */
 
 const char *nnc_onnx_name(const nnc_onnx_model *m, nnc_sym name)
 {
@@ -108,7 +108,8 @@ const nnc_onnx_attr *nnc_onnx_node_attr(const nnc_onnx_node *n, const char *name
     return NULL;
 }
 
-static const nnc_onnx_attr *of_kind(const nnc_onnx_node *n, const char *name, nnc_onnx_attr_kind kind)
+static const nnc_onnx_attr *of_kind(const nnc_onnx_node *n, const char *name,
+                                    nnc_onnx_attr_kind kind)
 {
     const nnc_onnx_attr *at = nnc_onnx_node_attr(n, name);
     return at && at->kind == kind && !at->ref ? at : NULL;
@@ -180,10 +181,10 @@ const nnc_onnx_type *nnc_onnx_node_type(const nnc_onnx_node *n, const char *name
 
 nnc_sym nnc_onnx_node_in(const nnc_onnx_node *n, uint32_t i)
 {
-    return i < n->nin ? n->in[i] : (nnc_sym){ 0 };
+    return i < n->nin ? n->in[i] : (nnc_sym){0};
 }
 
 nnc_sym nnc_onnx_node_out(const nnc_onnx_node *n, uint32_t i)
 {
-    return i < n->nout ? n->out[i] : (nnc_sym){ 0 };
+    return i < n->nout ? n->out[i] : (nnc_sym){0};
 }

@@ -1,42 +1,53 @@
-/* schema.def is included three times: once for each of the flat arrays of params, attributes and operators.  The
- * operators are sorted by domain, name and version, so one binary search finds the versions of an operator; the few
- * that follow are scanned. */
+/* schema.def is included three times: once for each of the flat arrays of params, attributes and
+ * operators.  The operators are sorted by domain, name and version, so one binary search finds
+ * the versions of an operator; the few that follow are scanned. */
 #include "frontend/onnx/schema.h"
 #include <ctype.h>
 #include <string.h>
 
-enum { ONE = NNC_ONNX_PARAM_ONE, OPT = NNC_ONNX_PARAM_OPT, VAR = NNC_ONNX_PARAM_VAR, ANY = NNC_ONNX_PARAM_ANY };
+enum {
+    ONE = NNC_ONNX_PARAM_ONE,
+    OPT = NNC_ONNX_PARAM_OPT,
+    VAR = NNC_ONNX_PARAM_VAR,
+    ANY = NNC_ONNX_PARAM_ANY
+};
 
 static const nnc_onnx_param params[] = {
-#define PARAM(name, kind, var, types) { name, kind, var, types },
+#define PARAM(name, kind, var, types) {name, kind, var, types},
 #include "frontend/onnx/schema.def"
 };
 
 static const nnc_onnx_attr_schema attrs[] = {
-#define ATTR(name, kind, required) { name, NNC_ONNX_ATTR_##kind, required },
+#define ATTR(name, kind, required) {name, NNC_ONNX_ATTR_##kind, required},
 #include "frontend/onnx/schema.def"
 };
 
 static const nnc_onnx_schema schemas[] = {
-#define SCHEMA(domain, op, since, min_in, max_in, min_out, max_out, deprecated, param, nin, nout, attr, nattr) \
-    { domain, op, since, min_in, max_in, min_out, max_out, deprecated, param, nin, nout, attr, nattr },
+#define SCHEMA(domain, op, since, min_in, max_in, min_out, max_out, deprecated, param, nin, nout, \
+               attr, nattr)                                                                       \
+    {domain,     op,    since, min_in, max_in, min_out, max_out,                                  \
+     deprecated, param, nin,   nout,   attr,   nattr},
 #include "frontend/onnx/schema.def"
 };
 
 enum { COUNT = sizeof schemas / sizeof *schemas };
 
-/* Domains and the newest version of each that the table covers; the ones at the end have no schemas. */
-static const struct { const char *domain; int64_t newest; } domains[] = {
-    { "", 28 },
-    { "ai.onnx.ml", 5 },
-    { "ai.onnx.preview", 1 },
-    { "ai.onnx.preview.training", 1 },
-    { "ai.onnx.training", 1 },
-    { "com.microsoft", 1 },
-    { "qonnx.custom_op.general", 2 },
-    { "qonnx.custom_op.channels_last", 1 },
-    { "onnx.brevitas", 1 },
-    { "finn.custom_op.general", 1 },
+/* Domains and the newest version of each that the table covers; the ones at the end have no
+ * schemas. */
+static const struct {
+    const char *domain;
+    int64_t newest;
+} domains[] = {
+    {"", 28},
+    {"ai.onnx.ml", 5},
+    {"ai.onnx.preview", 1},
+    {"ai.onnx.preview.training", 1},
+    {"ai.onnx.training", 1},
+    {"com.microsoft", 1},
+    {"qonnx.custom_op.general", 2},
+    {"qonnx.custom_op.channels_last", 1},
+    {"onnx.brevitas", 1},
+    {"finn.custom_op.general", 1},
 };
 
 static int compare(const char *domain, const char *op, const nnc_onnx_schema *s)
@@ -79,7 +90,8 @@ const char *nnc_onnx_schema_nearest(const char *domain, const char *op)
     const char *best = NULL;
     unsigned limit = nnc_onnx_near(op);
     for (uint32_t i = 0; i < COUNT; i++) {
-        if (strcmp(domain, schemas[i].domain) != 0 || (i && strcmp(schemas[i].op, schemas[i - 1].op) == 0))
+        if (strcmp(domain, schemas[i].domain) != 0 ||
+            (i && strcmp(schemas[i].op, schemas[i - 1].op) == 0))
             continue;
         unsigned d = nnc_onnx_distance(op, schemas[i].op, limit);
         if (d <= limit && d > 0) {
@@ -144,7 +156,7 @@ const nnc_onnx_attr_schema *nnc_onnx_schema_attr(const nnc_onnx_schema *s, const
     return NULL;
 }
 
-/* ---- spelling ------------------------------------------------------------------------------------------- */
+/* ---- spelling -------------------------------------------------------------------------------- */
 
 enum { LONGEST = 96 };
 
@@ -177,7 +189,8 @@ unsigned nnc_onnx_distance(const char *a, const char *b, unsigned limit)
         unsigned *row = rows[i % 3], *up = rows[(i + 2) % 3], *upper = rows[(i + 1) % 3];
         row[0] = (unsigned)i * 2;
         for (size_t j = 1; j <= nb; j++) {
-            row[j] = least(least(up[j], row[j - 1]) + 2, up[j - 1] + replace_cost(a[i - 1], b[j - 1]));
+            row[j] =
+                least(least(up[j], row[j - 1]) + 2, up[j - 1] + replace_cost(a[i - 1], b[j - 1]));
             if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
                 row[j] = least(row[j], upper[j - 2] + 2);
         }

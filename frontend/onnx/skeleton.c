@@ -1,14 +1,16 @@
-/* protobuf-c copies bytes and packed arrays, which for a model is nearly all of it.  So the mapped file is walked
- * once before unpacking and rewritten without its bulk: raw_data and packed float_data / double_data of tensors are
- * replaced by (offset, size) in private fields of onnx.proto, fields onnx.proto does not name are left out, and all
- * else is copied.  What remains is small ("skeleton"), is unpacked by protobuf-c into the arena, and goes away.
+/* protobuf-c copies bytes and packed arrays, which for a model is nearly all of it.  So the
+ * mapped file is walked once before unpacking and rewritten without its bulk: raw_data and
+ * packed float_data / double_data of tensors are replaced by (offset, size) in private fields of
+ * onnx.proto, fields onnx.proto does not name are left out, and all else is copied.  What
+ * remains is small ("skeleton"), is unpacked by protobuf-c into the arena, and goes away.
  *
- * The walk follows protobuf-c's own descriptors, so there is no second table of the format.  It also makes
- * unpacking safe: bounds, wire types, nesting depth and repeated single messages are checked here, with messages that name
- * the field and the offset, where protobuf-c would only say "no".
+ * The walk follows protobuf-c's own descriptors, so there is no second table of the format.  It
+ * also makes unpacking safe: bounds, wire types, nesting depth and repeated single messages are
+ * checked here, with messages that name the field and the offset, where protobuf-c would only
+ * say "no".
  *
- * The length of a rewritten message is not known when its head is written: five bytes are kept for it and
- * filled in as a varint with leading (that is, trailing) zeros, which is legal. */
+ * The length of a rewritten message is not known when its head is written: five bytes are kept
+ * for it and filled in as a varint with leading (that is, trailing) zeros, which is legal. */
 #include "frontend/onnx/load.h"
 #include <assert.h>
 #include <string.h>
@@ -17,12 +19,17 @@ enum { MAX_DEPTH = 256, LENGTH_BYTES = 5, PRIVATE_FIELDS = 1000 };
 enum { WIRE_VARINT = 0, WIRE_64 = 1, WIRE_BYTES = 2, WIRE_32 = 5 };
 enum { TENSOR_FLOATS = 4, TENSOR_RAW = 9, TENSOR_DOUBLES = 10 };
 
-struct level { const ProtobufCMessageDescriptor *desc; size_t begin, end; uint32_t field; size_t field_at; };
+struct level {
+    const ProtobufCMessageDescriptor *desc;
+    size_t begin, end;
+    uint32_t field;
+    size_t field_at;
+};
 
 struct walk {
     nnc_onnx_loader *ld;
     nnc_arena *scratch;
-    const char *what;                  /* "model" or "tensor" */
+    const char *what; /* "model" or "tensor" */
     uint8_t *out;
     size_t n, cap;
     struct level level[MAX_DEPTH];
@@ -30,9 +37,12 @@ struct walk {
 };
 
 /* One field as it stands in the file. */
-struct field { uint32_t number, wire; size_t head, begin, end; };   /* head: of the tag; [begin, end): payload */
+struct field {
+    uint32_t number, wire;
+    size_t head, begin, end;
+}; /* head: of the tag; [begin, end): payload */
 
-/* ---- reading ------------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static bool varint(const uint8_t *p, size_t *at, size_t end, uint64_t *value)
 {
@@ -82,20 +92,20 @@ static enum scan scan_field(const uint8_t *p, size_t *at, size_t end, struct fie
             return SCAN_SHORT;
         *at += (size_t)len;
         break;
-    default:
-        return SCAN_BAD;
+    default: return SCAN_BAD;
     }
     f->end = *at;
     return SCAN_OK;
 }
 
-/* ---- messages ------------------------------------------------------------------------------------------- */
+/* ---- messages -------------------------------------------------------------------------------- */
 
 static uint32_t index_of(const struct walk *w, const struct level *l)
 {
     struct field f;
     uint32_t n = 0;
-    for (size_t at = l->begin; at < l->field_at && scan_field(w->ld->base, &at, l->end, &f) == SCAN_OK;)
+    for (size_t at = l->begin;
+         at < l->field_at && scan_field(w->ld->base, &at, l->end, &f) == SCAN_OK;)
         n += f.number == l->field && f.head < l->field_at;
     return n;
 }
@@ -106,7 +116,8 @@ static const char *path_text(const struct walk *w)
     const char *text = "";
     for (int i = 0; i < w->depth; i++) {
         const struct level *l = &w->level[i];
-        const ProtobufCFieldDescriptor *d = protobuf_c_message_descriptor_get_field(l->desc, l->field);
+        const ProtobufCFieldDescriptor *d =
+            protobuf_c_message_descriptor_get_field(l->desc, l->field);
         if (!d)
             break;
         text = nnc_arena_printf(w->scratch, "%s%s%s", text, i ? "." : "", d->name);
@@ -119,24 +130,28 @@ static const char *path_text(const struct walk *w)
 static nnc_status damaged(struct walk *w, size_t at, const char *what)
 {
     if (w->depth <= 1)
-        return nnc_error(w->ld->diag, w->ld->file, "this is not an ONNX %s: at byte %zu %s", w->what, at, what);
+        return nnc_error(w->ld->diag, w->ld->file, "this is not an ONNX %s: at byte %zu %s",
+                         w->what, at, what);
     w->depth--;
-    return nnc_error(w->ld->diag, w->ld->file, "the file is damaged: in %s, at byte %zu, %s; get or export it again",
+    return nnc_error(w->ld->diag, w->ld->file,
+                     "the file is damaged: in %s, at byte %zu, %s; get or export it again",
                      path_text(w), at, what);
 }
 
-static nnc_status truncated(struct walk *w, const struct field *f, const ProtobufCMessageDescriptor *desc)
+static nnc_status truncated(struct walk *w, const struct field *f,
+                            const ProtobufCMessageDescriptor *desc)
 {
     const ProtobufCFieldDescriptor *d = protobuf_c_message_descriptor_get_field(desc, f->number);
     size_t have = w->ld->len;
     if (!d || d->type != PROTOBUF_C_TYPE_MESSAGE || f->wire != WIRE_BYTES || f->end < f->begin)
         return damaged(w, f->head, "the last field runs beyond the end");
-    return nnc_error(w->ld->diag, w->ld->file, "the file is truncated: its %s takes %zu bytes, but the file ends "
-                     "after %zu, %zu too early; get or export it again", d->name, f->end - f->begin, have - f->begin,
-                     f->end - have);
+    return nnc_error(w->ld->diag, w->ld->file,
+                     "the file is truncated: its %s takes %zu bytes, but the file ends "
+                     "after %zu, %zu too early; get or export it again",
+                     d->name, f->end - f->begin, have - f->begin, f->end - have);
 }
 
-/* ---- writing -------------------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static void room(struct walk *w, size_t more)
 {
@@ -178,7 +193,7 @@ static void put_place(struct walk *w, uint32_t number, const struct field *f)
     put_varint(w, f->end - f->begin);
 }
 
-/* ---- the walk ------------------------------------------------------------------------------------------- */
+/* ---- the walk -------------------------------------------------------------------------------- */
 
 static bool wire_fits(const ProtobufCFieldDescriptor *d, uint32_t wire)
 {
@@ -189,16 +204,19 @@ static bool wire_fits(const ProtobufCFieldDescriptor *d, uint32_t wire)
     case PROTOBUF_C_TYPE_STRING:
     case PROTOBUF_C_TYPE_BYTES:
     case PROTOBUF_C_TYPE_MESSAGE: want = WIRE_BYTES; break;
-    default: want = WIRE_VARINT; break;               /* onnx.proto has int32, int64 and uint64 only */
+    default: want = WIRE_VARINT; break; /* onnx.proto has int32, int64 and uint64 only */
     }
-    return wire == want || (wire == WIRE_BYTES && d->label == PROTOBUF_C_LABEL_REPEATED && want != WIRE_BYTES);
+    return wire == want ||
+           (wire == WIRE_BYTES && d->label == PROTOBUF_C_LABEL_REPEATED && want != WIRE_BYTES);
 }
 
-/* Packed varints must end inside their field and packed fixed ones fill it: protobuf-c refuses all else. */
+/* Packed varints must end inside their field and packed fixed ones fill it: protobuf-c refuses
+ * all else. */
 static bool packed_fits(const uint8_t *p, const ProtobufCFieldDescriptor *d, const struct field *f)
 {
     size_t len = f->end - f->begin;
-    if (f->wire != WIRE_BYTES || d->type == PROTOBUF_C_TYPE_STRING || d->type == PROTOBUF_C_TYPE_BYTES)
+    if (f->wire != WIRE_BYTES || d->type == PROTOBUF_C_TYPE_STRING ||
+        d->type == PROTOBUF_C_TYPE_BYTES)
         return true;
     if (d->type == PROTOBUF_C_TYPE_FLOAT || d->type == PROTOBUF_C_TYPE_DOUBLE)
         return len % (d->type == PROTOBUF_C_TYPE_FLOAT ? 4 : 8) == 0;
@@ -211,7 +229,10 @@ static bool packed_fits(const uint8_t *p, const ProtobufCFieldDescriptor *d, con
 }
 
 /* What has been met in the message so far, or (runs) is in it at all. */
-struct seen { uint64_t single; uint32_t float_runs, double_runs; };
+struct seen {
+    uint64_t single;
+    uint32_t float_runs, double_runs;
+};
 
 static void count_runs(const struct walk *w, size_t begin, size_t end, struct seen *seen)
 {
@@ -222,7 +243,8 @@ static void count_runs(const struct walk *w, size_t begin, size_t end, struct se
     }
 }
 
-/* True when the field was replaced by its place.  A packed run is only when it is the whole of the array. */
+/* True when the field was replaced by its place.  A packed run is only when it is the whole of
+ * the array. */
 static bool put_bulk(struct walk *w, const struct field *f, const struct seen *seen)
 {
     if (f->number == TENSOR_RAW) {
@@ -236,9 +258,11 @@ static bool put_bulk(struct walk *w, const struct field *f, const struct seen *s
     return true;
 }
 
-static nnc_status walk_message(struct walk *w, const ProtobufCMessageDescriptor *desc, size_t begin, size_t end);
+static nnc_status walk_message(struct walk *w, const ProtobufCMessageDescriptor *desc, size_t begin,
+                               size_t end);
 
-static nnc_status walk_inner(struct walk *w, const ProtobufCMessageDescriptor *desc, const struct field *f)
+static nnc_status walk_inner(struct walk *w, const ProtobufCMessageDescriptor *desc,
+                             const struct field *f)
 {
     put_varint(w, (uint64_t)f->number << 3 | WIRE_BYTES);
     size_t at = w->n;
@@ -247,22 +271,26 @@ static nnc_status walk_inner(struct walk *w, const ProtobufCMessageDescriptor *d
     NNC_TRY(walk_message(w, desc, f->begin, f->end));
     uint64_t len = w->n - at - LENGTH_BYTES;
     for (int i = 0; i < LENGTH_BYTES; i++)
-        w->out[at + (size_t)i] = (uint8_t)((len >> (7 * i) & 127) | (i + 1 < LENGTH_BYTES ? 128 : 0));
+        w->out[at + (size_t)i] =
+            (uint8_t)((len >> (7 * i) & 127) | (i + 1 < LENGTH_BYTES ? 128 : 0));
     return NNC_OK;
 }
 
-static nnc_status walk_field(struct walk *w, const ProtobufCMessageDescriptor *desc, const struct field *f,
-                             struct seen *seen)
+static nnc_status walk_field(struct walk *w, const ProtobufCMessageDescriptor *desc,
+                             const struct field *f, struct seen *seen)
 {
     const ProtobufCFieldDescriptor *d = protobuf_c_message_descriptor_get_field(desc, f->number);
     if (!d || f->number >= PRIVATE_FIELDS)
         return NNC_OK;
-    if (!wire_fits(d, f->wire) || (d->type != PROTOBUF_C_TYPE_MESSAGE && !packed_fits(w->ld->base, d, f)))
-        return damaged(w, f->head, nnc_arena_printf(w->scratch, "field '%s' is not of its type", d->name));
+    if (!wire_fits(d, f->wire) ||
+        (d->type != PROTOBUF_C_TYPE_MESSAGE && !packed_fits(w->ld->base, d, f)))
+        return damaged(w, f->head,
+                       nnc_arena_printf(w->scratch, "field '%s' is not of its type", d->name));
     if (d->type == PROTOBUF_C_TYPE_MESSAGE) {
         uint64_t bit = 1ull << (d - desc->fields);
         if (d->label != PROTOBUF_C_LABEL_REPEATED && seen->single & bit)
-            return damaged(w, f->head, nnc_arena_printf(w->scratch, "field '%s' is there twice", d->name));
+            return damaged(w, f->head,
+                           nnc_arena_printf(w->scratch, "field '%s' is there twice", d->name));
         seen->single |= bit;
         return walk_inner(w, d->descriptor, f);
     }
@@ -272,16 +300,19 @@ static nnc_status walk_field(struct walk *w, const ProtobufCMessageDescriptor *d
     return NNC_OK;
 }
 
-static nnc_status walk_message(struct walk *w, const ProtobufCMessageDescriptor *desc, size_t begin, size_t end)
+static nnc_status walk_message(struct walk *w, const ProtobufCMessageDescriptor *desc, size_t begin,
+                               size_t end)
 {
-    struct seen seen = { 0 };
-    struct field f = { 0 };
+    struct seen seen = {0};
+    struct field f = {0};
     assert(desc->n_fields <= 64);
     if (w->depth == MAX_DEPTH)
-        return nnc_error(w->ld->diag, w->ld->file, "graphs and types are nested more than %d messages deep at byte %zu; "
-                         "no real model is", MAX_DEPTH, begin);
+        return nnc_error(w->ld->diag, w->ld->file,
+                         "graphs and types are nested more than %d messages deep at byte %zu; "
+                         "no real model is",
+                         MAX_DEPTH, begin);
     struct level *l = &w->level[w->depth++];
-    *l = (struct level){ desc, begin, end, 0, begin };
+    *l = (struct level){desc, begin, end, 0, begin};
     if (desc == &onnx__tensor_proto__descriptor)
         count_runs(w, begin, end, &seen);
     for (size_t at = begin; at < end;) {
@@ -289,8 +320,9 @@ static nnc_status walk_message(struct walk *w, const ProtobufCMessageDescriptor 
         if (got == SCAN_SHORT && w->depth == 1)
             return truncated(w, &f, desc);
         if (got != SCAN_OK)
-            return damaged(w, f.head, got == SCAN_SHORT ? "a field runs beyond the end of its message"
-                                                        : "there is no field of the format");
+            return damaged(w, f.head,
+                           got == SCAN_SHORT ? "a field runs beyond the end of its message"
+                                             : "there is no field of the format");
         l->field = f.number;
         l->field_at = f.head;
         NNC_TRY(walk_field(w, desc, &f, &seen));
@@ -299,7 +331,7 @@ static nnc_status walk_message(struct walk *w, const ProtobufCMessageDescriptor 
     return NNC_OK;
 }
 
-/* ---- unpacking ------------------------------------------------------------------------------------------ */
+/* ---- unpacking ------------------------------------------------------------------------------- */
 
 static void *alloc_in_arena(void *user, size_t size)
 {
@@ -314,7 +346,7 @@ static void free_nothing(void *user, void *p)
 
 static void *unpack(nnc_onnx_loader *ld, const ProtobufCMessageDescriptor *desc)
 {
-    ProtobufCAllocator to_arena = { alloc_in_arena, free_nothing, ld->a };
+    ProtobufCAllocator to_arena = {alloc_in_arena, free_nothing, ld->a};
     nnc_arena *scratch = nnc_arena_new();
     struct walk *w = nnc_arena_alloc(scratch, sizeof *w);
     void *p = NULL;
@@ -323,7 +355,9 @@ static void *unpack(nnc_onnx_loader *ld, const ProtobufCMessageDescriptor *desc)
     w->what = desc == &onnx__model_proto__descriptor ? "model" : "tensor";
     if (walk_message(w, desc, 0, ld->len) == NNC_OK) {
         if (w->n > INT32_MAX)
-            nnc_error(ld->diag, ld->file, "the file without its weights takes %zu bytes, at most 2 GB are supported", w->n);
+            nnc_error(ld->diag, ld->file,
+                      "the file without its weights takes %zu bytes, at most 2 GB are supported",
+                      w->n);
         else if (!(p = protobuf_c_message_unpack(desc, &to_arena, w->n, w->out)))
             nnc_error(ld->diag, ld->file, "the file is damaged: protobuf-c cannot read it");
     }

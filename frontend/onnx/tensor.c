@@ -1,9 +1,11 @@
-/* A tensor's data comes in one of three forms: raw bytes, typed arrays of the message, or another file.  Each is brought
- * to (pointer, bytes) first; when the elements already lie there as we want them the view points at them, and only
- * sub-byte types, values widened to int32 and the like are copied.
+/* A tensor's data comes in one of three forms: raw bytes, typed arrays of the message, or
+ * another file.  Each is brought to (pointer, bytes) first; when the elements already lie there
+ * as we want them the view points at them, and only sub-byte types, values widened to int32 and
+ * the like are copied.
  *
- * External files are found relative to the model's folder and nowhere else: the name must be relative, without "..",
- * and the path the system resolves it to (symbolic links followed) must still be inside of that folder. */
+ * External files are found relative to the model's folder and nowhere else: the name must be
+ * relative, without "..", and the path the system resolves it to (symbolic links followed) must
+ * still be inside of that folder. */
 #include "frontend/onnx/load.h"
 #include <errno.h>
 #include <inttypes.h>
@@ -11,15 +13,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { COPY_BELOW = 4096 };           /* bytes; small tensors are copied so that they are aligned */
+enum { COPY_BELOW = 4096 }; /* bytes; small tensors are copied so that they are aligned */
 
-/* ---- element types ------------------------------------------------------------------------------------- */
+/* ---- element types --------------------------------------------------------------------------- */
 
-struct elem_info { const char *name, *onnx_name; uint32_t bits, bytes; };
+struct elem_info {
+    const char *name, *onnx_name;
+    uint32_t bits, bytes;
+};
 
 static const struct elem_info elem_info[] = {
-    [NNC_ONNX_undefined] = { "undefined", "undefined", 0, 0 },
-#define ELEM(name, number, onnx_name, bits, bytes) [number] = { #name, onnx_name, bits, bytes },
+    [NNC_ONNX_undefined] = {"undefined", "undefined", 0, 0},
+#define ELEM(name, number, onnx_name, bits, bytes) [number] = {#name, onnx_name, bits, bytes},
 #include "frontend/onnx/elem.def"
 };
 
@@ -67,7 +72,7 @@ bool nnc_onnx_dims_fit(const int64_t *dim, uint32_t rank, uint64_t bytes, uint64
     return bytes == 0 || *count <= (uint64_t)INT64_MAX / bytes;
 }
 
-/* ---- what a tensor is read with ------------------------------------------------------------------------- */
+/* ---- what a tensor is read with -------------------------------------------------------------- */
 
 struct reader {
     nnc_onnx_loader *ld;
@@ -92,11 +97,13 @@ static nnc_status take(struct reader *r, const void *data, bool mapped)
 {
     nnc_onnx_tensor *t = r->t;
     t->mapped = mapped && t->bytes > COPY_BELOW;
-    t->data = t->bytes == 0 ? NULL : mapped && !t->mapped ? nnc_arena_copy(r->ld->a, data, t->bytes) : data;
+    t->data = t->bytes == 0          ? NULL
+              : mapped && !t->mapped ? nnc_arena_copy(r->ld->a, data, t->bytes)
+                                     : data;
     return NNC_OK;
 }
 
-/* ---- packed elements ------------------------------------------------------------------------------------- */
+/* ---- packed elements ------------------------------------------------------------------------- */
 
 /* Bytes of raw data: elements below 8 bits are packed without gaps. */
 static uint64_t raw_bytes(const nnc_onnx_tensor *t)
@@ -141,7 +148,9 @@ static nnc_status from_raw(struct reader *r, const uint8_t *data, uint64_t size,
     if (t->elem == NNC_ONNX_string)
         return FAIL(r, "%s holds strings as raw bytes, expected string_data", r->what);
     if (size != want)
-        return FAIL(r, "%s of shape %s has %" PRIu64 " bytes of %s, expected %" PRIu64 " for %" PRIu64 " elements of %s",
+        return FAIL(r,
+                    "%s of shape %s has %" PRIu64 " bytes of %s, expected %" PRIu64 " for %" PRIu64
+                    " elements of %s",
                     r->what, dims_text(r), size, where, want, t->count, nnc_onnx_elem_str(t->elem));
     if (bits < 8) {
         uint8_t *to = nnc_arena_alloc(r->ld->a, t->count);
@@ -155,11 +164,19 @@ static nnc_status from_raw(struct reader *r, const uint8_t *data, uint64_t size,
     return take(r, data, true);
 }
 
-/* ---- typed arrays of the message -------------------------------------------------------------------------- */
+/* ---- typed arrays of the message ------------------------------------------------------------- */
 
-enum source { FROM_NONE, FROM_FLOAT, FROM_INT32, FROM_STRING, FROM_INT64, FROM_DOUBLE, FROM_UINT64 };
-static const char *const source_names[] = { "no data", "float_data", "int32_data", "string_data", "int64_data",
-                                            "double_data", "uint64_data" };
+enum source {
+    FROM_NONE,
+    FROM_FLOAT,
+    FROM_INT32,
+    FROM_STRING,
+    FROM_INT64,
+    FROM_DOUBLE,
+    FROM_UINT64
+};
+static const char *const source_names[] = {"no data",    "float_data",  "int32_data", "string_data",
+                                           "int64_data", "double_data", "uint64_data"};
 
 static enum source source_for(nnc_onnx_elem e)
 {
@@ -177,8 +194,13 @@ static enum source source_for(nnc_onnx_elem e)
 /* The array that is not empty; the first one that should be, when there are several. */
 static enum source source_in(const Onnx__TensorProto *p, enum source expected)
 {
-    const bool has[] = { false, p->n_float_data || p->has_float_at, p->n_int32_data > 0, p->n_string_data > 0,
-                         p->n_int64_data > 0, p->n_double_data || p->has_double_at, p->n_uint64_data > 0 };
+    const bool has[] = {false,
+                        p->n_float_data || p->has_float_at,
+                        p->n_int32_data > 0,
+                        p->n_string_data > 0,
+                        p->n_int64_data > 0,
+                        p->n_double_data || p->has_double_at,
+                        p->n_uint64_data > 0};
     enum source found = has[expected] ? expected : FROM_NONE;
     for (int s = FROM_FLOAT; s <= FROM_UINT64; s++)
         if (has[s] && s != (int)expected)
@@ -188,13 +210,13 @@ static enum source source_in(const Onnx__TensorProto *p, enum source expected)
 
 static nnc_status wrong_count(struct reader *r, enum source s, uint64_t have, uint64_t want)
 {
-    return FAIL(r, "%s of shape %s has %" PRIu64 " values in %s, expected %" PRIu64, r->what, dims_text(r), have,
-                source_names[s], want);
+    return FAIL(r, "%s of shape %s has %" PRIu64 " values in %s, expected %" PRIu64, r->what,
+                dims_text(r), have, source_names[s], want);
 }
 
 /* A packed run left in the file, or an array protobuf-c unpacked into the arena. */
-static nnc_status from_fixed(struct reader *r, enum source s, bool in_file, uint64_t at, uint64_t size, const void *array,
-                             size_t n)
+static nnc_status from_fixed(struct reader *r, enum source s, bool in_file, uint64_t at,
+                             uint64_t size, const void *array, size_t n)
 {
     uint64_t have = in_file ? size / elem_info[r->t->elem].bytes : n;
     if (have != r->t->count)
@@ -202,12 +224,16 @@ static nnc_status from_fixed(struct reader *r, enum source s, bool in_file, uint
     return in_file ? take(r, r->ld->base + at, true) : take(r, array, false);
 }
 
-/* int32_data: one value each, or for types below 8 bits one byte of packed elements each (6-bit ones excepted). */
+/* int32_data: one value each, or for types below 8 bits one byte of packed elements each (6-bit
+ * ones excepted). */
 static nnc_status from_int32(struct reader *r)
 {
     nnc_onnx_tensor *t = r->t;
     const struct elem_info *e = &elem_info[t->elem];
-    uint32_t per = e->bits == 4 ? 2 : e->bits == 2 ? 4 : 1, bits = e->bits < 8 ? per * e->bits : e->bits;
+    uint32_t per = e->bits == 4   ? 2
+                   : e->bits == 2 ? 4
+                                  : 1,
+             bits = e->bits < 8 ? per * e->bits : e->bits;
     uint64_t want = t->count / per + (t->count % per != 0);
     if (r->p->n_int32_data != want)
         return wrong_count(r, FROM_INT32, r->p->n_int32_data, want);
@@ -218,8 +244,8 @@ static nnc_status from_int32(struct reader *r)
     for (uint64_t i = 0; i < want; i++) {
         int32_t v = r->p->int32_data[i];
         if (v < -(1 << (bits - 1)) || v >= 1 << bits)
-            return FAIL(r, "%s: value %" PRId32 " at %" PRIu64 " does not fit its element type %s", r->what, v, i,
-                        nnc_onnx_elem_str(t->elem));
+            return FAIL(r, "%s: value %" PRId32 " at %" PRIu64 " does not fit its element type %s",
+                        r->what, v, i, nnc_onnx_elem_str(t->elem));
         if (t->elem == NNC_ONNX_bool)
             v = v != 0;
         bytes[i * step] = (uint8_t)v;
@@ -243,8 +269,8 @@ static nnc_status from_uint64(struct reader *r)
     uint32_t *to = nnc_arena_array(r->ld->a, t->count, sizeof *to);
     for (uint64_t i = 0; i < t->count; i++) {
         if (r->p->uint64_data[i] > UINT32_MAX)
-            return FAIL(r, "%s: value %" PRIu64 " at %" PRIu64 " does not fit its element type u32", r->what,
-                        r->p->uint64_data[i], i);
+            return FAIL(r, "%s: value %" PRIu64 " at %" PRIu64 " does not fit its element type u32",
+                        r->what, r->p->uint64_data[i], i);
         to[i] = (uint32_t)r->p->uint64_data[i];
     }
     return take(r, to, false);
@@ -258,7 +284,7 @@ static nnc_status from_strings(struct reader *r)
     nnc_onnx_str *to = nnc_arena_array(r->ld->a, t->count, sizeof *to);
     for (uint64_t i = 0; i < t->count; i++) {
         const ProtobufCBinaryData *s = &r->p->string_data[i];
-        to[i] = (nnc_onnx_str){ nnc_arena_copy(r->ld->a, s->data, s->len), s->len };
+        to[i] = (nnc_onnx_str){nnc_arena_copy(r->ld->a, s->data, s->len), s->len};
     }
     t->str = to;
     return NNC_OK;
@@ -271,16 +297,18 @@ static nnc_status from_typed(struct reader *r)
     if (have == FROM_NONE && r->t->count == 0)
         return NNC_OK;
     if (have == FROM_NONE)
-        return FAIL(r, "%s of shape %s has no data, expected %" PRIu64 " elements of %s", r->what, dims_text(r),
-                    r->t->count, nnc_onnx_elem_str(r->t->elem));
+        return FAIL(r, "%s of shape %s has no data, expected %" PRIu64 " elements of %s", r->what,
+                    dims_text(r), r->t->count, nnc_onnx_elem_str(r->t->elem));
     if (have != want)
-        return FAIL(r, "%s has element type %s but its data in %s, expected raw_data or %s", r->what,
-                    nnc_onnx_elem_str(r->t->elem), source_names[have], source_names[want]);
+        return FAIL(r, "%s has element type %s but its data in %s, expected raw_data or %s",
+                    r->what, nnc_onnx_elem_str(r->t->elem), source_names[have], source_names[want]);
     switch (want) {
     case FROM_FLOAT:
-        return from_fixed(r, want, p->has_float_at, p->float_at, p->float_size, p->float_data, p->n_float_data);
+        return from_fixed(r, want, p->has_float_at, p->float_at, p->float_size, p->float_data,
+                          p->n_float_data);
     case FROM_DOUBLE:
-        return from_fixed(r, want, p->has_double_at, p->double_at, p->double_size, p->double_data, p->n_double_data);
+        return from_fixed(r, want, p->has_double_at, p->double_at, p->double_size, p->double_data,
+                          p->n_double_data);
     case FROM_INT64: return from_fixed(r, want, false, 0, 0, p->int64_data, p->n_int64_data);
     case FROM_UINT64: return from_uint64(r);
     case FROM_STRING: return from_strings(r);
@@ -288,7 +316,7 @@ static nnc_status from_typed(struct reader *r)
     }
 }
 
-/* ---- external files ---------------------------------------------------------------------------------------- */
+/* ---- external files -------------------------------------------------------------------------- */
 
 static const char *external_key(const Onnx__TensorProto *p, const char *key)
 {
@@ -308,7 +336,8 @@ static nnc_status external_number(struct reader *r, const char *key, uint64_t df
     errno = 0;
     unsigned long long v = strtoull(text, &end, 10);
     if (*text < '0' || *text > '9' || *end || errno)
-        return FAIL(r, "%s: external data has %s \"%s\", expected a number of bytes", r->what, key, text);
+        return FAIL(r, "%s: external data has %s \"%s\", expected a number of bytes", r->what, key,
+                    text);
     *value = v;
     return NNC_OK;
 }
@@ -332,19 +361,27 @@ static nnc_status confine(struct reader *r, const char *location, const char **p
 {
     nnc_onnx_loader *ld = r->ld;
     if (*location == '/' || *location == 0 || climbs(location))
-        return FAIL(r, "%s: external data is in '%s', which is outside of the model's folder; nnc reads only files "
-                    "below it (give a relative path without '..')", r->what, location);
+        return FAIL(r,
+                    "%s: external data is in '%s', which is outside of the model's folder; nnc "
+                    "reads only files "
+                    "below it (give a relative path without '..')",
+                    r->what, location);
     const char *folder = folder_of(ld), *asked = nnc_arena_printf(ld->a, "%s%s", folder, location);
     char *top = realpath(*folder ? folder : ".", NULL), *real = realpath(asked, NULL);
     int error = errno;
     nnc_status status = NNC_OK;
     size_t n = top ? strlen(top) : 0;
     if (!real || !top)
-        status = FAIL(r, "%s: its external data file '%s' cannot be opened: %s; put the file beside the model",
-                      r->what, asked, strerror(error));
+        status = FAIL(
+            r,
+            "%s: its external data file '%s' cannot be opened: %s; put the file beside the model",
+            r->what, asked, strerror(error));
     else if (strncmp(real, top, n) != 0 || (n > 1 && real[n] != '/'))
-        status = FAIL(r, "%s: external data '%s' is a link to '%s', which is outside of the model's folder; copy the "
-                      "file there", r->what, location, real);
+        status = FAIL(r,
+                      "%s: external data '%s' is a link to '%s', which is outside of the model's "
+                      "folder; copy the "
+                      "file there",
+                      r->what, location, real);
     *path = real ? nnc_arena_str(ld->a, real) : "";
     free(real);
     free(top);
@@ -360,13 +397,14 @@ static nnc_status external_file(struct reader *r, const char *location, nnc_onnx
             *file = &ld->external.at[i];
             return (*file)->failed ? NNC_ERR : NNC_OK;
         }
-    nnc_onnx_file f = { .path = nnc_arena_str(ld->a, location), .base = (const uint8_t *)"" };
+    nnc_onnx_file f = {.path = nnc_arena_str(ld->a, location), .base = (const uint8_t *)""};
     const char *path;
     f.failed = confine(r, location, &path) != NNC_OK;
     if (!f.failed)
-        f.failed = nnc_onnx_map(ld->a, ld->diag, nnc_loc_file(ld->diag, path), path, "external data file", &f.base,
-                                &f.len) != NNC_OK;
-    if (!f.failed && f.len > 40 && f.len < 1024 && memcmp(f.base, "version https://git-lfs", 23) == 0)
+        f.failed = nnc_onnx_map(ld->a, ld->diag, nnc_loc_file(ld->diag, path), path,
+                                "external data file", &f.base, &f.len) != NNC_OK;
+    if (!f.failed && f.len > 40 && f.len < 1024 &&
+        memcmp(f.base, "version https://git-lfs", 23) == 0)
         f.failed = nnc_onnx_sniff(ld->diag, nnc_loc_file(ld->diag, path), f.base, f.len) != NNC_OK;
     NNC_PUSH(ld->a, &ld->external, f);
     *file = &ld->external.at[ld->external.n - 1];
@@ -379,38 +417,52 @@ static nnc_status from_external(struct reader *r)
     nnc_onnx_file *f;
     uint64_t offset, length;
     if (!location)
-        return FAIL(r, "%s: external data without a location, expected the name of a file", r->what);
+        return FAIL(r, "%s: external data without a location, expected the name of a file",
+                    r->what);
     NNC_TRY(external_number(r, "offset", 0, &offset));
     NNC_TRY(external_number(r, "length", raw_bytes(r->t), &length));
     if (r->t->count == 0)
         return NNC_OK;
     NNC_TRY(external_file(r, location, &f));
     if (offset > f->len || length > f->len - offset)
-        return FAIL(r, "%s: external data '%s' has %zu bytes, expected %" PRIu64 " at %" PRIu64 "; is the file complete "
-                    "and the one saved with this model?", r->what, location, f->len, length, offset);
-    return from_raw(r, f->base + offset, length, nnc_arena_printf(r->ld->a, "external data '%s'", location));
+        return FAIL(r,
+                    "%s: external data '%s' has %zu bytes, expected %" PRIu64 " at %" PRIu64
+                    "; is the file complete "
+                    "and the one saved with this model?",
+                    r->what, location, f->len, length, offset);
+    return from_raw(r, f->base + offset, length,
+                    nnc_arena_printf(r->ld->a, "external data '%s'", location));
 }
 
-/* ---- entry points ------------------------------------------------------------------------------------------ */
+/* ---- entry points ---------------------------------------------------------------------------- */
 
-nnc_status nnc_onnx_tensor_read(nnc_onnx_loader *ld, nnc_loc loc, const char *what, const Onnx__TensorProto *p,
-                                nnc_onnx_tensor *t)
+nnc_status nnc_onnx_tensor_read(nnc_onnx_loader *ld, nnc_loc loc, const char *what,
+                                const Onnx__TensorProto *p, nnc_onnx_tensor *t)
 {
-    struct reader r = { ld, loc, what, p, t };
-    *t = (nnc_onnx_tensor){ .name = p->name ? p->name : "", .rank = (uint32_t)p->n_dims, .dim = p->dims };
+    struct reader r = {ld, loc, what, p, t};
+    *t = (nnc_onnx_tensor){
+        .name = p->name ? p->name : "", .rank = (uint32_t)p->n_dims, .dim = p->dims};
     if (!nnc_onnx_elem_is_known(p->data_type))
-        return FAIL(&r, "%s has element type %" PRId32 ", which is not one of ONNX's (1..%d)", what, p->data_type,
-                    NNC_ONNX_ELEM_COUNT - 1);
+        return FAIL(&r, "%s has element type %" PRId32 ", which is not one of ONNX's (1..%d)", what,
+                    p->data_type, NNC_ONNX_ELEM_COUNT - 1);
     t->elem = (nnc_onnx_elem)p->data_type;
     if (t->elem == NNC_ONNX_c64 || t->elem == NNC_ONNX_c128)
-        return FAIL(&r, "%s has element type %s; complex numbers are not supported (keep real and imaginary part in a "
-                    "last dimension of 2)", what, elem_info[t->elem].onnx_name);
+        return FAIL(&r,
+                    "%s has element type %s; complex numbers are not supported (keep real and "
+                    "imaginary part in a "
+                    "last dimension of 2)",
+                    what, elem_info[t->elem].onnx_name);
     if (!nnc_onnx_dims_fit(p->dims, t->rank, elem_info[t->elem].bytes, &t->count))
-        return FAIL(&r, "%s has shape %s, expected dimensions of 0 or more whose product in bytes fits 63 bits", what,
-                    dims_text(&r));
+        return FAIL(
+            &r,
+            "%s has shape %s, expected dimensions of 0 or more whose product in bytes fits 63 bits",
+            what, dims_text(&r));
     t->bytes = t->count * elem_info[t->elem].bytes;
     if (p->segment)
-        return FAIL(&r, "%s is split into segments, which is not supported; save the model again with onnx.save", what);
+        return FAIL(&r,
+                    "%s is split into segments, which is not supported; save the model again with "
+                    "onnx.save",
+                    what);
     nnc_status status;
     if (p->data_location == 1)
         status = from_external(&r);
@@ -423,42 +475,49 @@ nnc_status nnc_onnx_tensor_read(nnc_onnx_loader *ld, nnc_loc loc, const char *wh
     return status;
 }
 
-/* Row-major position of non-zero number i; indices are [nnz] positions or [nnz, rank] coordinates. */
-static nnc_status sparse_position(struct reader *r, const nnc_onnx_tensor *at, const nnc_onnx_tensor *t, uint64_t i,
-                                  uint64_t *position)
+/* Row-major position of non-zero number i; indices are [nnz] positions or [nnz, rank]
+ * coordinates. */
+static nnc_status sparse_position(struct reader *r, const nnc_onnx_tensor *at,
+                                  const nnc_onnx_tensor *t, uint64_t i, uint64_t *position)
 {
     bool linear = at->rank == 1;
     uint64_t n = linear ? 1 : t->rank;
     *position = 0;
     for (uint64_t d = 0; d < n; d++) {
-        int64_t index = nnc_onnx_tensor_i64(at, i * n + d), size = linear ? (int64_t)t->count : t->dim[d];
+        int64_t index = nnc_onnx_tensor_i64(at, i * n + d),
+                size = linear ? (int64_t)t->count : t->dim[d];
         if (index < 0 || index >= size)
-            return FAIL(r, "%s: index %" PRId64 " of value %" PRIu64 " is out of range 0..%" PRId64, r->what, index, i,
-                        size - 1);
+            return FAIL(r, "%s: index %" PRId64 " of value %" PRIu64 " is out of range 0..%" PRId64,
+                        r->what, index, i, size - 1);
         *position = *position * (uint64_t)size + (uint64_t)index;
     }
     return NNC_OK;
 }
 
-nnc_status nnc_onnx_sparse_read(nnc_onnx_loader *ld, nnc_loc loc, const char *what, const Onnx__SparseTensorProto *p,
-                                nnc_onnx_tensor *t)
+nnc_status nnc_onnx_sparse_read(nnc_onnx_loader *ld, nnc_loc loc, const char *what,
+                                const Onnx__SparseTensorProto *p, nnc_onnx_tensor *t)
 {
     static const Onnx__TensorProto none = ONNX__TENSOR_PROTO__INIT;
-    struct reader r = { ld, loc, what, p->values ? p->values : &none, t };
+    struct reader r = {ld, loc, what, p->values ? p->values : &none, t};
     nnc_onnx_tensor values, at;
     if (!p->values || !p->indices)
         return FAIL(&r, "%s is sparse but has no %s", what, p->values ? "indices" : "values");
-    NNC_TRY(nnc_onnx_tensor_read(ld, loc, nnc_arena_printf(ld->a, "values of %s", what), p->values, &values));
-    NNC_TRY(nnc_onnx_tensor_read(ld, loc, nnc_arena_printf(ld->a, "indices of %s", what), p->indices, &at));
+    NNC_TRY(nnc_onnx_tensor_read(ld, loc, nnc_arena_printf(ld->a, "values of %s", what), p->values,
+                                 &values));
+    NNC_TRY(nnc_onnx_tensor_read(ld, loc, nnc_arena_printf(ld->a, "indices of %s", what),
+                                 p->indices, &at));
     *t = values;
     t->rank = (uint32_t)p->n_dims;
     t->dim = p->dims;
     uint64_t size = nnc_onnx_elem_bytes(t->elem), n = values.count;
     if (!nnc_onnx_dims_fit(p->dims, t->rank, size, &t->count) || t->count * size > INT32_MAX)
         return FAIL(&r, "%s has a dense shape that is negative or takes more than 2 GB", what);
-    if (size == 0 || at.elem != NNC_ONNX_i64 || at.count != (at.rank == 1 ? n : n * t->rank) || at.rank > 2)
-        return FAIL(&r, "%s: expected i64 indices of shape [%" PRIu64 "] or [%" PRIu64 ",%u] for its numeric values", what,
-                    n, n, t->rank);
+    if (size == 0 || at.elem != NNC_ONNX_i64 || at.count != (at.rank == 1 ? n : n * t->rank) ||
+        at.rank > 2)
+        return FAIL(&r,
+                    "%s: expected i64 indices of shape [%" PRIu64 "] or [%" PRIu64
+                    ",%u] for its numeric values",
+                    what, n, n, t->rank);
     uint8_t *to = nnc_arena_alloc(ld->a, t->count * size);
     for (uint64_t i = 0; i < n; i++) {
         uint64_t position;

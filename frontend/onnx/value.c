@@ -1,10 +1,11 @@
-/* Elements of a tensor as numbers: what shape inputs, pads, axes and scales are read with.  The small float formats are
- * taken apart by field widths, so one function serves them all. */
+/* Elements of a tensor as numbers: what shape inputs, pads, axes and scales are read with.  The
+ * small float formats are taken apart by field widths, so one function serves them all. */
 #include "frontend/onnx/model.h"
 #include <math.h>
 #include <string.h>
 
-/* sign 1, exponent e, mantissa m bits; `special`: the top exponent holds infinities and NaNs as in IEEE 754. */
+/* sign 1, exponent e, mantissa m bits; `special`: the top exponent holds infinities and NaNs as
+ * in IEEE 754. */
 static double small_float(uint32_t v, int e, int m, int bias, bool special)
 {
     uint32_t exponent = v >> m & ((1u << e) - 1), mantissa = v & ((1u << m) - 1);
@@ -26,20 +27,21 @@ static double float8(nnc_onnx_elem e, uint32_t v)
     case NNC_ONNX_f8e8m0: return v == 255 ? (double)NAN : ldexp(1.0, (int)v - 127);
     case NNC_ONNX_f4e2m1: return small_float(v, 2, 1, 1, false);
     case NNC_ONNX_f6e2m3: return small_float(v, 2, 3, 1, false);
-    default: return small_float(v, 3, 2, 3, false);      /* f6e3m2 */
+    default: return small_float(v, 3, 2, 3, false); /* f6e3m2 */
     }
 }
 
 static bool is_integer(nnc_onnx_elem e)
 {
-    return (e >= NNC_ONNX_u8 && e <= NNC_ONNX_i64) || e == NNC_ONNX_bool || e == NNC_ONNX_u32 || e == NNC_ONNX_u64 ||
-           e == NNC_ONNX_u4 || e == NNC_ONNX_i4 || e == NNC_ONNX_u2 || e == NNC_ONNX_i2;
+    return (e >= NNC_ONNX_u8 && e <= NNC_ONNX_i64) || e == NNC_ONNX_bool || e == NNC_ONNX_u32 ||
+           e == NNC_ONNX_u64 || e == NNC_ONNX_u4 || e == NNC_ONNX_i4 || e == NNC_ONNX_u2 ||
+           e == NNC_ONNX_i2;
 }
 
 static bool is_signed(nnc_onnx_elem e)
 {
-    return e == NNC_ONNX_i8 || e == NNC_ONNX_i16 || e == NNC_ONNX_i32 || e == NNC_ONNX_i64 || e == NNC_ONNX_i4 ||
-           e == NNC_ONNX_i2;
+    return e == NNC_ONNX_i8 || e == NNC_ONNX_i16 || e == NNC_ONNX_i32 || e == NNC_ONNX_i64 ||
+           e == NNC_ONNX_i4 || e == NNC_ONNX_i2;
 }
 
 /* The element's bytes as an unsigned number. */
@@ -75,7 +77,9 @@ int64_t nnc_onnx_tensor_i64(const nnc_onnx_tensor *t, uint64_t i)
     if (is_integer(t->elem)) {
         uint64_t v = bits_at(t, i);
         uint32_t unused = 64 - 8 * nnc_onnx_elem_bytes(t->elem);
-        return is_signed(t->elem) ? (int64_t)(v << unused) >> unused : v > INT64_MAX ? INT64_MAX : (int64_t)v;
+        return is_signed(t->elem) ? (int64_t)(v << unused) >> unused
+               : v > INT64_MAX    ? INT64_MAX
+                                  : (int64_t)v;
     }
     double d = float_at(t, i);
     return isnan(d) ? 0 : d >= 0x1p63 ? INT64_MAX : d <= -0x1p63 ? INT64_MIN : (int64_t)d;

@@ -1,10 +1,12 @@
-/* tests/frontend/onnx/wire.h - small ONNX models written by hand: protobuf's wire format and the messages needed.
+/* tests/frontend/onnx/wire.h - small ONNX models written by hand: protobuf's wire format and the
+ * messages needed.
  *
- *     struct wire m = model(13, graph(
- *         value(GRAPH_INPUT, "x", 1, "2,n"), node("Relu", "x", "y"), value(GRAPH_OUTPUT, "y", 1, "2,n"), END));
+ *     struct wire m = model(13, graph(value(GRAPH_INPUT, "x", 1, "2,n"), node("Relu", "x", "y"),
+ *                                     value(GRAPH_OUTPUT, "y", 1, "2,n"), END));
  *
- * A part is the bytes of one field (tag and payload); parts are joined by `parts`, `graph` and so on, whose lists end with END.
- * Memory comes from malloc and is not given back: tests are short. */
+ * A part is the bytes of one field (tag and payload); parts are joined by `parts`, `graph` and
+ * so on, whose lists end with END. Memory comes from malloc and is not given back: tests are
+ * short. */
 #ifndef NNC_TESTS_FRONTEND_ONNX_WIRE_H
 #define NNC_TESTS_FRONTEND_ONNX_WIRE_H
 #include <stdarg.h>
@@ -12,9 +14,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct wire { uint8_t *at; size_t n; };
-#define END ((struct wire){ NULL, SIZE_MAX })
-enum { GRAPH_INPUT = 11, GRAPH_OUTPUT = 12, GRAPH_INFO = 13, GRAPH_INIT = 5, GRAPH_NODE = 1, GRAPH_SPARSE = 15 };
+struct wire {
+    uint8_t *at;
+    size_t n;
+};
+#define END ((struct wire){NULL, SIZE_MAX})
+enum {
+    GRAPH_INPUT = 11,
+    GRAPH_OUTPUT = 12,
+    GRAPH_INFO = 13,
+    GRAPH_INIT = 5,
+    GRAPH_NODE = 1,
+    GRAPH_SPARSE = 15
+};
 enum { ATTR_FLOAT = 1, ATTR_INT, ATTR_STRING, ATTR_TENSOR, ATTR_GRAPH, ATTR_FLOATS, ATTR_INTS };
 
 static inline void wire_add(struct wire *w, const void *p, size_t n)
@@ -36,7 +48,7 @@ static inline void wire_varint(struct wire *w, uint64_t v)
 
 static inline struct wire f_int(uint32_t field, int64_t v)
 {
-    struct wire w = { 0 };
+    struct wire w = {0};
     wire_varint(&w, (uint64_t)field << 3);
     wire_varint(&w, (uint64_t)v);
     return w;
@@ -44,7 +56,7 @@ static inline struct wire f_int(uint32_t field, int64_t v)
 
 static inline struct wire f_bytes(uint32_t field, const void *p, size_t n)
 {
-    struct wire w = { 0 };
+    struct wire w = {0};
     wire_varint(&w, (uint64_t)field << 3 | 2);
     wire_varint(&w, n);
     wire_add(&w, p, n);
@@ -63,7 +75,7 @@ static inline struct wire f_msg(uint32_t field, struct wire inner)
 
 static inline struct wire f_float(uint32_t field, float v)
 {
-    struct wire w = { 0 };
+    struct wire w = {0};
     wire_varint(&w, (uint64_t)field << 3 | 5);
     wire_add(&w, &v, 4);
     return w;
@@ -71,7 +83,7 @@ static inline struct wire f_float(uint32_t field, float v)
 
 static inline struct wire wire_list(struct wire first, va_list ap)
 {
-    struct wire w = { 0 };
+    struct wire w = {0};
     for (struct wire p = first; p.n != SIZE_MAX; p = va_arg(ap, struct wire))
         wire_add(&w, p.at, p.n);
     return w;
@@ -89,7 +101,7 @@ static inline struct wire parts(struct wire first, ...)
 /* "a,,b" to one string field each */
 static inline struct wire f_strs(uint32_t field, const char *list)
 {
-    struct wire w = { 0 };
+    struct wire w = {0};
     while (*list) {
         size_t n = strcspn(list, ",");
         struct wire one = f_bytes(field, list, n);
@@ -100,15 +112,15 @@ static inline struct wire f_strs(uint32_t field, const char *list)
     return w;
 }
 
-/* ---- ONNX ------------------------------------------------------------------------------------------------- */
+/* ---- ONNX ------------------------------------------------------------------------------------ */
 
 /* A value info: dims "2,n,?" are a number, a name, or unknown; NULL leaves the shape out. */
 static inline struct wire value(uint32_t field, const char *name, int elem, const char *dims)
 {
-    struct wire shape = { 0 }, tensor = f_int(1, elem);
+    struct wire shape = {0}, tensor = f_int(1, elem);
     for (const char *s = dims; s && *s;) {
         size_t n = strcspn(s, ",");
-        struct wire d = { 0 };
+        struct wire d = {0};
         char text[64] = "";
         memcpy(text, s, n < 63 ? n : 63);
         if ((*text >= '0' && *text <= '9') || *text == '-')
@@ -128,7 +140,8 @@ static inline struct wire value(uint32_t field, const char *name, int elem, cons
 }
 
 /* The head of a tensor; data fields follow it in the list. */
-static inline struct wire tensor(uint32_t field, const char *name, int elem, const char *dims, struct wire data)
+static inline struct wire tensor(uint32_t field, const char *name, int elem, const char *dims,
+                                 struct wire data)
 {
     struct wire t = parts(f_str(8, name), f_int(2, elem), END);
     for (const char *s = dims; *s;) {
@@ -173,7 +186,7 @@ static inline struct wire a_ref(const char *name, int type, const char *of)
 
 static inline struct wire a_graph(const char *name, struct wire graph)
 {
-    graph.at[0] = 6 << 3 | 2;              /* from ModelProto.graph to AttributeProto.g */
+    graph.at[0] = 6 << 3 | 2; /* from ModelProto.graph to AttributeProto.g */
     return f_msg(5, parts(f_str(1, name), f_int(20, ATTR_GRAPH), graph, END));
 }
 
