@@ -173,7 +173,7 @@ nnc_status nnc_row_matmul_integer(nnc_onnx_cx *cx)
         return nnc_cx_error(cx, "operands %s and %s: at least one dimension each", nnc_cx_type_text(cx, nnc_cx_in(cx, 0)), nnc_cx_type_text(cx, nnc_cx_in(cx, 1)));
     NNC_TRY(centred(cx, 0, 2, ra - 2, "a_zero_point", &a));
     NNC_TRY(centred(cx, 1, 3, rb - 1, "b_zero_point", &b));
-    NNC_TRY(nnc_row_check_matmul(cx, a, b));
+    NNC_TRY(nnc_cx_check_matmul(cx, a, b));
     nnc_cx_set(cx, 0, nnc_g_matmul(&cx->b, a, b, NNC_DT_i32));
     return NNC_OK;
 }
@@ -185,7 +185,7 @@ nnc_status nnc_row_qlinear_matmul(nnc_onnx_cx *cx)
     int ra = nnc_cx_rank(cx, nnc_cx_in(cx, 0)), rb = nnc_cx_rank(cx, nnc_cx_in(cx, 3));
     NNC_TRY(centred(cx, 0, 2, ra - 2, "a_zero_point", &a));
     NNC_TRY(centred(cx, 3, 5, rb - 1, "b_zero_point", &b));
-    NNC_TRY(nnc_row_check_matmul(cx, a, b));
+    NNC_TRY(nnc_cx_check_matmul(cx, a, b));
     nnc_value acc = nnc_g_matmul(&cx->b, a, b, NNC_DT_i32);
     int r = nnc_cx_rank(cx, acc);
     NNC_TRY(spread(cx, nnc_cx_in(cx, 1), r - 2, r, -1, "a_scale", &sa));

@@ -18,6 +18,4 @@ nnc_status nnc_row_window_list(nnc_onnx_cx *cx, const char *name, int n, int64_t
 /* rows_nn_conv.c: a convolution by the node's attributes; + input i (if there) along axis 1. */
 nnc_status nnc_row_convolve(nnc_onnx_cx *cx, nnc_value x, nnc_value w, nnc_dtype out, nnc_value *y);
 nnc_status nnc_row_channel_bias(nnc_onnx_cx *cx, uint32_t i, nnc_value *y);
-/* Do the operands of a matrix product fit, as numpy sees it? */
-nnc_status nnc_row_check_matmul(nnc_onnx_cx *cx, nnc_value a, nnc_value b);
 #endif
