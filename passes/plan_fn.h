@@ -9,7 +9,7 @@
 
 typedef struct nnc_touch {        /* one access of one memory by one op */
     nnc_op op;
-    nnc_value seen;               /* the value that the op names: the memory itself or a view */
+    unsigned at;                  /* which operand of the op */
     bool reads, writes;
 } nnc_touch;
 
@@ -26,17 +26,15 @@ typedef struct nnc_live {
     nnc_op kernel;
     nnc_block top;
     uint32_t *start, *end;        /* per op id: its steps */
-    uint32_t *of;                 /* per value id: index of its memory + 1, 0: not a buffer of the entry */
+    uint32_t *of;                 /* per value id: index + 1 of the memory it is the base of */
     NNC_BUF(nnc_memory) memory;
-    uint32_t nop, nstep;
+    uint32_t nvalue, nstep;
     NNC_BUF(nnc_op) step;         /* per step: its op */
 } nnc_live;
 
 nnc_live *nnc_live_new(nnc_module *m, nnc_arena *a, nnc_op entry);
-static inline nnc_memory *nnc_live_of(const nnc_live *l, nnc_value v)
-{
-    return v.id && l->of[v.id] ? &l->memory.at[l->of[v.id] - 1] : NULL;
-}
+/* The memory that buffer v lies in, through views; NULL: none of the entry. */
+nnc_memory *nnc_live_of(const nnc_live *l, nnc_value v);
 /* The op of block b that is `op` or holds it; 0: op is not inside b. */
 nnc_op nnc_live_inside(const nnc_module *m, nnc_op op, nnc_block b);
 

@@ -6,12 +6,20 @@
 #include <string.h>
 #include "passes/plan_fn.h"
 
-static void add_touch(nnc_live *l, nnc_op op, nnc_value v, bool reads, bool writes)
+nnc_memory *nnc_live_of(const nnc_live *l, nnc_value v)
 {
-    nnc_memory *mem = nnc_live_of(l, v);
+    for (nnc_op op = nnc_value_op(l->m, v); op.id && nnc_op_code(l->m, op) == NNC_OP_view; op = nnc_value_op(l->m, v))
+        v = nnc_op_in(l->m, op, 0);
+    return v.id < l->nvalue && l->of[v.id] ? &l->memory.at[l->of[v.id] - 1] : NULL;
+}
+
+static void add_touch(nnc_live *l, nnc_op op, unsigned at, bool reads, bool writes)
+{
+    nnc_value v = nnc_op_in(l->m, op, at);
+    nnc_memory *mem = nnc_value_ty(l->m, v)->kind == NNC_TYPE_buffer ? nnc_live_of(l, v) : NULL;
 
     if (mem && (reads || writes))
-        NNC_PUSH(l->a, &mem->touch, (nnc_touch){ op, v, reads, writes });
+        NNC_PUSH(l->a, &mem->touch, (nnc_touch){ op, at, reads, writes });
 }
 
 static void call_touches(nnc_live *l, nnc_op op)
@@ -21,21 +29,19 @@ static void call_touches(nnc_live *l, nnc_op op)
 
     for (unsigned i = 0; i < nnc_op_nin(m, op); i++) {
         nnc_use_facts f = callee.id ? nnc_param_facts(m, callee, i) : (nnc_use_facts){ true, true };
-        add_touch(l, op, nnc_op_in(m, op, i), f.reads, f.writes);
+        add_touch(l, op, i, f.reads, f.writes);
     }
 }
 
 static void op_touches(nnc_live *l, nnc_op op)
 {
-    nnc_module *m = l->m;
-
-    switch (nnc_op_code(m, op)) {
-    case NNC_OP_load: add_touch(l, op, nnc_op_in(m, op, 0), true, false); break;
-    case NNC_OP_store: add_touch(l, op, nnc_op_in(m, op, 1), false, true); break;
-    case NNC_OP_fill: add_touch(l, op, nnc_op_in(m, op, 0), false, true); break;
+    switch (nnc_op_code(l->m, op)) {
+    case NNC_OP_load: add_touch(l, op, 0, true, false); break;
+    case NNC_OP_store: add_touch(l, op, 1, false, true); break;
+    case NNC_OP_fill: add_touch(l, op, 0, false, true); break;
     case NNC_OP_copy:
-        add_touch(l, op, nnc_op_in(m, op, 0), false, true);
-        add_touch(l, op, nnc_op_in(m, op, 1), true, false);
+        add_touch(l, op, 0, false, true);
+        add_touch(l, op, 1, true, false);
         break;
     case NNC_OP_call: call_touches(l, op); break;
     default: break;
@@ -54,9 +60,7 @@ static void walk(nnc_live *l, nnc_block b)
 
     for (nnc_op op = nnc_block_first(m, b); op.id; op = nnc_op_next(m, op)) {
         nnc_opcode code = nnc_op_code(m, op);
-        if (code == NNC_OP_view)
-            l->of[nnc_op_out(m, op, 0).id] = l->of[nnc_op_in(m, op, 0).id];
-        else if (code == NNC_OP_alloc)
+        if (code == NNC_OP_alloc)
             new_memory(l, nnc_op_out(m, op, 0), nnc_value_ty(m, nnc_op_out(m, op, 0))->space == NNC_SPACE_arena);
         else if (code == NNC_OP_const)
             new_memory(l, nnc_op_out(m, op, 0), false);
@@ -118,7 +122,8 @@ nnc_live *nnc_live_new(nnc_module *m, nnc_arena *a, nnc_op entry)
     *l = (nnc_live){ .m = m, .a = a, .kernel = entry, .top = nnc_op_region(m, entry, 0) };
     l->start = nnc_arena_array(a, m->op.n, sizeof *l->start);
     l->end = nnc_arena_array(a, m->op.n, sizeof *l->end);
-    l->of = nnc_arena_array(a, m->value.n, sizeof *l->of);
+    l->nvalue = m->value.n;
+    l->of = nnc_arena_array(a, l->nvalue, sizeof *l->of);
     for (unsigned i = 0; i < nnc_block_narg(m, l->top); i++) {
         nnc_value v = nnc_block_arg(m, l->top, i);
         if (nnc_value_ty(m, v)->kind == NNC_TYPE_buffer)

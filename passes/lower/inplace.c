@@ -19,8 +19,8 @@ static bool same_dims(const nnc_type_rec *a, const nnc_type_rec *b)
 static bool keeps_rows(const nnc_module *m, nnc_block body)
 {
     for (nnc_op op = nnc_block_first(m, body); op.id; op = nnc_op_next(m, op))
-        if (nnc_op_code(m, op) == NNC_OP_reduce || nnc_op_has(m, op, NNC_COMPOSITE))
-            return !nnc_op_has(m, op, NNC_ELEMENTWISE);
+        if (nnc_op_code(m, op) == NNC_OP_reduce || (nnc_op_has(m, op, NNC_COMPOSITE) && !nnc_op_has(m, op, NNC_ELEMENTWISE)))
+            return true;
     return false;
 }
 
