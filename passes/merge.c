@@ -103,17 +103,17 @@ static bool equal(const spelling *a, const spelling *b)
     return a->hash == b->hash && a->word.n == b->word.n && !memcmp(a->word.at, b->word.at, a->word.n * sizeof *a->word.at);
 }
 
-/* New names of kernels, by symbol of the old name. */
-static void redirect(nnc_module *m, nnc_block b, const uint32_t *name)
+/* name[old symbol] = new symbol, 0: unchanged; symbols from nname on are not in the table. */
+static void redirect(nnc_module *m, nnc_block b, const uint32_t *name, uint32_t nname)
 {
     for (nnc_op op = nnc_block_first(m, b); op.id; op = nnc_op_next(m, op)) {
         if (nnc_op_code(m, op) == NNC_OP_call) {
             const nnc_attr_rec *a = nnc_attr_find(m, op, NNC_W_callee);
-            if (a && name[a->u.s.id])
+            if (a && a->u.s.id < nname && name[a->u.s.id])
                 nnc_attr_set_str(m, op, NNC_W_callee, nnc_sym_str(m, (nnc_sym){ name[a->u.s.id] }));
         }
         for (unsigned r = 0; r < nnc_op_nregion(m, op); r++)
-            redirect(m, nnc_op_region(m, op, r), name);
+            redirect(m, nnc_op_region(m, op, r), name, nname);
     }
 }
 
@@ -161,6 +161,6 @@ nnc_status nnc_pass_merge(nnc_pass_cx *cx)
         cx->changed++;
     }
     if (cx->changed)
-        redirect(m, m->top, name);
+        redirect(m, m->top, name, nname + 1);
     return NNC_OK;
 }
