@@ -1,0 +1,94 @@
+/* Fused ops as graphs against the kernels made of them, in the interpreter: every kind of op, dtypes, dynamic sizes,
+ * shapes that no step divides.  The pass manager compares (translation validation) after each pass.
+ *
+ * Arguments named w.. become constants with random data, so that packed layouts are covered. */
+#include "tests/test.h"
+#include "ir/build.h"
+#include "ir/interp.h"
+#include "ir/eval.h"
+#include "ir/text.h"
+#include "passes/pass.h"
+
+static const char *target_name = "avx512";
+static const char *pass_list = "group,schedule,lower";
+
+static void to_constant(nnc_module *m, nnc_op graph, unsigned i)
+{
+    nnc_block b = nnc_op_region(m, graph, 0);
+    nnc_value v = nnc_block_arg(m, b, i);
+    nnc_type_rec t = *nnc_value_ty(m, v);
+    int64_t n = nnc_type_count(m, nnc_value_type(m, v));
+    size_t size = nnc_dtype_bytes((nnc_dtype)t.dtype);
+    char *data = nnc_arena_alloc(m->arena, (size_t)n * size + 1);
+    for (int64_t k = 0; k < n; k++) {
+        int64_t r = (k * 7919 + 13 * (int64_t)i) % 41 - 20;
+        nnc_num num = { .f = (double)r / 16, .i = nnc_dtype_infos[t.dtype].class == NNC_DC_BOOL ? r & 1 : r };
+        nnc_num_store((nnc_dtype)t.dtype, data + (size_t)k * size, num);
+    }
+    nnc_builder at = nnc_builder_at_end(m, b);
+    at.pos.before = nnc_block_first(m, b);
+    nnc_value c = nnc_g_const_data(&at, (nnc_dtype)t.dtype, t.rank, t.dim, data);
+    nnc_value_set_name(m, c, nnc_value_name(m, v));
+    nnc_value_replace(m, v, c);
+    nnc_block_erase_arg(m, b, i);
+}
+
+static void complain(void *user, const char *text)
+{
+    (void)user;
+    fputs(text, stdout);
+}
+
+static bool run(const char *name, const char *text, const char *plan)
+{
+    nnc_arena *a = nnc_arena_new();
+    nnc_diag *d = nnc_diag_new(a);
+    nnc_diag_set_sink(d, complain, NULL);
+    nnc_module *m = nnc_module_new(a, d);
+    bool ok = nnc_read_module(m, name, text, strlen(text), "") == NNC_OK;
+    if (ok) {
+        nnc_op g = nnc_func_entry(m, NNC_OP_graph);
+        for (unsigned i = nnc_block_narg(m, nnc_op_region(m, g, 0)); i-- > 0;)
+            if (nnc_value_name(m, nnc_block_arg(m, nnc_op_region(m, g, 0), i))[0] == 'w')
+                to_constant(m, g, i);
+        nnc_options opt = { .target = nnc_target_by_name(target_name), .passes = plan ? "group" : pass_list, .check = true, .check_seed = 7 };
+        opt.print_after = getenv("PRINT");
+        ok = nnc_passes_run(m, &opt) == NNC_OK;
+        if (ok && plan) {
+            nnc_block b = nnc_op_region(m, nnc_func_entry(m, NNC_OP_graph), 0);
+            for (nnc_op op = nnc_block_first(m, b); op.id; op = nnc_op_next(m, op))
+                if (nnc_op_code(m, op) == NNC_OP_fused)
+                    nnc_attr_set_str(m, op, NNC_W_plan, plan);
+            opt.passes = strstr(pass_list, "kexpand") ? "lower,kexpand" : "lower";
+            ok = nnc_passes_run(m, &opt) == NNC_OK;
+        }
+    }
+    if (!ok)
+        printf("case %s%s%s\n", name, plan ? " with plan " : "", plan ? plan : "");
+    nnc_arena_free(a);
+    return ok;
+}
+
+typedef struct test_case { const char *name, *text, *plan[8]; } test_case;
+static const test_case cases[] = {
+#include "tests/passes/lower/cases.def"
+};
+
+static void lowers_like_the_graph(void)
+{
+    const char *only = getenv("CASE");
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        if (only && strcmp(only, cases[i].name))
+            continue;
+        CHECK(run(cases[i].name, cases[i].text, NULL));
+        CHECK(run(cases[i].name, cases[i].text, ""));
+        for (unsigned k = 0; k < 8 && cases[i].plan[k]; k++)
+            CHECK(run(cases[i].name, cases[i].text, cases[i].plan[k]));
+    }
+}
+
+int main(void)
+{
+    RUN(lowers_like_the_graph);
+    return test_end();
+}
