@@ -16,6 +16,7 @@ usage: fuzz_graphs.py [--count N] [--seed FIRST] [--ops OP,OP] [--cc "gcc -O1"] 
 import argparse
 import collections
 import os
+import re
 import sys
 import time
 import warnings
@@ -193,7 +194,7 @@ def info(name, array):
 def build(nodes, inputs, weights, outputs, opset):
     used = {i for n in nodes for i in n.input}
     graph = helper.make_graph(nodes, "fuzz", [info(k, a) for k, a in inputs.items()], [info(k, a) for k, a in outputs.items()],
-                              [numpy_helper.from_array(np.ascontiguousarray(a), k) for k, a in weights.items() if k in used])
+                              [numpy_helper.from_array(np.array(a, order="C"), k) for k, a in weights.items() if k in used])
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=9)
 
 
@@ -469,16 +470,15 @@ def elements(g, kind):
     axis = g.int(0, a.rank - 1)
     n = a.shape[axis]
     shape = [g.int(1, d) if d else 0 for d in a.shape]
-    if n == 0:
+    if n == 0 or 0 in shape:
         raise Skip
     index = g.r.integers(-n, n, shape).astype(np.int64)
     if kind == "GatherElements":
         g.add(kind, [a, g.const(index)], axis=axis, exact=True)
         return
-    for line in np.moveaxis(index, axis, -1).reshape(-1, index.shape[axis]):       # no duplicates: their order is open
-        line[:] = g.r.permutation(n)[:len(line)]
-    order = np.moveaxis(np.stack([g.r.permutation(n)[:shape[axis]] for _ in range(index.size // max(shape[axis], 1))])
-                        .reshape([d for i, d in enumerate(shape) if i != axis] + [shape[axis]]), -1, axis)
+    lines = [g.r.permutation(n)[:shape[axis]] for _ in range(index.size // shape[axis])]      # no duplicates along the axis:
+    rest = [d for i, d in enumerate(shape) if i != axis]                                      # which of them wins is open
+    order = np.moveaxis(np.stack(lines).reshape(rest + [shape[axis]]), -1, axis)
     reduction = g.one([None, "add", "mul"] + (["max", "min"] if g.opset >= 18 else []))
     g.add(kind, [a, g.const(order.astype(np.int64)), g.like(a, shape)], axis=axis, reduction=reduction)
 
@@ -903,7 +903,7 @@ def main():
         result, text, kinds = value if status == "ok" else ("FAILED", f"{status}: {value}", [])
         counts[result] += 1
         if result == "refused":
-            refusals[text.splitlines()[0][:160]] += 1
+            refusals[re.sub(r"^.*? error: |\d+", "", re.sub(r"'[^']*'", "'..'", text.splitlines()[0]))[:160]] += 1
         elif result == "ok":
             covered.update(set(kinds))
         elif result == "FAILED":
