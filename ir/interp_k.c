@@ -439,6 +439,10 @@ static nnc_status run_op(run *x, nnc_op op)
     case NNC_OP_view: return do_view(x, op);
     case NNC_OP_fill: return do_fill(x, op);
     case NNC_OP_copy: return do_copy(x, op);
+    case NNC_OP_check:
+        if (num_of(x, nnc_op_in(x->m, op, 0)).i)
+            return NNC_OK;
+        return nnc_error(x->m->diag, nnc_op_loc(x->m, op), "check failed: %s", nnc_attr_str(x->m, op, NNC_W_message, "a run-time condition does not hold"));
     case NNC_OP_barrier:
     case NNC_OP_prefetch: return NNC_OK;
     case NNC_OP_cast:
