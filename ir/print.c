@@ -191,6 +191,8 @@ static void print_attr_value(struct printer *p, nnc_opcode code, const nnc_attr_
         print_word(p, nnc_sym_str(p->m, a->u.s), dim_key);
         return;
     case NNC_ATTR_string:
+        if (dim_key)                          /* a bare "n" is a dimension there */
+            fputc('@', p->o);
         fputs(nnc_text_quoted(p->a, nnc_sym_str(p->m, a->u.s), '"'), p->o);
         return;
     case NNC_ATTR_ints:

@@ -198,8 +198,9 @@ static nnc_status read_attr_value(nnc_reader *r, nnc_opcode code, nnc_attr_rec *
     bool dim_key = nnc_text_is_dim_key(code, a->key);
     const char *s;
     nnc_read_space(r);
+    bool text = !dim_key || (r->p + 1 < r->end && *r->p == '@' && r->p[1] == '"' && r->p++);
     char c = r->p < r->end ? *r->p : 0;
-    if (c == '"' || c == '\'') {
+    if ((c == '"' && text) || c == '\'') {
         NNC_TRY(nnc_read_quoted(r, &s));
         a->kind = c == '"' ? NNC_ATTR_string : NNC_ATTR_word;
         a->u.s = nnc_sym_put(r->m, s);

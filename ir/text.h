@@ -8,7 +8,8 @@
  *     type    := f32[n,64] | f32[6,64:64,1]@arena | f32x8[6]@reg | f32 | f32x16 | idx
  *
  * An op stands on one line up to its regions; inside brackets lines may break.  # starts a comment.  Attributes named
- * start, lo, hi, size, k, trips and dim hold dimensions (n, 2*n+1, floordiv(n,2)); lo and hi of conv are plain integers.
+ * start, lo, hi, size, k, trips and dim hold dimensions (n, 2*n+1, floordiv(n,2)), a string there is written @"text";
+ * lo and hi of conv are plain integers.
  * A constant's elements may stand in the text: const [values=[1.0, 2.0]] : f32[2]. */
 #ifndef NNC_IR_TEXT_H
 #define NNC_IR_TEXT_H
