@@ -3,7 +3,7 @@
 #define NNC_CODEGEN_C_C_H
 #include "codegen/emit.h"
 #include "codegen/text/flow.h"
-#include "codegen/text/linear.h"
+#include "passes/linear.h"
 #include "codegen/text/names.h"
 #include "codegen/text/writer.h"
 

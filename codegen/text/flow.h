@@ -5,7 +5,7 @@
  * where it is made.  Register buffers touched at constant cells only are sets of local variables. */
 #ifndef NNC_CODEGEN_TEXT_FLOW_H
 #define NNC_CODEGEN_TEXT_FLOW_H
-#include "ir/module.h"
+#include "passes/kmem.h"
 
 typedef struct nnc_flow {
     const nnc_module *m;
@@ -21,12 +21,4 @@ typedef struct nnc_flow {
 nnc_flow nnc_flow_new(const nnc_module *m, nnc_arena *a);
 /* Decides for every op of a function. */
 void nnc_flow_func(nnc_flow *f, nnc_op func);
-/* The alloc or argument behind views. */
-nnc_value nnc_buffer_root(const nnc_module *m, nnc_value buffer);
-/* Is every load and store of the buffer at constant indices (and nothing else done to it)? */
-bool nnc_buffer_is_cells(const nnc_module *m, nnc_value buffer);
-/* Does the op write the buffer (store, fill, copy, or a call or region that might)? */
-bool nnc_op_writes_buffer(const nnc_module *m, nnc_op op, nnc_value root);
-/* The buffer operand of a load or store; 0 otherwise. */
-nnc_value nnc_op_buffer(const nnc_module *m, nnc_op op);
 #endif

@@ -1,5 +1,5 @@
 /* Sums are walked down to their terms.  A product of two variables, a quotient, a remainder, a load is a term. */
-#include "codegen/text/linear.h"
+#include "passes/linear.h"
 
 static nnc_op idx_op(const nnc_module *m, nnc_value v)
 {

@@ -1,7 +1,7 @@
-/* codegen/text/linear.h - index arithmetic as a sum: k + c0 * v0 + c1 * v1 + ..., so that constants meet in one
+/* passes/linear.h - index arithmetic as a sum: k + c0 * v0 + c1 * v1 + ..., so that constants meet in one
  * displacement and every text target prints A[m * 2304 + k + 768]. */
-#ifndef NNC_CODEGEN_TEXT_LINEAR_H
-#define NNC_CODEGEN_TEXT_LINEAR_H
+#ifndef NNC_PASSES_LINEAR_H
+#define NNC_PASSES_LINEAR_H
 #include "ir/module.h"
 
 enum { NNC_LINEAR_TERMS = 24 };

@@ -1,0 +1,55 @@
+/* Narrow arithmetic made wide.  Selects, casts, bitcasts, loads and stores move bits and stay. */
+#include "passes/legalise.h"
+
+static nnc_dtype wide(nnc_dtype dt)
+{
+    if (nnc_dtype_is_float(dt))
+        return nnc_dtype_infos[dt].bits < 32 ? NNC_DT_f32 : dt;
+    return dt;
+}
+
+static bool is_narrow(const nnc_module *m, nnc_op op)
+{
+    nnc_opcode code = nnc_op_code(m, op);
+
+    if (!nnc_op_has(m, op, NNC_ELEMENTWISE) || !nnc_op_nin(m, op) || code == NNC_OP_select || code == NNC_OP_cast || code == NNC_OP_bitcast)
+        return false;
+    nnc_dtype dt = (nnc_dtype)nnc_value_ty(m, nnc_op_in(m, op, 0))->dtype;
+    return wide(dt) != dt;
+}
+
+static void widen(nnc_module *m, nnc_op op)
+{
+    nnc_builder b = nnc_builder_before(m, op);
+    nnc_value in[3] = {{0}}, v = nnc_op_out(m, op, 0);
+    unsigned n = nnc_op_nin(m, op);
+    nnc_dtype narrow = (nnc_dtype)nnc_value_ty(m, nnc_op_in(m, op, 0))->dtype, dt = (nnc_dtype)nnc_value_ty(m, v)->dtype;
+    nnc_type t = nnc_type_scalar(m, dt == narrow ? wide(dt) : dt, nnc_value_ty(m, v)->lanes);
+
+    for (unsigned i = 0; i < n && i < 3; i++)
+        in[i] = nnc_k_cast(&b, nnc_op_in(m, op, i), wide(narrow));
+    nnc_op made = nnc_build_op(&b, nnc_op_code(m, op), n, in, 1, &t);
+    nnc_attr_copy(m, made, op);
+    nnc_value_replace(m, v, nnc_k_cast(&b, nnc_op_out(m, made, 0), dt));
+    nnc_op_erase(m, op);
+}
+
+static void legalise_block(nnc_pass_cx *cx, nnc_block b)
+{
+    nnc_op next;
+
+    for (nnc_op op = nnc_block_first(cx->m, b); op.id; op = next) {
+        next = nnc_op_next(cx->m, op);
+        for (unsigned r = 0; r < nnc_op_nregion(cx->m, op); r++)
+            legalise_block(cx, nnc_op_region(cx->m, op, r));
+        if (is_narrow(cx->m, op)) {
+            widen(cx->m, op);
+            cx->changed++;
+        }
+    }
+}
+
+void nnc_legalise_func(nnc_pass_cx *cx, nnc_op func)
+{
+    legalise_block(cx, nnc_op_region(cx->m, func, 0));
+}
