@@ -91,10 +91,10 @@ static uint32_t used(const nnc_sym *s, uint32_t n)
 
 typedef const nnc_onnx_param *nth_param(const nnc_onnx_schema *, uint32_t);
 
-/* "X, W, [B]" */
+/* ": X, W, [B]" */
 static const char *param_list(nnc_arena *a, const nnc_onnx_schema *s, nth_param *nth, uint32_t n)
 {
-    const char *text = "";
+    const char *text = n ? ": " : "";
     for (uint32_t i = 0; i < n; i++) {
         const nnc_onnx_param *p = nth(s, i);
         text = p->kind == NNC_ONNX_PARAM_OPT
@@ -114,15 +114,45 @@ static const char *range_text(nnc_arena *a, int least, int most)
     return nnc_arena_printf(a, "%d to %d", least, most);
 }
 
+/* Does definition `s` have the attribute, or (NULL) take the number of inputs? */
+static bool fits(const nnc_onnx_schema *s, const char *attr, uint32_t inputs)
+{
+    if (!s)
+        return false;
+    return attr ? nnc_onnx_schema_attr(s, attr) != NULL
+                : (int64_t)inputs >= s->min_in && (int64_t)inputs <= s->max_in;
+}
+
+/* Did the node mean another version of its operator?  The next newer one that fits, else the last
+ * older one, as the end of a message; "" when none does. */
+static const char *elsewhere(struct check *cx, const nnc_onnx_node *n, const char *attr,
+                             uint32_t inputs)
+{
+    const char *what = attr ? "it exists" : "that is right";
+    int64_t newest = nnc_onnx_domain_newest(n->domain);
+    for (int64_t v = n->opset + 1; v <= newest; v++)
+        if (fits(nnc_onnx_schema_find(n->domain, n->op, v), attr, inputs))
+            return nnc_arena_printf(
+                cx->ld->a, "; %s from opset %" PRId64 " on, but the model imports opset %d", what,
+                v, n->opset);
+    for (int64_t v = n->since - 1; v > 0; v--)
+        if (fits(nnc_onnx_schema_find(n->domain, n->op, v), attr, inputs))
+            return nnc_arena_printf(cx->ld->a,
+                                    "; %s until opset %" PRId64 ", but the model imports opset %d "
+                                    "(onnx.version_converter converts)",
+                                    what, v, n->opset);
+    return "";
+}
+
 static void check_inputs(struct check *cx, const nnc_onnx_node *n)
 {
     const nnc_onnx_schema *s = n->schema;
     nnc_arena *a = cx->ld->a;
     uint32_t have = used(n->in, n->nin);
     if ((int64_t)have < s->min_in || (int64_t)have > s->max_in) {
-        nnc_error(cx->ld->diag, n->loc, "%s-%d has %u input%s, expected %s: %s", n->op, s->since,
+        nnc_error(cx->ld->diag, n->loc, "%s-%d has %u input%s, expected %s%s%s", n->op, s->since,
                   have, plural(have), range_text(a, s->min_in, s->max_in),
-                  param_list(a, s, nnc_onnx_schema_in, s->nin));
+                  param_list(a, s, nnc_onnx_schema_in, s->nin), elsewhere(cx, n, NULL, have));
         return;
     }
     for (uint32_t i = 0; i < have; i++) {
@@ -140,7 +170,7 @@ static void check_outputs(struct check *cx, const nnc_onnx_node *n)
     nnc_arena *a = cx->ld->a;
     uint32_t have = used(n->out, n->nout);
     if ((int64_t)n->nout < s->min_out || (int64_t)have > s->max_out)
-        nnc_error(cx->ld->diag, n->loc, "%s-%d has %u output%s, expected %s: %s", n->op, s->since,
+        nnc_error(cx->ld->diag, n->loc, "%s-%d has %u output%s, expected %s%s", n->op, s->since,
                   have, plural(have), range_text(a, s->min_out, s->max_out),
                   param_list(a, s, nnc_onnx_schema_out, s->nout));
 }
@@ -176,16 +206,14 @@ static void check_attr(struct check *cx, const nnc_onnx_node *n, const nnc_onnx_
     const nnc_onnx_attr_schema *want = nnc_onnx_schema_attr(n->schema, at->name);
     nnc_diag *diag = cx->ld->diag;
     if (!want) {
-        const char *near = near_attr(n->schema, at->name);
-        if (near)
+        const char *near = near_attr(n->schema, at->name), *other = elsewhere(cx, n, at->name, 0);
+        if (near && !*other)
             nnc_error(diag, n->loc, "%s-%d has no attribute '%s'; did you mean '%s'?", n->op,
                       n->since, at->name, near);
         else
-            nnc_error(diag, n->loc,
-                      "%s-%d has no attribute '%s', expected %s; take it out or give the node its "
-                      "meaning with "
-                      "other operators",
-                      n->op, n->since, at->name, attr_list(cx->ld->a, n->schema));
+            nnc_error(diag, n->loc, "%s-%d has no attribute '%s', expected %s%s", n->op, n->since,
+                      at->name, attr_list(cx->ld->a, n->schema),
+                      *other ? other : "; take it out of the node");
     } else if (at->kind != want->kind && at->kind != NNC_ONNX_ATTR_none) {
         nnc_error(diag, n->loc, "attribute '%s' of %s-%d is %s, expected %s", at->name, n->op,
                   n->since, nnc_onnx_attr_kind_str(at->kind), nnc_onnx_attr_kind_str(want->kind));

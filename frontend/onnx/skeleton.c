@@ -322,7 +322,7 @@ static nnc_status walk_message(struct walk *w, const ProtobufCMessageDescriptor 
         if (got != SCAN_OK)
             return damaged(w, f.head,
                            got == SCAN_SHORT ? "a field runs beyond the end of its message"
-                                             : "there is no field of the format");
+                                             : "the bytes are no field of the format");
         l->field = f.number;
         l->field_at = f.head;
         NNC_TRY(walk_field(w, desc, &f, &seen));

@@ -178,6 +178,14 @@ static const char *excerpt(nnc_diag *d, const struct loc *l)
     return nnc_arena_printf(d->a, "    %.*s\n    %s\n", (int)(end - start), s->text + start, mark);
 }
 
+/* Names come from files: a control character must not reach the terminal. */
+static void make_printable(char *s)
+{
+    for (; *s; s++)
+        if (((unsigned char)*s < 32 && *s != '\n' && *s != '\t') || *s == 127)
+            *s = '?';
+}
+
 static void report(nnc_diag *d, nnc_loc loc, const char *level, const char *fmt, va_list ap)
 {
     const char *passes = "", *text = nnc_arena_vprintf(d->a, fmt, ap);
@@ -192,8 +200,9 @@ static void report(nnc_diag *d, nnc_loc loc, const char *level, const char *fmt,
     const char *where = nnc_loc_text_of(d, loc), *path = "";
     if (loc.id && l->kind == LOC_NODE)
         path = nnc_arena_printf(d->a, "%s: ", l->path);
-    const char *line = nnc_arena_printf(d->a, "%s%s%s%s: %s%s\n%s", path, *where ? where : "nnc", passes, "", level, text,
+    char *line = nnc_arena_printf(d->a, "%s%s%s%s: %s%s\n%s", path, *where ? where : "nnc", passes, "", level, text,
                                         loc.id && l->kind == LOC_TEXT ? excerpt(d, l) : "");
+    make_printable(line);
     d->sink(d->user, line);
 }
 

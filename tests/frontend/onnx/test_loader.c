@@ -490,6 +490,8 @@ static void refuses_wrong_numbers_of_inputs(void)
             "node 'mm' (MatMul): error: MatMul-13 has 1 input, expected 2: A, B");
     REFUSED(one_node(13, node("Relu", "x,x", "y")), 1, "has 2 inputs, expected 1: X");
     REFUSED(one_node(13, node("Conv", "x", "y")), 1, "has 1 input, expected 2 to 3: X, W, [B]");
+    REFUSED(one_node(12, node("Unsqueeze", "x,x", "y")), 2,
+            "expected 1: data; that is right from opset 13 on, but the model imports opset 12");
     REFUSED(one_node(13, node("Conv", "x,,x", "y")), 1,
             "input 1, 'W', is left out but is not optional");
     REFUSED(one_node(13, node("Relu", "x", "y,z")), 1, "has 2 outputs, expected 1: Y");
@@ -509,7 +511,12 @@ static void refuses_wrong_attributes(void)
     REFUSED(one_node(13, node_with("LeakyRelu", "x", "y", a_float("alpa", 1), END)), 1,
             "LeakyRelu-6 has no attribute 'alpa'; did you mean 'alpha'?");
     REFUSED(one_node(13, node_with("Relu", "x", "y", a_int("colour", 1), END)), 1,
-            "Relu-13 has no attribute 'colour', expected none");
+            "Relu-13 has no attribute 'colour', expected none; take it out");
+    struct wire axes = f_msg(5, parts(f_str(1, "axes"), f_int(20, ATTR_INTS), f_int(8, 0), END));
+    REFUSED(one_node(13, node_with("Unsqueeze", "x,x", "y", axes, END)), 1,
+            "it exists until opset 12, but the model imports opset 13");
+    REFUSED(one_node(13, node_with("Shape", "x", "y", a_int("start", 1), END)), 1,
+            "it exists from opset 15 on");
 }
 
 static void one_run_shows_every_mistake(void)
