@@ -4,6 +4,7 @@
  * buffers the kernel touches, and the nest is emitted.  Everything about loops is in kernel_loops.c, about values in
  * kernel_value.c, about reductions in kernel_root.c. */
 #include "passes/lower/kernel.h"
+#include "passes/lower/entry.h"
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
@@ -462,6 +463,19 @@ static nnc_status check_supported(nnc_kx *x)
     return NNC_OK;
 }
 
+/* Packed weights stand with the others at the head of the entry kernel. */
+static nnc_value pack_at_top(nnc_kx *x, nnc_lower *l)
+{
+    nnc_entry *e = nnc_entry_of(l);
+    nnc_builder top = nnc_builder_at_end(x->m, e->top);
+    top.loc = nnc_op_loc(x->m, x->fused);
+    top.pos.before = e->last_const.id ? nnc_op_next(x->m, e->last_const) : nnc_block_first(x->m, e->top);
+    nnc_value v = nnc_kx_pack(x, &top);
+    if (v.id)
+        e->last_const = nnc_value_op(x->m, v);
+    return v;
+}
+
 nnc_status nnc_lower_fused(nnc_lower *l, nnc_op fused)
 {
     nnc_kx *x = nnc_arena_alloc(l->cx->scratch, sizeof *x);
@@ -473,15 +487,24 @@ nnc_status nnc_lower_fused(nnc_lower *l, nnc_op fused)
     x->store = nnc_arena_array(x->scratch, x->nresult + 1, sizeof *x->store);
     x->sym = nnc_arena_array(x->scratch, nsym + 1, sizeof *x->sym);
     nnc_value *buffer = nnc_arena_array(x->scratch, narg + 1, sizeof *buffer);
-    for (unsigned i = 0; i < narg; i++)
-        if (nnc_value_nuse(m, nnc_block_arg(m, x->body, i)))
-            x->param[i] = buffer[i] = nnc_lower_buffer(l, nnc_op_in(m, fused, i));
-    const char *text = nnc_attr_str(m, fused, NNC_W_plan, "");
-    if (!nnc_kx_plan(x, text))
-        return nnc_error(m->diag, nnc_op_loc(m, fused), "plan '%s' cannot be read", text);
-    nnc_value packed = { 0 };
+    const char *text = nnc_attr_str(m, fused, NNC_W_plan, ""), *at;
+    nnc_value packed = { 0 }, want = { 0 };
+    if (!nnc_plan_parse(&x->plan, text, &at))
+        return nnc_error(m->diag, nnc_op_loc(m, fused), "plan '%s' cannot be read from '%s' on", text, at);
     if (x->plan.pack)
-        packed = nnc_kx_pack(x, &l->b);
+        want = nnc_kx_packable(x);
+    for (unsigned i = 0; i < narg; i++) {
+        nnc_value a = nnc_block_arg(m, x->body, i);
+        if (nnc_value_nuse(m, a) && a.id != want.id)
+            x->param[i] = buffer[i] = nnc_lower_buffer(l, nnc_op_in(m, fused, i));
+    }
+    nnc_kx_plan(x, text);
+    if (want.id) {
+        unsigned i = nnc_value_get(m, want)->index;
+        packed = pack_at_top(x, l);
+        if (!packed.id)
+            x->param[i] = buffer[i] = nnc_lower_buffer(l, nnc_op_in(m, fused, i));
+    }
     if (!packed.id && x->t_axis >= 0)
         return nnc_error(m->diag, nnc_op_loc(m, fused), "plan '%s' joins kernel and channels but the weights cannot be packed", text);
 
