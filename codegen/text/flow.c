@@ -58,6 +58,12 @@ static nnc_op statement_of(const nnc_flow *f, nnc_value v)
     return user;
 }
 
+/* Sums of indices are printed inside addresses, splats inside vector expressions: as often as they are used. */
+static bool always_in_place(const nnc_module *m, nnc_value v)
+{
+    return nnc_linear_is_sum(m, v) || nnc_op_code(m, nnc_value_op(m, v)) == NNC_OP_splat;
+}
+
 static void decide(nnc_flow *f, nnc_op op)
 {
     const nnc_module *m = f->m;
@@ -66,7 +72,7 @@ static void decide(nnc_flow *f, nnc_op op)
     bool load = nnc_op_code(m, op) == NNC_OP_load;
 
     f->root[v.id] = root;
-    if (nnc_linear_is_sum(m, v)) {
+    if (always_in_place(m, v)) {
         f->in_place[v.id] = true;
         return;
     }
@@ -105,7 +111,7 @@ static void cut_block(nnc_flow *f, nnc_block b)
             for (unsigned i = 0; i < nnc_op_nin(f->m, op); i++)
                 size += f->in_place[nnc_op_in(f->m, op, i).id] ? f->size[nnc_op_in(f->m, op, i).id] : 0;
         f->size[v.id] = (uint8_t)(size > 200 ? 200 : size);
-        if (size >= LONGEST && !nnc_linear_is_sum(f->m, v))
+        if (size >= LONGEST && !always_in_place(f->m, v))
             f->in_place[v.id] = false;
     }
 }

@@ -10,17 +10,24 @@ static void spaces(FILE *f, int n)
     fprintf(f, "%*s", n, "");
 }
 
-/* Where to end the first piece of s: behind a space at depth of no string, at most `room` columns; 0: cannot. */
+/* Where to end the first piece of s: at a space outside of strings and inside as few brackets as possible, within `room`
+ * columns; 0: nowhere. */
 static size_t break_at(const char *s, size_t room)
 {
     size_t best = 0;
+    int depth = 0, best_depth = 0;
     bool quoted = false;
 
     for (size_t i = 0; s[i] && i < room; i++) {
         if (s[i] == '"' && (i == 0 || s[i - 1] != '\\'))
             quoted = !quoted;
-        if (!quoted && s[i] == ' ' && i > 0 && s[i + 1] && s[i - 1] != '*')
+        if (quoted)
+            continue;
+        depth += (s[i] == '(' || s[i] == '[') - (s[i] == ')' || s[i] == ']');
+        if (s[i] == ' ' && i > room / 3 && s[i + 1] && (!best || depth <= best_depth)) {
             best = i;
+            best_depth = depth;
+        }
     }
     return best;
 }

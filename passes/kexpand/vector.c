@@ -139,7 +139,7 @@ static bool check_op(lanes *l, nnc_op op)
         return false;
     for (unsigned i = 0; i < nnc_op_nin(l->m, op); i++) {
         any = any || l->vector[nnc_op_in(l->m, op, i).id];
-        lane_number = lane_number || depends(l, nnc_op_in(l->m, op, i));
+        lane_number = lane_number || (!l->vector[nnc_op_in(l->m, op, i).id] && depends(l, nnc_op_in(l->m, op, i)));
     }
     nnc_value v = nnc_op_out(l->m, op, 0);
     nnc_dtype from = (nnc_dtype)nnc_value_ty(l->m, nnc_op_in(l->m, op, 0))->dtype, to = (nnc_dtype)nnc_value_ty(l->m, v)->dtype;
