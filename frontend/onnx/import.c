@@ -69,7 +69,7 @@ static void bind(nnc_onnx_cx *cx, nnc_sym name, nnc_val v)
     im->env[name.id] = v;
 }
 
-static nnc_val lookup(const nnc_onnx_cx *cx, nnc_sym name)
+nnc_val nnc_import_lookup(const nnc_onnx_cx *cx, nnc_sym name)
 {
     if (!name.id || name.id >= cx->im->nenv)
         return (nnc_val){ 0 };
@@ -178,7 +178,7 @@ static void import_node(nnc_onnx_cx *cx, const nnc_onnx_node *n)
     uint32_t count;
 
     for (uint32_t i = 0; i < n->nin; i++)
-        in[i] = lookup(cx, n->in[i]);
+        in[i] = nnc_import_lookup(cx, n->in[i]);
     cx->node = n;
     cx->in = in;
     cx->out = out;
@@ -216,7 +216,7 @@ nnc_status nnc_cx_subgraph(nnc_onnx_cx *cx, const nnc_onnx_graph *g, const nnc_v
     for (uint32_t i = 0; i < g->nnode; i++)
         import_node(cx, &g->node[i]);
     for (uint32_t i = 0; i < g->nout; i++) {
-        out[i] = lookup(cx, g->out[i].name);
+        out[i] = nnc_import_lookup(cx, g->out[i].name);
         bad |= out[i].kind == NNC_VAL_bad || out[i].kind == NNC_VAL_absent;
     }
     while (im->undo.n > mark) {
@@ -349,7 +349,7 @@ static void import_inputs(nnc_onnx_cx *cx, const nnc_onnx_graph *g, nnc_block bo
 
 static nnc_status output_value(nnc_onnx_cx *cx, const nnc_onnx_value *o, nnc_value *out)
 {
-    nnc_val v = lookup(cx, o->name);
+    nnc_val v = nnc_import_lookup(cx, o->name);
     const char *name = nnc_onnx_name(cx->model, o->name);
 
     *out = v.v;

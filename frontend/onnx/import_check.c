@@ -2,6 +2,7 @@
  *
  * The loader has judged element types as far as it could see them without importing; here they are known for sure.
  * Declared shapes of inner graphs are not judged: bodies of loops are imported for the shapes they really get. */
+#include <string.h>
 #include "frontend/onnx/import_priv.h"
 #include "frontend/onnx/schema.h"
 
@@ -92,9 +93,12 @@ nnc_status nnc_import_check_output(nnc_onnx_cx *cx, uint32_t i)
     return NNC_OK;
 }
 
-bool nnc_cx_declared(nnc_onnx_cx *cx, uint32_t i, nnc_type_rec *ty)
+/* ---- declared shapes as a way out ---- */
+
+/* The declared type of a name as one of the IR; false when a part of it is unknown. */
+static bool declared_type(nnc_onnx_cx *cx, nnc_sym name, nnc_type_rec *ty)
 {
-    const nnc_onnx_type *t = nnc_onnx_graph_type(cx->node->graph, nnc_onnx_node_out(cx->node, i));
+    const nnc_onnx_type *t = nnc_onnx_graph_type(cx->node->graph, name);
 
     *ty = (nnc_type_rec){ 0 };
     if (!t || t->kind != NNC_ONNX_TY_tensor || !t->has_shape || t->rank > NNC_MAX_RANK)
@@ -111,4 +115,42 @@ bool nnc_cx_declared(nnc_onnx_cx *cx, uint32_t i, nnc_type_rec *ty)
             return false;
     }
     return true;
+}
+
+/* Does the result of n have the shape of its operand `name`?  One operand, or others that are single numbers. */
+static bool keeps_shape(nnc_onnx_cx *cx, const nnc_onnx_node *n, nnc_sym name)
+{
+    static const char *const ops[] = { "Sqrt", "Log", "Exp", "Abs", "Neg", "Identity", "Cast", "CastLike", "Add", "Sub", "Mul", "Div",
+                                       "Sin", "Cos", "Tanh", "Relu", "Sigmoid", "Floor", "Ceil", "Round", "Reciprocal" };
+    bool known = false;
+
+    for (size_t i = 0; i < sizeof ops / sizeof *ops; i++)
+        known |= strcmp(n->op, ops[i]) == 0 && !*n->domain;
+    for (uint32_t i = 0; known && i < n->nin; i++) {
+        if (n->in[i].id == name.id || (i && strcmp(n->op, "CastLike") == 0))
+            continue;
+        nnc_val v = nnc_import_lookup(cx, n->in[i]);
+        known = v.kind == NNC_VAL_tensor && nnc_cx_rank(cx, v.v) == 0;
+    }
+    return known;
+}
+
+/* An inner value without a declared shape may have it from a declared one behind a chain of elementwise operators. */
+static bool declared_behind(nnc_onnx_cx *cx, nnc_sym name, unsigned depth, nnc_type_rec *ty)
+{
+    const nnc_onnx_graph *g = cx->node->graph;
+    if (declared_type(cx, name, ty))
+        return true;
+    for (uint32_t i = cx->node->index + 1; depth < 12 && i < g->nnode; i++)
+        for (uint32_t k = 0; k < g->node[i].nin; k++)
+            if (g->node[i].in[k].id == name.id && keeps_shape(cx, &g->node[i], name) && g->node[i].nout &&
+                declared_behind(cx, g->node[i].out[0], depth + 1, ty))
+                return true;
+    return false;
+}
+
+bool nnc_cx_declared(nnc_onnx_cx *cx, uint32_t i, nnc_type_rec *ty)
+{
+    nnc_sym name = nnc_onnx_node_out(cx->node, i);
+    return name.id && declared_behind(cx, name, 0, ty);
 }

@@ -50,5 +50,7 @@ nnc_status nnc_import_check_inputs(nnc_onnx_cx *cx);
 nnc_status nnc_import_check_output(nnc_onnx_cx *cx, uint32_t i);
 /* "12 of 'x'": letters, digits and _ only, not starting with a digit. */
 const char *nnc_import_ident(nnc_arena *a, const char *s);
+/* What a name stands for in the graph being imported; absent when it is not bound (yet). */
+nnc_val nnc_import_lookup(const nnc_onnx_cx *cx, nnc_sym name);
 nnc_dim nnc_import_find_dim(const nnc_onnx_cx *cx, const char *name, bool *found);
 #endif

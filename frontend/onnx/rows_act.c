@@ -260,6 +260,8 @@ static nnc_status cast_to(nnc_onnx_cx *cx, nnc_dtype to)
     nnc_word word = strcmp(mode, "down") == 0 ? NNC_W_down : strcmp(mode, "nearest") == 0 ? NNC_W_nearest : NNC_W_up;
     nnc_type_rec ty = nnc_cx_ty(cx, x);
 
+    if (nnc_dtype_is_float((nnc_dtype)ty.dtype) && nnc_dtype_is_int(to) && nnc_dtype_infos[to].bits < 8)
+        x = nnc_g_cast(&cx->b, x, NNC_DT_i32);                /* numpy's way: whole numbers wrap around */
     if (ty.dtype == to || (saturate && to != NNC_DT_f8e8m0))
         return done(cx, nnc_g_cast(&cx->b, x, to));
     nnc_type out = nnc_type_tensor(cx->m, to, ty.rank, ty.dim);
@@ -298,6 +300,8 @@ nnc_status nnc_row_bit_cast(nnc_onnx_cx *cx)
 
     if (!to)
         return NNC_ERR;
+    if ((from == NNC_DT_bool || to == NNC_DT_bool) && nnc_dtype_infos[from].bytes == 1 && nnc_dtype_infos[to].bytes == 1)
+        return done(cx, nnc_g_cast(&cx->b, x, to));           /* a bool is a byte, 0 or 1 */
     if (nnc_dtype_infos[from].bits != nnc_dtype_infos[to].bits)
         return nnc_cx_error(cx, "attribute to asks for %s, which has another width than the operand's %s",
                             nnc_dtype_infos[to].name, nnc_dtype_infos[from].name);

@@ -128,14 +128,12 @@ nnc_status nnc_row_nary_mean(nnc_onnx_cx *cx)
     return NNC_OK;
 }
 
-/* Integers: the sign of the divisor, as Python; with fmod, or C's rule: the sign of the dividend. */
+/* The sign of the divisor, as Python's %; with attribute fmod that of the dividend, as C's fmod. */
 nnc_status nnc_row_mod(nnc_onnx_cx *cx)
 {
     bool fmod_rule = nnc_onnx_node_int(cx->node, "fmod", 0) != 0;
     nnc_value y;
 
-    if (!fmod_rule && nnc_dtype_is_float(nnc_cx_dtype(cx, nnc_cx_in(cx, 0))))
-        return nnc_cx_error(cx, "attribute fmod is 0 with floating-point operands; only fmod = 1 is defined for them");
     NNC_TRY(nnc_cx_binary(cx, NNC_OP_rem, nnc_cx_in(cx, 0), nnc_cx_in(cx, 1), &y));
     if (fmod_rule) {
         nnc_value in[2] = { nnc_cx_in(cx, 0), nnc_cx_in(cx, 1) };
