@@ -132,6 +132,12 @@ static bool dim_known(nnc_lower *x, nnc_dim d, uint32_t *missing)
     return true;
 }
 
+static nnc_status unknown_size(nnc_lower *x, uint32_t missing, nnc_loc loc)
+{
+    return nnc_error(x->m->diag, loc, "size '%s' is not known here: no graph input has it and no op before this one "
+                     "defines it", nnc_sym_str(x->m, nnc_dim_symbol_name(x->m->dims, missing)));
+}
+
 static bool type_known(nnc_lower *x, nnc_type t, uint32_t *missing)
 {
     nnc_type_rec r = *nnc_type_get(x->m, t);
@@ -145,11 +151,35 @@ static bool type_known(nnc_lower *x, nnc_type t, uint32_t *missing)
 nnc_status nnc_entry_known(nnc_lower *x, nnc_type t, nnc_loc loc)
 {
     uint32_t missing = 0;
+    return type_known(x, t, &missing) ? NNC_OK : unknown_size(x, missing, loc);
+}
 
-    if (type_known(x, t, &missing))
-        return NNC_OK;
-    return nnc_error(x->m->diag, loc, "size '%s' is not known here: no graph input has it and no op before this one "
-                     "defines it", nnc_sym_str(x->m, nnc_dim_symbol_name(x->m->dims, missing)));
+/* The sizes that an op needs: of its results, in its attributes, and in a fused body. */
+static nnc_status op_known(nnc_lower *x, nnc_op op)
+{
+    static const nnc_word keys[] = { NNC_W_start, NNC_W_lo, NNC_W_hi, NNC_W_size };
+    nnc_module *m = x->m;
+    nnc_opcode code = nnc_op_code(m, op);
+    uint32_t missing = 0;
+    nnc_dim one = nnc_attr_int(m, op, code == NNC_OP_extent ? NNC_W_dim : NNC_W_trips, 0);
+
+    for (unsigned i = 0; i < nnc_op_nout(m, op) && code != NNC_OP_prefix; i++)
+        NNC_TRY(nnc_entry_known(x, nnc_value_type(m, nnc_op_out(m, op, i)), nnc_op_loc(m, op)));
+    if ((code == NNC_OP_extent || code == NNC_OP_scan) && !dim_known(x, one, &missing))
+        return unknown_size(x, missing, nnc_op_loc(m, op));
+    for (unsigned k = 0; k < sizeof keys / sizeof keys[0] && code != NNC_OP_conv; k++) {
+        unsigned n;
+        const int64_t *dim = nnc_attr_ints(m, op, keys[k], &n);
+        for (unsigned i = 0; i < n; i++)
+            if (!dim_known(x, dim[i], &missing))
+                return unknown_size(x, missing, nnc_op_loc(m, op));
+    }
+    if (code == NNC_OP_fused) {
+        nnc_block body = nnc_op_region(m, op, 0);
+        for (nnc_op inner = nnc_block_first(m, body); inner.id; inner = nnc_op_next(m, inner))
+            NNC_TRY(op_known(x, inner));
+    }
+    return NNC_OK;
 }
 
 /* ---- blocks ---- */
@@ -206,9 +236,7 @@ static nnc_status lower_op(nnc_lower *x, nnc_op op)
     nnc_opcode code = nnc_op_code(m, op);
 
     x->b.loc = nnc_op_loc(m, op);
-    if (code != NNC_OP_prefix)
-        for (unsigned i = 0; i < nnc_op_nout(m, op); i++)
-            NNC_TRY(nnc_entry_known(x, nnc_value_type(m, nnc_op_out(m, op, i)), x->b.loc));
+    NNC_TRY(op_known(x, op));
     if (nnc_op_has(m, op, NNC_NAMED))
         return nnc_lower_named(x, op);
     if (nnc_op_has(m, op, NNC_VIEW))
