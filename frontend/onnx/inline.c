@@ -12,7 +12,7 @@
 #include "frontend/onnx/load.h"
 #include <string.h>
 
-enum { MAX_NODES = 1 << 20 };
+enum { MAX_NODES = 1 << 18 };
 
 typedef NNC_BUF(nnc_onnx_node) node_list;
 

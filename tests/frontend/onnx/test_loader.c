@@ -802,6 +802,7 @@ static void exploding_functions_are_stopped(void)
 
 int main(void)
 {
+    wire_memory = nnc_arena_new();
     RUN(reads_a_small_model);
     RUN(getters_have_defaults);
     RUN(weights_listed_as_inputs_are_constants);
@@ -839,5 +840,6 @@ int main(void)
     RUN(refuses_wrong_functions);
     RUN(exploding_functions_are_stopped);
     nnc_arena_free(arena);
+    nnc_arena_free(wire_memory);
     return test_end();
 }

@@ -5,10 +5,10 @@
  *                                     value(GRAPH_OUTPUT, "y", 1, "2,n"), END));
  *
  * A part is the bytes of one field (tag and payload); parts are joined by `parts`, `graph` and
- * so on, whose lists end with END. Memory comes from malloc and is not given back: tests are
- * short. */
+ * so on, whose lists end with END.  Memory comes from the arena wire_memory. */
 #ifndef NNC_TESTS_FRONTEND_ONNX_WIRE_H
 #define NNC_TESTS_FRONTEND_ONNX_WIRE_H
+#include "ir/base/arena.h"
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -29,9 +29,14 @@ enum {
 };
 enum { ATTR_FLOAT = 1, ATTR_INT, ATTR_STRING, ATTR_TENSOR, ATTR_GRAPH, ATTR_FLOATS, ATTR_INTS };
 
+static nnc_arena *wire_memory; /* main makes and frees it */
+
 static inline void wire_add(struct wire *w, const void *p, size_t n)
 {
-    w->at = realloc(w->at, w->n + n + 1);
+    uint8_t *at = nnc_arena_alloc(wire_memory, w->n + n);
+    if (w->n)
+        memcpy(at, w->at, w->n);
+    w->at = at;
     if (n)
         memcpy(w->at + w->n, p, n);
     w->n += n;
@@ -161,7 +166,7 @@ static inline struct wire raw(const void *p, size_t n)
 
 static inline struct wire zeros(size_t n)
 {
-    return raw(calloc(n + 1, 1), n);
+    return raw(nnc_arena_alloc(wire_memory, n), n);
 }
 
 static inline struct wire a_int(const char *name, int64_t v)
