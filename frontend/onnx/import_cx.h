@@ -159,6 +159,9 @@ nnc_value nnc_cx_prefix(nnc_onnx_cx *cx, nnc_value x, nnc_value count, int axis)
 /* Floating point of at least 32 bits for a computation that the spec does in f32, and back. */
 nnc_value nnc_cx_widen(nnc_onnx_cx *cx, nnc_value x);
 
+/* rows_nn_random.c: f32 uniform in [0, 1), keyed by the node. */
+nnc_value nnc_cx_uniform(nnc_onnx_cx *cx, int rank, const nnc_dim *dim);
+
 /* ---- subgraphs ----------------------------------------------------------------------------------------- */
 
 /* Import the nodes of g at cx->b with its inputs bound to in[0 .. g->nin-1]; out gets g->nout values.  Values of the
