@@ -10,6 +10,7 @@
 #include "ir/eval.h"
 #include "ir/interp.h"
 #include "ir/text.h"
+#include "ir/verify.h"
 #include "passes/pass.h"
 #include "tests/test.h"
 
@@ -182,14 +183,15 @@ static inline judge_result judge(const char *text, judge_options o)
         return r;
     }
     cx.m = m = judge_read(a, text);
-    if (nnc_pass_lower(&cx) != NNC_OK) {
+    if (nnc_verify(m) != NNC_OK || nnc_pass_lower(&cx) != NNC_OK || nnc_verify(m) != NNC_OK) {
         test_failed(__FILE__, __LINE__, "not lowered:\n%s", text);
         return r;
     }
     if (o.show)
         nnc_print_module(m, stdout, &(nnc_print_options){ 0 });
     judge_kernel(m, a, in, nout, out, &o, "lowered", text);
-    if (nnc_pass_merge(&cx) != NNC_OK || nnc_pass_plan(&cx) != NNC_OK) {
+    if (nnc_pass_merge(&cx) != NNC_OK || nnc_verify(m) != NNC_OK || nnc_pass_plan(&cx) != NNC_OK ||
+        nnc_verify(m) != NNC_OK) {
         test_failed(__FILE__, __LINE__, "not planned:\n%s", text);
         return r;
     }
