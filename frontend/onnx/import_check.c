@@ -117,40 +117,50 @@ static bool declared_type(nnc_onnx_cx *cx, nnc_sym name, nnc_type_rec *ty)
     return true;
 }
 
-/* Does the result of n have the shape of its operand `name`?  One operand, or others that are single numbers. */
-static bool keeps_shape(nnc_onnx_cx *cx, const nnc_onnx_node *n, nnc_sym name)
+enum { MAX_SAME = 64 };
+
+static bool is_elementwise(const nnc_onnx_node *n)
 {
     static const char *const ops[] = { "Sqrt", "Log", "Exp", "Abs", "Neg", "Identity", "Cast", "CastLike", "Add", "Sub", "Mul", "Div",
                                        "Sin", "Cos", "Tanh", "Relu", "Sigmoid", "Floor", "Ceil", "Round", "Reciprocal" };
-    bool known = false;
-
     for (size_t i = 0; i < sizeof ops / sizeof *ops; i++)
-        known |= strcmp(n->op, ops[i]) == 0 && !*n->domain;
-    for (uint32_t i = 0; known && i < n->nin; i++) {
-        if (n->in[i].id == name.id || (i && strcmp(n->op, "CastLike") == 0))
-            continue;
-        nnc_val v = nnc_import_lookup(cx, n->in[i]);
-        known = v.kind == NNC_VAL_tensor && nnc_cx_rank(cx, v.v) == 0;
-    }
-    return known;
-}
-
-/* An inner value without a declared shape may have it from a declared one behind a chain of elementwise operators. */
-static bool declared_behind(nnc_onnx_cx *cx, nnc_sym name, unsigned depth, nnc_type_rec *ty)
-{
-    const nnc_onnx_graph *g = cx->node->graph;
-    if (declared_type(cx, name, ty))
-        return true;
-    for (uint32_t i = cx->node->index + 1; depth < 12 && i < g->nnode; i++)
-        for (uint32_t k = 0; k < g->node[i].nin; k++)
-            if (g->node[i].in[k].id == name.id && keeps_shape(cx, &g->node[i], name) && g->node[i].nout &&
-                declared_behind(cx, g->node[i].out[0], depth + 1, ty))
-                return true;
+        if (strcmp(n->op, ops[i]) == 0)
+            return !*n->domain && n->nout == 1;
     return false;
 }
 
+/* Has the result of n the shape of the names in `same`?  All its operands are among them, or scalars. */
+static bool keeps_shape(nnc_onnx_cx *cx, const nnc_onnx_node *n, const uint32_t *same, uint32_t nsame)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < n->nin; i++) {
+        bool in = false;
+        for (uint32_t k = 0; k < nsame; k++)
+            in |= same[k] == n->in[i].id;
+        any |= in;
+        nnc_val v = nnc_import_lookup(cx, n->in[i]);
+        if (!in && (v.kind != NNC_VAL_tensor || nnc_cx_rank(cx, v.v)) && !(i && strcmp(n->op, "CastLike") == 0))
+            return false;
+    }
+    return any;
+}
+
+/* An inner value without a declared shape may have it from a declared one behind a chain of elementwise operators. */
 bool nnc_cx_declared(nnc_onnx_cx *cx, uint32_t i, nnc_type_rec *ty)
 {
     nnc_sym name = nnc_onnx_node_out(cx->node, i);
-    return name.id && declared_behind(cx, name, 0, ty);
+    const nnc_onnx_graph *g = cx->node->graph;
+    uint32_t same[MAX_SAME] = { name.id }, nsame = 1;
+
+    if (!name.id || declared_type(cx, name, ty))
+        return name.id != 0;
+    for (uint32_t k = cx->node->index + 1; k < g->nnode && nsame < MAX_SAME; k++) {
+        const nnc_onnx_node *n = &g->node[k];
+        if (!is_elementwise(n) || !keeps_shape(cx, n, same, nsame))
+            continue;
+        if (declared_type(cx, n->out[0], ty))
+            return true;
+        same[nsame++] = n->out[0].id;
+    }
+    return false;
 }

@@ -117,12 +117,73 @@ static void run_cut(nnc_onnx_cx *cx, const struct cut *c, nnc_dim d, nnc_value *
     *step = st;
 }
 
+/* The value behind reshapes, casts and joints of single elements. */
+static nnc_value stripped(nnc_onnx_cx *cx, nnc_value v)
+{
+    for (unsigned guard = 0; guard < 64; guard++) {
+        nnc_op op = nnc_value_op(cx->m, v);
+        nnc_opcode code = op.id ? nnc_op_code(cx->m, op) : NNC_OP_none;
+        unsigned n;
+        if (code == NNC_OP_reshape || (code == NNC_OP_cast && nnc_dtype_is_int(nnc_cx_dtype(cx, nnc_op_in(cx->m, op, 0))))) {
+            v = nnc_op_in(cx->m, op, 0);
+        } else if (code == NNC_OP_slice && nnc_cx_rank(cx, v) == 1) {
+            nnc_value from = nnc_op_in(cx->m, op, 0);
+            nnc_op join = nnc_value_op(cx->m, from);
+            int64_t at = nnc_attr_ints(cx->m, op, NNC_W_start, &n)[0];
+            if (!join.id || nnc_op_code(cx->m, join) != NNC_OP_concat || at < 0 || nnc_op_nin(cx->m, join) != nnc_cx_dim(cx, from, 0))
+                return v;
+            v = nnc_op_in(cx->m, join, (unsigned)at);
+        } else {
+            return v;
+        }
+    }
+    return v;
+}
+
+/* x[i : i + c], the way loops walk: is end = start + c with a fixed c > 0? */
+static bool fixed_span(nnc_onnx_cx *cx, const struct cut *c, int64_t *span)
+{
+    nnc_value start = stripped(cx, c->vstart), end = stripped(cx, c->vend);
+    nnc_op op = nnc_value_op(cx->m, end);
+
+    if (c->step.kind != NNC_KNOWN_fixed || c->step.i != 1 || !op.id || nnc_op_code(cx->m, op) != NNC_OP_add)
+        return false;
+    for (unsigned k = 0; k < 2; k++)
+        if (stripped(cx, nnc_op_in(cx->m, op, k)).id == start.id && nnc_cx_int(cx, nnc_op_in(cx->m, op, 1 - k), span))
+            return *span > 0;
+    return false;
+}
+
+/* A window of fixed size at a place that the run says; it must lie inside. */
+static nnc_status window_cut(nnc_onnx_cx *cx, nnc_value *x, const struct cut *c, int axis, int64_t span)
+{
+    nnc_type_rec ty = nnc_cx_ty(cx, *x);
+    nnc_value n = nnc_cx_extent(cx, ty.dim[axis], NNC_DT_i64), s = c->vstart, e = op2(cx, NNC_OP_add, s, i64(cx, span));
+    nnc_value zero = i64(cx, 0), part[3];
+    nnc_dim before = axis, one = 1, after = ty.rank - axis - 1;
+
+    if (nnc_dim_hi(cx->dims, ty.dim[axis]) < span)
+        return nnc_cx_error(cx, "a window of %lld does not fit axis %d of %s", (long long)span, axis, nnc_cx_type_text(cx, *x));
+    nnc_value inside = op2(cx, NNC_OP_and, op2(cx, NNC_OP_le, zero, s), op2(cx, NNC_OP_le, e, n));
+    nnc_value behind = op2(cx, NNC_OP_and, op2(cx, NNC_OP_lt, e, zero), op2(cx, NNC_OP_le, op2(cx, NNC_OP_sub, zero, n), s));
+    NNC_TRY(nnc_cx_check(cx, op2(cx, NNC_OP_or, inside, behind), "a slice of fixed size reaches beyond its axis"));
+    part[0] = nnc_cx_full(cx, zero, 1, &before);
+    part[1] = nnc_cx_reshape(cx, nnc_cx_wrap_index(cx, s, ty.dim[axis]), 1, &one);
+    part[2] = nnc_cx_full(cx, zero, 1, &after);
+    ty.dim[axis] = span;
+    *x = nnc_g_dynamic_slice(&cx->b, *x, nnc_g_concat(&cx->b, 3, part, 0), ty.dim);
+    return NNC_OK;
+}
+
 static nnc_status dynamic_cut(nnc_onnx_cx *cx, nnc_value *x, const struct cut *c, int axis, const nnc_type_rec *want)
 {
     nnc_type_rec ty = nnc_cx_ty(cx, *x);
     nnc_dim d = ty.dim[axis], size = want ? want->dim[axis] : nnc_dim_hi(cx->dims, d);
     nnc_value start, step, count;
+    int64_t span;
 
+    if (fixed_span(cx, c, &span) && (!want || size == span))
+        return window_cut(cx, x, c, axis, span);
     run_cut(cx, c, d, &start, &step, &count);
     if (want && d == 0 && size != 0)
         return nnc_cx_error(cx, "an empty axis cannot give the declared size %s", nnc_cx_dim_text(cx, size));
