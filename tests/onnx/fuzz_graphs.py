@@ -134,8 +134,8 @@ class Graph:
         self.values.append(v)
         return v
 
-    def like(self, v, shape, constant=0.5):
-        return self.keep(self.new(v.dtype, list(shape), constant=constant))
+    def like(self, v, shape, constant=0.5, plain=False):
+        return self.keep(self.new(v.dtype, list(shape), plain, constant))
 
     def partner(self, v):
         """Another operand of the same dtype that broadcasts with v."""
@@ -628,8 +628,9 @@ def conv(g, kind):
         attrs.pop("auto_pad", None)
         if "strides" in attrs and g.chance(0.4):
             attrs["output_padding"] = [g.int(0, s - 1) for s in attrs["strides"]]
-    bias = [g.like(a, [out * group])] if g.chance(0.6) else []
-    g.add(kind, [a, g.like(a, shape, constant=0.8)] + bias, group=group, kernel_shape=kernel if g.chance(0.7) else None, **attrs)
+    plain = kind == "ConvTranspose"            # 0 times infinity: whether a sum has such a term depends on the algorithm
+    bias = [g.like(a, [out * group], plain=plain)] if g.chance(0.6) else []
+    g.add(kind, [a, g.like(a, shape, 0.8, plain)] + bias, group=group, kernel_shape=kernel if g.chance(0.7) else None, **attrs)
 
 
 @op("MaxPool", "AveragePool", "LpPool")
@@ -657,8 +658,8 @@ def batchnorm(g, kind):
     a = g.pick(rank=(3, 4) if kind[0] == "I" else (2, 4), where=lambda v: v.finite and v.array.size > 0)
     c = [a.shape[1]]
     var = g.const(np.abs(g.array(np.float32, c, True)) + np.float32(0.5))
-    scale, bias = g.like(a, c), g.like(a, c)
-    g.add(kind, [a, scale, bias] + ([g.like(a, c), var] if kind[0] == "B" else []),
+    scale, bias = g.like(a, c, plain=True), g.like(a, c, plain=True)
+    g.add(kind, [a, scale, bias] + ([g.like(a, c, plain=True), var] if kind[0] == "B" else []),
           epsilon=g.one([None, 1e-3]))
 
 
@@ -666,8 +667,8 @@ def batchnorm(g, kind):
 def layernorm(g, kind):
     a = g.pick(rank=(1, 4), where=lambda v: v.finite and v.array.size > 0)
     axis = g.int(0, a.rank - 1)
-    bias = [g.like(a, a.shape[axis:])] if g.chance(0.7) else []
-    g.add(kind, [a, g.like(a, a.shape[axis:])] + bias, axis=axis - (a.rank if g.chance(0.5) else 0), epsilon=1e-2)
+    bias = [g.like(a, a.shape[axis:], plain=True)] if g.chance(0.7) else []
+    g.add(kind, [a, g.like(a, a.shape[axis:], plain=True)] + bias, axis=axis - (a.rank if g.chance(0.5) else 0), epsilon=1e-2)
 
 
 @op("LRN")
@@ -688,10 +689,10 @@ def recurrent(g, kind):
         return g.const((g.array(np.float32, list(shape), True) / 4).astype(np.float32))
     ins = [a, small(d, gates * h, i), small(d, gates * h, h), small(d, 2 * gates * h) if g.chance(0.7) else None]
     ins.append(g.const(g.r.integers(1, t + 1, b).astype(np.int32)) if g.chance(0.25) else None)
-    ins.append(g.like(a, [d, b, h]) if g.chance(0.5) else None)
+    ins.append(g.like(a, [d, b, h], plain=True) if g.chance(0.5) else None)
     attrs = {}
     if kind == "LSTM":
-        ins.append(g.like(a, [d, b, h]) if g.chance(0.5) else None)
+        ins.append(g.like(a, [d, b, h], plain=True) if g.chance(0.5) else None)
         ins.append(small(d, 3 * h) if g.chance(0.3) else None)
     elif kind == "GRU" and g.chance(0.5):
         attrs["linear_before_reset"] = 1
