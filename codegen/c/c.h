@@ -91,6 +91,7 @@ void        c_vector_types(c_cgen *g, FILE *f);
 const char *c_need(c_cgen *g, const char *name, nnc_dtype dt, unsigned lanes); /* instantiates a row of helpers.def */
 const char *c_need_cast(c_cgen *g, nnc_dtype from, nnc_dtype to, bool saturate, nnc_word mode);
 bool        c_helper_known(c_cgen *g, const char *name, uint32_t *index);
+void        c_helper_mark(c_cgen *g, uint32_t i);     /* used in the current section */
 void        c_helper_add(c_cgen *g, const char *name, const char *text);
 void        c_helpers(c_cgen *g, FILE *f, unsigned sections);
 

@@ -36,6 +36,11 @@ static void mark(c_cgen *g, uint32_t i, unsigned section)
         mark(g, g->dep.at[h->first_dep + d], section);
 }
 
+void c_helper_mark(c_cgen *g, uint32_t i)
+{
+    mark(g, i, g->section);
+}
+
 void c_helper_add(c_cgen *g, const char *name, const char *text)
 {
     NNC_PUSH(g->a, &g->helper, (c_helper){.name = name, .text = text, .sections = g->section});

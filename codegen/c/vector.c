@@ -30,6 +30,14 @@ const char *c_vector_operand(c_cgen *g, nnc_value v, int prec)
     return c_operand(g, v, prec);
 }
 
+/* An operand that has to be a vector of n lanes, whatever it is in K. */
+static const char *full(c_cgen *g, nnc_value v, unsigned n, int prec)
+{
+    if (c_lanes(g, v) == 1)
+        return splat_text(g, v, c_dtype(g, v), n);
+    return c_vector_operand(g, v, prec);
+}
+
 /* An operand of float arithmetic: a scalar will do when the other side is a vector. */
 static const char *either(c_cgen *g, nnc_value v, nnc_value other, int prec)
 {
@@ -49,16 +57,18 @@ static c_expr infix(c_cgen *g, nnc_op op, const char *sign, int p)
 
 static c_expr whole(c_cgen *g, nnc_op op, const char *sign, int p)
 {
-    return c_prec(c_fmt(g, "%s %s %s", c_vector_operand(g, nnc_op_in(g->m, op, 0), C_UNARY), sign,
-                        c_vector_operand(g, nnc_op_in(g->m, op, 1), C_UNARY)), p);
+    unsigned n = c_lanes(g, nnc_op_out(g->m, op, 0));
+
+    return c_prec(c_fmt(g, "%s %s %s", full(g, nnc_op_in(g->m, op, 0), n, C_UNARY), sign, full(g, nnc_op_in(g->m, op, 1), n, C_UNARY)), p);
 }
 
 static c_expr call(c_cgen *g, const char *f, nnc_op op)
 {
     const char *s = "";
+    unsigned n = c_lanes(g, nnc_op_out(g->m, op, 0));
 
     for (unsigned i = 0; i < nnc_op_nin(g->m, op); i++)
-        s = c_fmt(g, "%s%s%s", s, i ? ", " : "", c_vector_operand(g, nnc_op_in(g->m, op, i), C_COND));
+        s = c_fmt(g, "%s%s%s", s, i ? ", " : "", n > 1 ? full(g, nnc_op_in(g->m, op, i), n, C_COND) : c_vector_operand(g, nnc_op_in(g->m, op, i), C_COND));
     return c_prec(c_fmt(g, "%s(%s)", f, s), C_PRIMARY);
 }
 
@@ -90,7 +100,8 @@ static c_expr mask_op(c_cgen *g, nnc_op op, const char *sign, int p)
 static c_expr compare(c_cgen *g, nnc_op op, const char *sign, int p)
 {
     nnc_value x = nnc_op_in(g->m, op, 0);
-    const char *s = c_fmt(g, "%s %s %s", c_vector_operand(g, x, C_ADD), sign, c_vector_operand(g, nnc_op_in(g->m, op, 1), C_ADD));
+    unsigned n = c_lanes(g, nnc_op_out(g->m, op, 0));
+    const char *s = c_fmt(g, "%s %s %s", full(g, x, n, C_ADD), sign, full(g, nnc_op_in(g->m, op, 1), n, C_ADD));
 
     if (nnc_dtype_bytes(c_dtype(g, x)) == 8)
         return c_prec(c_fmt(g, "(%s)(%s)", c_vector(g, NNC_DT_i64, c_lanes(g, x)), s), C_UNARY);
@@ -106,8 +117,8 @@ static c_expr int_arith(c_cgen *g, nnc_op op, const char *sign)
     if (nnc_dtype_infos[dt].class == NNC_DC_UINT)
         return whole(g, op, sign, *sign == '*' ? C_MUL : C_ADD);
     const char *u = c_vector(g, c_int_of_width((unsigned)nnc_dtype_bytes(dt), false), n);
-    return c_prec(c_fmt(g, "(%s)((%s)%s %s (%s)%s)", c_vector(g, dt, n), u, c_vector_operand(g, nnc_op_in(g->m, op, 0), C_UNARY), sign, u,
-                        c_vector_operand(g, nnc_op_in(g->m, op, 1), C_UNARY)), C_UNARY);
+    return c_prec(c_fmt(g, "(%s)((%s)%s %s (%s)%s)", c_vector(g, dt, n), u, full(g, nnc_op_in(g->m, op, 0), n, C_UNARY), sign, u,
+                        full(g, nnc_op_in(g->m, op, 1), n, C_UNARY)), C_UNARY);
 }
 
 static c_expr extreme(c_cgen *g, nnc_op op, bool flt)
@@ -116,7 +127,7 @@ static c_expr extreme(c_cgen *g, nnc_op op, bool flt)
     bool max = nnc_op_code(g->m, op) == NNC_OP_max;
     nnc_op s = splat_of(g, y);
     double k;
-    bool plain = flt && s.id && nnc_value_number(g->m, nnc_op_in(g->m, s, 0), &k) && !isnan(k);
+    bool plain = flt && nnc_value_number(g->m, s.id ? nnc_op_in(g->m, s, 0) : y, &k) && !isnan(k);
 
     return call(g, c_need(g, plain ? (max ? "at_least" : "at_most") : (max ? "max" : "min"), c_dtype(g, v), c_lanes(g, v)), op);
 }
@@ -185,9 +196,9 @@ static c_expr select(c_cgen *g, nnc_op op)
     nnc_value c = nnc_op_in(g->m, op, 0), a = nnc_op_in(g->m, op, 1), b = nnc_op_in(g->m, op, 2);
 
     if (c_lanes(g, c) == 1)
-        return c_prec(c_fmt(g, "%s ? %s : %s", c_operand(g, c, C_LOR), c_vector_operand(g, a, C_LOR), c_vector_operand(g, b, C_LOR)), C_COND);
-    const char *x = dt == NNC_DT_bool ? mask_as(g, a, lane, C_COND) : c_vector_operand(g, a, C_COND);
-    const char *y = dt == NNC_DT_bool ? mask_as(g, b, lane, C_COND) : c_vector_operand(g, b, C_COND);
+        return c_prec(c_fmt(g, "%s ? %s : %s", c_operand(g, c, C_LOR), full(g, a, n, C_LOR), full(g, b, n, C_LOR)), C_COND);
+    const char *x = dt == NNC_DT_bool ? mask_as(g, a, lane, C_COND) : full(g, a, n, C_COND);
+    const char *y = dt == NNC_DT_bool ? mask_as(g, b, lane, C_COND) : full(g, b, n, C_COND);
     return c_prec(c_fmt(g, "%s(%s, %s, %s)", c_need(g, "pick", dt == NNC_DT_bool ? lane : dt, n), mask_as(g, c, lane, C_COND), x, y), C_PRIMARY);
 }
 
@@ -255,9 +266,12 @@ static c_expr int_op(c_cgen *g, nnc_op op)
     case NNC_OP_shr: {
         nnc_op s = splat_of(g, nnc_op_in(g->m, op, 1));
         nnc_value count = s.id ? nnc_op_in(g->m, s, 0) : nnc_op_in(g->m, op, 1);
-        if (nnc_value_idx(g->m, count, &k) && k >= 0 && k < nnc_dtype_infos[dt].bits)
-            return c_prec(c_fmt(g, "%s %s %lld", c_vector_operand(g, x, C_UNARY), nnc_op_code(g->m, op) == NNC_OP_shl ? "<<" : ">>", (long long)k), C_SHIFT);
-        break;
+        if (!nnc_value_idx(g->m, count, &k) || k < 0 || k >= nnc_dtype_infos[dt].bits)
+            break;
+        const char *v0 = c_vector_operand(g, x, C_UNARY);
+        if (nnc_op_code(g->m, op) == NNC_OP_shr || nnc_dtype_infos[dt].class == NNC_DC_UINT)
+            return c_prec(c_fmt(g, "%s %s %lld", v0, nnc_op_code(g->m, op) == NNC_OP_shl ? "<<" : ">>", (long long)k), C_SHIFT);
+        return c_prec(c_fmt(g, "(%s)((%s)%s << %lld)", type, c_vector(g, c_int_of_width((unsigned)nnc_dtype_bytes(dt), false), c_lanes(g, v)), v0, (long long)k), C_UNARY);
     }
     case NNC_OP_max:
     case NNC_OP_min: return extreme(g, op, false);
