@@ -10,7 +10,7 @@
 #include "passes/pass.h"
 
 static const char *target_name = "avx512";
-static const char *pass_list = "group,schedule,lower";
+static const char *pass_list = "group,schedule,lower,merge,kexpand,plan";
 
 static void to_constant(nnc_module *m, nnc_op graph, unsigned i)
 {
@@ -59,7 +59,7 @@ static bool run(const char *name, const char *text, const char *plan)
             for (nnc_op op = nnc_block_first(m, b); op.id; op = nnc_op_next(m, op))
                 if (nnc_op_code(m, op) == NNC_OP_fused)
                     nnc_attr_set_str(m, op, NNC_W_plan, plan);
-            opt.passes = strstr(pass_list, "kexpand") ? "lower,kexpand" : "lower";
+            opt.passes = strstr(pass_list, "kexpand") ? "lower,merge,kexpand,plan" : "lower";
             ok = nnc_passes_run(m, &opt) == NNC_OK;
         }
     }
