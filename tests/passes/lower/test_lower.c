@@ -10,7 +10,7 @@
 #include "passes/pass.h"
 
 static const char *target_name = "avx512";
-static const char *pass_list = "group,schedule,lower,merge,kexpand,plan";
+static const char *pass_list = "layout,dce,halo,group,schedule,lower,merge,kexpand,plan";
 
 static void to_constant(nnc_module *m, nnc_op graph, unsigned i)
 {
@@ -51,7 +51,7 @@ static bool run(const char *name, const char *text, const char *plan)
         for (unsigned i = nnc_block_narg(m, nnc_op_region(m, g, 0)); i-- > 0;)
             if (nnc_value_name(m, nnc_block_arg(m, nnc_op_region(m, g, 0), i))[0] == 'w')
                 to_constant(m, g, i);
-        nnc_options opt = { .target = nnc_target_by_name(target_name), .passes = plan ? "group" : pass_list, .check = true, .check_seed = 7 };
+        nnc_options opt = { .target = nnc_target_by_name(target_name), .passes = plan ? "layout,dce,halo,group" : pass_list, .check = true, .check_seed = 7 };
         opt.print_after = getenv("PRINT");
         ok = nnc_passes_run(m, &opt) == NNC_OK;
         if (ok && plan) {
