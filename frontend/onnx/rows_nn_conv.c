@@ -74,14 +74,14 @@ nnc_status nnc_row_conv(nnc_onnx_cx *cx)
     return NNC_OK;
 }
 
-/* x as i32 less its zero point, which is a scalar or one number per entry of axis `axis`. */
+/* x as i16 (all differences of 8-bit numbers fit) less its zero point: a scalar or one number per entry of `axis`. */
 static nnc_status centred(nnc_onnx_cx *cx, uint32_t i, uint32_t zero, int axis, nnc_value *out)
 {
-    nnc_value x = nnc_g_cast(&cx->b, nnc_cx_in(cx, i), NNC_DT_i32);
+    nnc_value x = nnc_g_cast(&cx->b, nnc_cx_in(cx, i), NNC_DT_i16);
     *out = x;
     if (!nnc_cx_has(cx, zero))
         return NNC_OK;
-    nnc_value z = nnc_g_cast(&cx->b, nnc_cx_in(cx, zero), NNC_DT_i32);
+    nnc_value z = nnc_g_cast(&cx->b, nnc_cx_in(cx, zero), NNC_DT_i16);
     nnc_dim dim[NNC_MAX_RANK] = { 1, 1, 1, 1, 1, 1, 1, 1 };
     if (nnc_cx_rank(cx, z) == 1 && nnc_cx_dim(cx, z, 0) != 1) {
         if (axis < 0 || nnc_cx_dim(cx, z, 0) != nnc_cx_dim(cx, x, axis))

@@ -139,15 +139,15 @@ static nnc_status spread(nnc_onnx_cx *cx, nnc_value v, int axis, int rank, nnc_d
     return NNC_OK;
 }
 
-/* Input i as i32 less the zero point in input z. */
+/* Input i as i16 less the zero point in input z. */
 static nnc_status centred(nnc_onnx_cx *cx, uint32_t i, uint32_t z, int axis, const char *what, nnc_value *out)
 {
-    nnc_value x = nnc_g_cast(&cx->b, nnc_cx_in(cx, i), NNC_DT_i32), zero;
+    nnc_value x = nnc_g_cast(&cx->b, nnc_cx_in(cx, i), NNC_DT_i16), zero;
     *out = x;
     if (!nnc_cx_has(cx, z))
         return NNC_OK;
     NNC_TRY(spread(cx, nnc_cx_in(cx, z), axis, nnc_cx_rank(cx, x), axis >= 0 ? nnc_cx_dim(cx, x, axis) : -1, what, &zero));
-    return nnc_cx_binary(cx, NNC_OP_sub, x, nnc_g_cast(&cx->b, zero, NNC_DT_i32), out);
+    return nnc_cx_binary(cx, NNC_OP_sub, x, nnc_g_cast(&cx->b, zero, NNC_DT_i16), out);
 }
 
 /* acc * (sx * sw / sy), rounded, plus the zero point, saturated to its type. */
