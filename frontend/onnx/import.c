@@ -148,6 +148,7 @@ static void bind_initializers(nnc_onnx_cx *cx, const nnc_onnx_graph *g)
 static nnc_status run_row(nnc_onnx_cx *cx)
 {
     const struct row *row = find_row(cx->node);
+    cx->im->missing |= !row;
     if (!row)
         return nnc_cx_error(cx, "operator %s%s%s (opset %d) is not supported; `nnc ops` lists what is", cx->node->domain,
                             *cx->node->domain ? "." : "", cx->node->op, cx->node->opset);
@@ -231,6 +232,24 @@ nnc_status nnc_cx_subgraph(nnc_onnx_cx *cx, const nnc_onnx_graph *g, const nnc_v
     return bad ? NNC_ERR : NNC_OK;
 }
 
+nnc_status nnc_cx_try_subgraph(nnc_onnx_cx *cx, const nnc_onnx_graph *g, nnc_val *out, bool *ok)
+{
+    struct nnc_import *im = cx->im;
+    bool failed = im->failed, missing = im->missing;
+
+    im->missing = false;
+    nnc_diag_hold(cx->diag);
+    *ok = nnc_cx_subgraph(cx, g, NULL, out) == NNC_OK && !nnc_diag_held(cx->diag);
+    if (im->missing) {
+        nnc_diag_release(cx->diag, true);
+        im->failed = true;
+        return NNC_ERR;
+    }
+    im->failed = failed;
+    im->missing = missing;
+    return NNC_OK;
+}
+
 /* ---- dimensions of inputs ------------------------------------------------------------------------------ */
 
 nnc_dim nnc_import_find_dim(const nnc_onnx_cx *cx, const char *name, bool *found)
@@ -262,7 +281,7 @@ static nnc_dim new_symbol(nnc_onnx_cx *cx, const char *name, const char *input, 
               "dimension '%s' (axis %u of input '%s') has no fixed size; give --dim '%s=1' (or another size), or "
               "--dim '%s=1..128' for a range",
               name, axis, input, name, name);
-    return nnc_dim_symbol(cx->dims, sym, 0, INT64_MAX);
+    return nnc_dim_symbol(cx->dims, sym, 1, INT32_MAX);       /* go on with something, so that all problems are told */
 }
 
 static nnc_dim input_dim(nnc_onnx_cx *cx, const nnc_onnx_dim *d, const char *input, uint32_t axis)

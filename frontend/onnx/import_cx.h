@@ -167,4 +167,8 @@ nnc_value nnc_cx_uniform(nnc_onnx_cx *cx, int rank, const nnc_dim *dim);
 /* Import the nodes of g at cx->b with its inputs bound to in[0 .. g->nin-1]; out gets g->nout values.  Values of the
  * enclosing graphs are visible.  The same graph may be imported any number of times. */
 nnc_status nnc_cx_subgraph(nnc_onnx_cx *cx, const nnc_onnx_graph *g, const nnc_val *in, nnc_val *out);
+/* The same for a graph that may turn out not to be needed: errors are held back (nnc_diag_hold; the caller releases
+ * them) and do not fail the import.  *ok: all of it could be imported.  NNC_ERR: it uses an operator that does not
+ * exist, which is an error in any case; nothing is held back then. */
+nnc_status nnc_cx_try_subgraph(nnc_onnx_cx *cx, const nnc_onnx_graph *g, nnc_val *out, bool *ok);
 #endif

@@ -40,6 +40,7 @@ struct nnc_import {
     uint8_t *bound_used;                      /* per --dim option */
     unsigned depth;                           /* of subgraphs */
     bool failed;                              /* some node was reported */
+    bool missing;                             /* some node's operator is not supported at all */
 };
 
 nnc_fact *nnc_import_fact(nnc_onnx_cx *cx, nnc_value v);

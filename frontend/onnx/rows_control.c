@@ -144,33 +144,71 @@ static void yield_joined(nnc_onnx_cx *cx, nnc_value v, const struct join *j, nnc
             out[(*n)++] = nnc_cx_extent(cx, ty.dim[d], NNC_DT_i64);
 }
 
+/* Both branches, in the regions of `box`.  A branch that cannot be (its shapes do not fit, say) may be one that is
+ * never taken for these inputs: then it becomes a failing check, and its errors are warnings. */
+static nnc_status import_branches(nnc_onnx_cx *cx, nnc_onnx_graph *const branch[2], nnc_op box, nnc_val *val[2], bool ok[2])
+{
+    nnc_builder outer = cx->b;
+    nnc_status st = NNC_OK;
+    unsigned held = 0;
+
+    for (unsigned r = 0; r < 2 && st == NNC_OK; r++) {
+        val[r] = nnc_arena_array(cx->a, cx->nout + 1, sizeof **val);
+        enter(cx, nnc_op_region(cx->m, box, r));
+        st = nnc_cx_try_subgraph(cx, branch[r], val[r], &ok[r]);
+        cx->b = outer;
+        held += st == NNC_OK;
+    }
+    while (held--)
+        nnc_diag_release(cx->diag, st != NNC_OK || (!ok[0] && !ok[1]));
+    if (st != NNC_OK || (!ok[0] && !ok[1]))
+        return NNC_ERR;
+    for (unsigned r = 0; r < 2; r++) {
+        if (ok[r])
+            continue;
+        nnc_warning(cx->diag, cx->b.loc, "the %s branch cannot be compiled; a run that takes it fails", r ? "else" : "then");
+        for (nnc_op op = nnc_block_last(cx->m, nnc_op_region(cx->m, box, r)), prev; op.id; op = prev) {
+            prev = nnc_op_prev(cx->m, op);
+            nnc_op_erase(cx->m, op);
+        }
+    }
+    return NNC_OK;
+}
+
+/* Values of the joint types for a branch that only fails. */
+static void yield_failure(nnc_onnx_cx *cx, const struct join *join, unsigned r, nnc_value *out, uint32_t *n)
+{
+    nnc_g_check(&cx->b, truth(cx, false), nnc_arena_printf(cx->a, "%s: the %s branch, which could not be compiled, was taken",
+                                                           nnc_loc_text_of(cx->diag, cx->b.loc), r ? "else" : "then"));
+    for (uint32_t i = 0; i < cx->nout; i++) {
+        out[(*n)++] = nnc_cx_full(cx, nnc_cx_num(cx, join[i].dtype, 0), join[i].rank, join[i].dim);
+        for (int d = 0; d < join[i].rank; d++)
+            if (join[i].sized[d])
+                out[(*n)++] = i64(cx, 0);
+    }
+}
+
 static nnc_status run_time_if(nnc_onnx_cx *cx, nnc_value cond, nnc_onnx_graph *const branch[2])
 {
     uint32_t nout = cx->nout, inner = nnc_dim_nsymbol(cx->dims), n = 0;
-    nnc_val *val[2];
+    nnc_val *val[2] = { NULL, NULL };
     struct join *join = nnc_arena_array(cx->a, nout + 1, sizeof *join);
     nnc_op box = container(cx, 2), op;
     nnc_builder outer = cx->b;
-    bool ok = true;
+    bool ok[2] = { false, false };
 
-    for (int r = 0; r < 2; r++) {
-        val[r] = nnc_arena_array(cx->a, nout + 1, sizeof **val);
-        enter(cx, nnc_op_region(cx->m, box, (unsigned)r));
-        ok &= nnc_cx_subgraph(cx, branch[r], NULL, val[r]) == NNC_OK;
-        cx->b = outer;
-    }
-    for (uint32_t i = 0; ok && i < nout; i++) {
-        ok &= join_values(cx, i, val[0][i], val[1][i], inner, &join[i]) == NNC_OK;
-        n += 1 + NNC_MAX_RANK;
-    }
-    if (!ok)
-        return NNC_ERR;
+    NNC_TRY(import_branches(cx, branch, box, val, ok));
+    for (uint32_t i = 0; i < nout; i++)
+        NNC_TRY(join_values(cx, i, val[!ok[0]][i], val[ok[1]][i], inner, &join[i]));
+    n = nout * (1 + NNC_MAX_RANK);
     nnc_value *out[2] = { nnc_arena_array(cx->a, n + 1, sizeof **out), nnc_arena_array(cx->a, n + 1, sizeof **out) };
     for (unsigned r = 0; r < 2; r++) {
         n = 0;
         enter(cx, nnc_op_region(cx->m, box, r));
-        for (uint32_t i = 0; i < nout; i++)
+        for (uint32_t i = 0; ok[r] && i < nout; i++)
             yield_joined(cx, val[r][i].v, &join[i], out[r], &n);
+        if (!ok[r])
+            yield_failure(cx, join, r, out[r], &n);
         cx->b = outer;
     }
     nnc_type *ty = nnc_arena_array(cx->a, n + 1, sizeof *ty);

@@ -11,11 +11,14 @@ struct loc {
     const char *path, *name, *op, *output;
 };
 struct source { const char *path, *text; size_t len; };
+struct held { char level; nnc_loc loc; const char *text; };    /* level: e, w or n */
 struct nnc_diag {
     nnc_arena *a;
     NNC_BUF(struct source) source;
     NNC_BUF(struct loc) loc;
     NNC_BUF(uint32_t) parent;
+    NNC_BUF(struct held) held;        /* texts kept back, and where each hold began */
+    NNC_BUF(uint32_t) hold;
     nnc_intern *names;
     unsigned errors, warnings;
     bool quiet, muted;                /* muted: the message before was dropped, its notes go with it */
@@ -206,10 +209,23 @@ static void report(nnc_diag *d, nnc_loc loc, const char *level, const char *fmt,
     d->sink(d->user, line);
 }
 
+static bool held_back(nnc_diag *d, char level, nnc_loc loc, const char *fmt, va_list ap)
+{
+    if (!d->hold.n)
+        return false;
+    const char *text = nnc_arena_vprintf(d->a, fmt, ap);
+    NNC_PUSH(d->a, &d->held, (struct held){ level, loc, text });
+    return true;
+}
+
 nnc_status nnc_error(nnc_diag *d, nnc_loc loc, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
+    if (held_back(d, 'e', loc, fmt, ap)) {
+        va_end(ap);
+        return NNC_ERR;
+    }
     d->muted = ++d->errors > 50;
     if (!d->muted)
         report(d, loc, "error: ", fmt, ap);
@@ -223,10 +239,12 @@ void nnc_warning(nnc_diag *d, nnc_loc loc, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
-    d->warnings++;
-    d->muted = d->quiet;
-    if (!d->muted)
-        report(d, loc, "warning: ", fmt, ap);
+    if (!held_back(d, 'w', loc, fmt, ap)) {
+        d->warnings++;
+        d->muted = d->quiet;
+        if (!d->muted)
+            report(d, loc, "warning: ", fmt, ap);
+    }
     va_end(ap);
 }
 
@@ -234,9 +252,37 @@ void nnc_note(nnc_diag *d, nnc_loc loc, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
-    if (!d->muted)
+    if (!held_back(d, 'n', loc, fmt, ap) && !d->muted)
         report(d, loc, "note: ", fmt, ap);
     va_end(ap);
+}
+
+void nnc_diag_hold(nnc_diag *d)
+{
+    NNC_PUSH(d->a, &d->hold, d->held.n);
+}
+
+unsigned nnc_diag_held(const nnc_diag *d)
+{
+    unsigned n = 0;
+    for (uint32_t i = d->hold.n ? d->hold.at[d->hold.n - 1] : d->held.n; i < d->held.n; i++)
+        n += d->held.at[i].level == 'e';
+    return n;
+}
+
+void nnc_diag_release(nnc_diag *d, bool as_errors)
+{
+    uint32_t from = d->hold.at[--d->hold.n], n = d->held.n - from;
+    struct held *h = nnc_arena_copy(d->a, d->held.at + from, n * sizeof *h);      /* an outer hold takes them again */
+    d->held.n = from;
+    for (uint32_t i = 0; i < n; i++) {
+        if (h[i].level == 'n')
+            nnc_note(d, h[i].loc, "%s", h[i].text);
+        else if (h[i].level == 'e' && as_errors)
+            nnc_error(d, h[i].loc, "%s", h[i].text);
+        else
+            nnc_warning(d, h[i].loc, "%s", h[i].text);
+    }
 }
 
 unsigned nnc_diag_errors(const nnc_diag *d) { return d->errors; }
