@@ -139,7 +139,7 @@ typedef struct cluster {
     NNC_BUF(nnc_op) op;
     shape kind;
     bool fixed;                   /* an op that stands outside */
-    bool views, heavy, done;
+    bool views, heavy, done, padded;  /* padded: ends in a pad that the kernel writes around */
     unsigned reductions;
     uint32_t first, last;         /* positions */
     uint32_t mark;                /* of the walk that visited it */
@@ -245,6 +245,7 @@ static void merge(grouping *g, cluster *p, cluster *c)
         c->kind = p->kind;
     c->views = p->views && c->views;
     c->heavy |= p->heavy;
+    c->padded |= p->padded;
     c->reductions += p->reductions;
     c->first = p->first < c->first ? p->first : c->first;
     c->last = p->last > c->last ? p->last : c->last;
@@ -272,6 +273,13 @@ static bool read_elsewhere(const grouping *g, nnc_value v, const cluster *c)
     return false;
 }
 
+/* The value whose dims the kernel's loops run over: what a pad pads. */
+static nnc_value looped(const nnc_module *m, nnc_value v)
+{
+    nnc_op op = nnc_value_op(m, v);
+    return op.id && nnc_op_code(m, op) == NNC_OP_pad ? nnc_op_in(m, op, 0) : v;
+}
+
 /* Values of p and c that somebody else reads, when both are one. */
 static unsigned results_of(const grouping *g, const cluster *p, const cluster *c, nnc_value dims, bool *same)
 {
@@ -288,7 +296,7 @@ static unsigned results_of(const grouping *g, const cluster *p, const cluster *c
                     out = reader != p && reader != c;
                 }
                 n += out;
-                *same &= !out || same_dims(g->m, v, dims);
+                *same &= !out || same_dims(g->m, v, dims) || (x->padded && same_dims(g->m, looped(g->m, v), dims));
             }
     }
     return n;
@@ -408,11 +416,26 @@ static bool movement_joins(const grouping *g, const cluster *p, const cluster *c
     return !p->heavy && p->op.n <= 4 && to <= 2 * from;
 }
 
-static bool joins(const grouping *g, const cluster *p, const cluster *c, nnc_op op, unsigned i)
+/* A pad with a constant becomes the way in which its producer stores. */
+static bool pad_joins(const grouping *g, const cluster *p, cluster *c, nnc_op op, nnc_value v)
+{
+    bool same;
+    if (nnc_attr_word(g->m, op, NNC_W_mode, NNC_W_constant) != NNC_W_constant || !nnc_value_is_const(g->m, nnc_op_in(g->m, op, 1)))
+        return false;
+    c->padded = true;
+    unsigned n = results_of(g, p, c, v, &same);
+    c->padded = p->kind == CONCAT ? n == 1 && nnc_op_code(g->m, nnc_value_op(g->m, v)) == NNC_OP_concat
+                                  : p->kind != ROWS && same && n <= MAX_RESULTS && c->op.n == 1;
+    return c->padded;
+}
+
+static bool joins(const grouping *g, const cluster *p, cluster *c, nnc_op op, unsigned i)
 {
     nnc_value v = nnc_op_in(g->m, op, i);
-    if (p->fixed || p == c || p->op.n + c->op.n > MAX_CHAIN)
+    if (p->fixed || p == c || p->op.n + c->op.n > MAX_CHAIN || (p->padded && looped(g->m, v).id != v.id))
         return false;
+    if (nnc_op_code(g->m, op) == NNC_OP_pad && i == 0 && pad_joins(g, p, c, op, v))
+        return true;
     switch (nnc_op_code(g->m, op)) {
     case NNC_OP_dot: case NNC_OP_conv: case NNC_OP_window_reduce: case NNC_OP_window_argmax: return operand_joins(g, p, c, op, i, v);
     case NNC_OP_reduce: case NNC_OP_argreduce: case NNC_OP_softmax: case NNC_OP_log_softmax: case NNC_OP_layer_norm:
@@ -438,6 +461,8 @@ static void join_all(grouping *g)
             cluster *p = cluster_of(g, nnc_value_op(g->m, nnc_op_in(g->m, op, i)));
             if (p && joins(g, p, c, op, i) && !cyclic(g, p, c))
                 merge(g, p, c);
+            else
+                c->padded &= c->op.n > 1;
         }
     }
 }

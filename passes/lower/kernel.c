@@ -155,6 +155,13 @@ void nnc_kx_init(nnc_kx *x, nnc_module *m, nnc_arena *scratch, nnc_op fused)
             first = first.id ? first : op;
             rows &= nnc_op_code(m, op) == NNC_OP_reduce;
         }
+    for (unsigned i = 0; i < x->nresult && !(first.id && rows); i++) {
+        nnc_op made = nnc_value_op(m, x->result[i]);
+        if (made.id && nnc_op_code(m, made) == NNC_OP_pad && nnc_attr_word(m, made, NNC_W_mode, NNC_W_constant) == NNC_W_constant) {
+            x->pad[i] = made;
+            x->result[i] = nnc_op_in(m, made, 0);
+        }
+    }
     nnc_op made = nnc_value_op(m, x->result[0]);
     x->shape = !first.id ? (x->nresult == 1 && made.id && nnc_op_code(m, made) == NNC_OP_concat ? NNC_SHAPE_CONCAT : NNC_SHAPE_MAP)
                          : rows ? NNC_SHAPE_ROWS : NNC_SHAPE_ROOT;
@@ -425,8 +432,47 @@ static void make_view(nnc_kx *x)
     x->t_view = nnc_k_view(&x->b, buf, (nnc_value){ 0 }, nnc_type_put(x->m, &t));
 }
 
+/* Dim d of a padded result from `from` to `to`, dims before d inside, dims behind d whole. */
+static void fill_slab(nnc_kx *x, unsigned r, unsigned d, nnc_value value, nnc_value from, nnc_value to, const nnc_dim *lo)
+{
+    nnc_module *m = x->m;
+    nnc_type_rec full = *nnc_value_ty(m, nnc_op_out(m, x->pad[r], 0)), in = *nnc_value_ty(m, x->result[r]);
+    nnc_value ix[NNC_MAX_RANK], zero = nnc_const_idx(m, 0), one = nnc_const_idx(m, 1);
+    for (unsigned i = 0; i < full.rank; i++) {
+        nnc_value low = i < d ? nnc_kx_dim(x, lo[i]) : i == d ? from : zero;
+        nnc_value high = i < d ? nnc_k_binary(&x->b, NNC_OP_add, low, nnc_kx_dim(x, in.dim[i])) : i == d ? to : nnc_kx_dim(x, full.dim[i]);
+        ix[i] = nnc_k_for(&x->b, low, high, one, NNC_W_serial, "i");
+    }
+    nnc_k_store(&x->b, value, x->store[r], full.rank, ix);
+    for (unsigned i = 0; i < full.rank; i++)
+        nnc_k_end(&x->b);
+}
+
+static void fill_border(nnc_kx *x, unsigned r)
+{
+    nnc_module *m = x->m;
+    nnc_type_rec full = *nnc_value_ty(m, nnc_op_out(m, x->pad[r], 0)), in = *nnc_value_ty(m, x->result[r]);
+    nnc_dim lo[NNC_MAX_RANK], hi[NNC_MAX_RANK];
+    unsigned n;
+    const int64_t *a = nnc_attr_ints(m, x->pad[r], NNC_W_lo, &n);
+    memcpy(lo, a, n * sizeof *lo);
+    a = nnc_attr_ints(m, x->pad[r], NNC_W_hi, &n);
+    memcpy(hi, a, n * sizeof *hi);
+    x->memo.n = 0;
+    nnc_value value = nnc_kx_cast(x, nnc_kx_value(x, nnc_op_in(m, x->pad[r], 1), NULL), (nnc_dtype)full.dtype);
+    for (unsigned d = 0; d < full.rank; d++) {
+        if (lo[d] != 0)
+            fill_slab(x, r, d, value, nnc_const_idx(m, 0), nnc_kx_dim(x, lo[d]), lo);
+        if (hi[d] != 0)
+            fill_slab(x, r, d, value, nnc_kx_dim(x, nnc_dim_add(m->dims, lo[d], in.dim[d])), nnc_kx_dim(x, full.dim[d]), lo);
+    }
+}
+
 static void emit(nnc_kx *x, const char *text)
 {
+    for (unsigned r = 0; r < x->nresult; r++)
+        if (x->pad[r].id)
+            fill_border(x, r);
     if (x->shape != NNC_SHAPE_CONCAT) {
         nnc_kx_nest(x);
         return;

@@ -58,7 +58,8 @@ typedef struct nnc_kx {
     nnc_op fused;
     nnc_block body;
     unsigned nresult;
-    nnc_value result[8];          /* G values yielded */
+    nnc_value result[8];          /* G values yielded; of a trailing pad, what it pads: */
+    nnc_op pad[8];                /* the pad around result i, which offsets its store and whose border is filled; 0: none */
     nnc_fused_shape shape;
     nnc_op root;                  /* ROOT: the reduction; ROWS: of the current stage; else 0 */
     nnc_kaxis ax[NNC_AXES];

@@ -227,6 +227,19 @@ static void run_loop(nnc_kx *x, unsigned i)
 
 /* ---- bodies ---- */
 
+/* A padded result is stored behind its border. */
+static void into_interior(nnc_kx *x, unsigned r, unsigned n, nnc_kix *at)
+{
+    unsigned k;
+    int64_t lo[NNC_MAX_RANK];
+    if (!x->pad[r].id)
+        return;
+    const int64_t *a = nnc_attr_ints(x->m, x->pad[r], NNC_W_lo, &k);
+    memcpy(lo, a, k * sizeof *lo);
+    for (unsigned d = 0; d < n; d++)
+        at[d] = nnc_kix_add_dim(x, &at[d], lo[d]);
+}
+
 static void store_results(nnc_kx *x)
 {
     if (x->keep.id) {
@@ -249,6 +262,7 @@ static void store_results(nnc_kx *x)
         const nnc_type_rec *t = nnc_value_ty(x->m, x->result[r]);
         nnc_dtype dt = (nnc_dtype)t->dtype;
         nnc_kix ix[NNC_MAX_RANK], at[NNC_MAX_RANK];
+        nnc_value target = x->pad[r].id ? nnc_op_out(x->m, x->pad[r], 0) : x->result[r];
         unsigned n = t->rank;
         if (x->shape == NNC_SHAPE_CONCAT) {
             nnc_op op = nnc_value_op(x->m, x->result[0]);
@@ -259,20 +273,22 @@ static void store_results(nnc_kx *x)
             for (unsigned d = 0; d < n; d++)
                 at[d] = x->out[d];
             at[axis] = nnc_kix_add_dim(x, &at[axis], base);
+            into_interior(x, r, n, at);
             nnc_value v = nnc_kx_value(x, nnc_op_in(x->m, op, (unsigned)x->part), x->out);
             if (x->probe)
-                nnc_kx_note_store(x, x->result[0], at);
+                nnc_kx_note_store(x, target, at);
             else
                 nnc_kx_store(x, v, dt, x->store[0], n, at);
             return;
         }
         for (unsigned d = 0; d < n; d++)
-            ix[d] = x->out[d];
+            ix[d] = at[d] = x->out[d];
+        into_interior(x, r, n, at);
         nnc_value v = nnc_kx_value(x, x->result[r], ix);
         if (x->probe)
-            nnc_kx_note_store(x, x->result[r], ix);
+            nnc_kx_note_store(x, target, at);
         else
-            nnc_kx_store(x, v, dt, x->store[r], n, ix);
+            nnc_kx_store(x, v, dt, x->store[r], n, at);
     }
 }
 
