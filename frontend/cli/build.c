@@ -83,8 +83,25 @@ static int write_text(cli *c, nnc_module *m, enum kind kind, const char *path)
     FILE *f = cli_create(c, path, NULL);
     if (!f)
         return CLI_SYSTEM;
-    nnc_status s = kind == K_ONNX ? nnc_onnx_export(m, "0.1.0", f) : kind == K_DOT ? nnc_report_dot(m, f) : nnc_report_html(m, c->pass.target, cli_model_name(c), f);
+    nnc_status s = kind == K_ONNX ? nnc_onnx_export(m, "0.1.0", f) : nnc_report_dot(m, f);
     return finish(f, path, s);
+}
+
+/* The report shows the scheduled graph beside the planned kernels: the model is compiled twice. */
+static int write_html(cli *c, nnc_module *k, const char *path)
+{
+    nnc_options half = c->pass;
+    const char *list = "";
+    for (unsigned i = 0; i < nnc_pass_count && !(nnc_pass_infos[i].after & NNC_LEVEL_K); i++)
+        list = nnc_arena_printf(c->arena, "%s%s%s", list, i ? "," : "", nnc_pass_infos[i].name);
+    half.passes = list;
+    nnc_module *g = cli_load(c, c->opt.file);
+    if (!g || nnc_passes_run(g, &half) != NNC_OK)
+        return CLI_INPUT;
+    FILE *f = cli_create(c, path, NULL);
+    if (!f)
+        return CLI_SYSTEM;
+    return finish(f, path, nnc_report_html(g, k, c->pass.target, cli_model_name(c), f));
 }
 
 static int write_binary(cli *c, nnc_module *m, enum kind kind, const char *path)
@@ -112,6 +129,7 @@ static int write_one(cli *c, const char *path)
     case K_C: return write_c(c, m, path);
     case K_OBJECT: case K_SHARED: case K_PROGRAM: return write_binary(c, m, kind, path);
     case K_IR: case K_KIR: return write_ir(c, m, path);
+    case K_HTML: return write_html(c, m, path);
     default: return write_text(c, m, kind, path);
     }
 }
