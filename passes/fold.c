@@ -93,9 +93,8 @@ static nnc_value constant(nnc_builder *b, nnc_type type, const nnc_tensor *t)
 }
 
 /* reshape of a `const` op is the same bytes under another type. */
-static bool fold_view(nnc_pass_cx *cx, nnc_op op)
+static bool reuse_bytes(nnc_module *m, nnc_op op, nnc_value *out)
 {
-    nnc_module *m = cx->m;
     nnc_op from = nnc_value_op(m, nnc_op_in(m, op, 0));
     nnc_type t = nnc_value_type(m, nnc_op_out(m, op, 0));
     nnc_builder b = nnc_builder_before(m, op);
@@ -104,31 +103,44 @@ static bool fold_view(nnc_pass_cx *cx, nnc_op op)
     if (nnc_op_code(m, op) != NNC_OP_reshape || !from.id || nnc_type_get(m, t)->rank == 0)
         return false;
     blob.id = (uint32_t)nnc_attr_int(m, from, NNC_W_blob, 0);
-    nnc_op_replace(m, op, nnc_g_const(&b, t, blob, (uint64_t)nnc_attr_int(m, from, NNC_W_at, 0)));
+    *out = nnc_g_const(&b, t, blob, (uint64_t)nnc_attr_int(m, from, NNC_W_at, 0));
     return true;
 }
 
-static nnc_status evaluate(nnc_pass_cx *cx, nnc_op op)
+/* The results of op as constants before it. */
+static nnc_status evaluate(nnc_module *m, nnc_op op, nnc_value *v)
 {
-    nnc_module *m = cx->m;
     unsigned nin = nnc_op_nin(m, op), nout = nnc_op_nout(m, op);
-    nnc_arena *a = nnc_arena_new();
-    nnc_tensor *in = nnc_arena_array(a, nin + nout, sizeof *in), *out = in + nin;
+    nnc_arena *a;
+    nnc_tensor *in, *out;
     nnc_builder b = nnc_builder_before(m, op);
     nnc_status s;
 
-    for (unsigned i = 0; i < nin; i++)
+    if (reuse_bytes(m, op, v))
+        return NNC_OK;
+    a = nnc_arena_new();
+    in = nnc_arena_array(a, nin + nout, sizeof *in);
+    out = in + nin;
+    for (unsigned i = 0; i < nin; i++) {
         (void)nnc_tensor_of(m, nnc_op_in(m, op, i), &in[i]);
-    for (unsigned i = 0; i < nin; i++)
-        if ((uintptr_t)in[i].data % nnc_dtype_bytes(in[i].dtype))
+        if ((uintptr_t)in[i].data % nnc_dtype_bytes(in[i].dtype)) /* a weight in a mapped file */
             in[i].data = nnc_arena_copy(a, in[i].data, nnc_tensor_bytes(&in[i]));
+    }
     s = nnc_interp_op(m, op, a, in, out);
     for (unsigned i = 0; i < nout && s == NNC_OK; i++)
-        nnc_value_replace(m, nnc_op_out(m, op, i), constant(&b, nnc_value_type(m, nnc_op_out(m, op, i)), &out[i]));
+        v[i] = constant(&b, nnc_value_type(m, nnc_op_out(m, op, i)), &out[i]);
     nnc_arena_free(a);
-    if (s == NNC_OK)
-        nnc_op_erase(m, op);
     return s;
+}
+
+nnc_value nnc_value_fold(nnc_module *m, nnc_value v)
+{
+    nnc_op op = nnc_value_op(m, v);
+    nnc_value folded;
+
+    if (!op.id || nnc_op_nout(m, op) != 1 || nnc_op_nregion(m, op) || !should_fold(m, op))
+        return v;
+    return evaluate(m, op, &folded) == NNC_OK ? folded : v;
 }
 
 /* ---- control flow ---- */
@@ -252,8 +264,10 @@ static nnc_status fold_op(nnc_pass_cx *cx, nnc_op op, bool *gone)
     default: break;
     }
     if (should_fold(m, op)) {
-        cx->changed++;
-        return fold_view(cx, op) ? NNC_OK : evaluate(cx, op);
+        nnc_value *v = nnc_arena_array(cx->scratch, nnc_op_nout(m, op), sizeof *v);
+        NNC_TRY(evaluate(m, op, v));
+        replace_all(cx, op, v);
+        return NNC_OK;
     }
     *gone = false;
     for (unsigned i = 0; i < nnc_op_nregion(m, op); i++)

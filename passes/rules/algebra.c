@@ -207,7 +207,7 @@ static nnc_value build_pat(nnc_builder *b, const match *k, const nnc_pat *p, nnc
             return in[n];
     }
     out = n == 1 ? nnc_g_unary(b, p->code, in[0]) : n == 2 ? nnc_g_binary(b, p->code, in[0], in[1]) : nnc_g_select(b, in[0], in[1], in[2]);
-    return grows(b->m, p, in, out) ? (nnc_value){0} : out;
+    return grows(b->m, p, in, out) ? (nnc_value){0} : nnc_value_fold(b->m, out);
 }
 
 /* v in the type of the root; none when it cannot be broadcast there. */
