@@ -10,7 +10,7 @@
 #include "frontend/onnx/rows.h"
 #include "ir/eval.h"
 
-enum { MAX_SUBGRAPH_DEPTH = 32, MAX_OPS = 4000000 /* unrolled bodies must end somewhere */ };
+enum { SHAPE_SIZED = 64, MAX_SUBGRAPH_DEPTH = 32, MAX_OPS = 4000000 /* unrolled bodies must end somewhere */ };
 
 struct row {
     const char *domain, *op;
@@ -194,7 +194,7 @@ static void import_node(nnc_onnx_cx *cx, const nnc_onnx_node *n)
     for (uint32_t i = 0; i < n->nout; i++) {
         bind(cx, n->out[i], out[i]);
         name_value(cx, n->out[i], out[i]);
-        if (out[i].kind == NNC_VAL_tensor)
+        if (out[i].kind == NNC_VAL_tensor && nnc_type_count(cx->m, nnc_value_type(cx->m, out[i].v)) <= SHAPE_SIZED)
             nnc_cx_known(cx, out[i].v, &count);           /* keeps later questions shallow */
     }
 }

@@ -10,7 +10,7 @@
 #include "frontend/onnx/import_priv.h"
 #include "ir/eval.h"
 
-enum { MAX_ELEMS = 4096, MAX_DEPTH = 400 };
+enum { MAX_ELEMS = 4096, MAX_DEPTH = 400, MAX_BYTES = 64 << 20 /* of a constant that is computed here */ };
 
 nnc_fact *nnc_import_fact(nnc_onnx_cx *cx, nnc_value v)
 {
@@ -34,6 +34,9 @@ static bool const_op(nnc_onnx_cx *cx, nnc_op op, nnc_value v, nnc_tensor *out, u
     if (!nnc_op_has(cx->m, op, NNC_PURE) || nnc_op_nregion(cx->m, op) || code == NNC_OP_extent || code == NNC_OP_prefix ||
         code == NNC_OP_rng_bits || !nnc_type_is_static(cx->m, nnc_value_type(cx->m, v)))
         return false;
+    for (unsigned i = 0; i < nout; i++)
+        if (nnc_type_bytes(cx->m, nnc_value_type(cx->m, nnc_op_out(cx->m, op, i))) > MAX_BYTES)
+            return false;
     nnc_tensor *in = nnc_arena_array(cx->a, nin + 1, sizeof *in), *res = nnc_arena_array(cx->a, nout, sizeof *res);
     for (unsigned i = 0; i < nin; i++)
         if (!const_at(cx, nnc_op_in(cx->m, op, i), &in[i], depth + 1))
