@@ -5,6 +5,7 @@
  * spelling are one; calls go to the first of them.  Deep networks repeat few shapes, so this is what keeps the emitted
  * code of a net with hundreds of layers small. */
 #include <string.h>
+#include "passes/inplace.h"
 #include "passes/pass.h"
 
 typedef struct spelling {
@@ -162,5 +163,7 @@ nnc_status nnc_pass_merge(nnc_pass_cx *cx)
     }
     if (cx->changed)
         redirect(m, m->top, name, nname + 1);
+    for (uint32_t i = 0; i < nkernel; i++)    /* before loops are unrolled, and once per kernel */
+        nnc_kernel_in_place(m, cx->scratch, all[i].kernel);
     return NNC_OK;
 }

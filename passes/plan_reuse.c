@@ -232,6 +232,15 @@ static unsigned mentions(const reuse *r, nnc_op call, const nnc_memory *mem)
     return n;
 }
 
+/* Does the call write this memory first, so that it can only read what it wrote itself? */
+static bool is_fresh(const reuse *r, const nnc_memory *t, nnc_op call)
+{
+    nnc_op def = op_of(r->m, t->base);
+    nnc_block home = def.id ? nnc_op_get(r->m, def)->block : r->l->top;
+
+    return t->touch.n && t->touch.at[0].op.id == call.id && nnc_op_get(r->m, call)->block.id == home.id;
+}
+
 static bool try_call(reuse *r, nnc_op call)
 {
     nnc_module *m = r->m;
@@ -243,7 +252,7 @@ static bool try_call(reuse *r, nnc_op call)
         nnc_value out = nnc_op_in(m, call, (unsigned)pair[i]), in = nnc_op_in(m, call, (unsigned)pair[i + 1]);
         nnc_memory *t = nnc_live_of(r->l, out), *f = nnc_live_of(r->l, in);
         nnc_use_facts w = nnc_param_facts(m, kernel, (unsigned)pair[i]);
-        if (!t || !f || w.reads || mentions(r, call, t) != 1 || mentions(r, call, f) != 1)
+        if (!t || !f || mentions(r, call, t) != 1 || mentions(r, call, f) != 1 || (w.reads && !is_fresh(r, t, call)))
             continue;
         if (merge(r, out, in, call, false)) {
             nnc_attr_set_int(m, kernel, NNC_W_alias, 1);
