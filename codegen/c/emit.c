@@ -34,7 +34,7 @@ static void vector_prelude(c_cgen *g, FILE *f)
     if (g->immintrin_h)
         fprintf(f, "#if defined(__x86_64__) || defined(__i386__)\n#include <immintrin.h>\n#endif\n");
     c_vector_types(g, f);
-    fprintf(f, "#define LOAD(type, p) (*(const type##_u *)(p))\n#define STORE(type, p) (*(type##_u *)(p))\n"
+    fprintf(f, "#define LOAD(type, p) ((type)*(const type##_u *)(p))\n#define STORE(type, p) (*(type##_u *)(p))\n"
                "#define SPLAT(type, x) ((x) - (type){0})\n");
     fprintf(f, "#if defined(__clang__) && defined(__AVX512F__) /* else clang stays at 256 bits */\n"
                "#define WIDE __attribute__((min_vector_width(512)))\n#else\n#define WIDE\n#endif\n");
