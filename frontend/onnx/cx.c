@@ -42,7 +42,7 @@ bool nnc_cx_has(const nnc_onnx_cx *cx, uint32_t i)
 nnc_value nnc_cx_in(const nnc_onnx_cx *cx, uint32_t i)
 {
     const nnc_val *v = nnc_cx_val(cx, i);
-    return v->kind == NNC_VAL_tensor ? v->v : (nnc_value){ 0 };
+    return v->kind == NNC_VAL_tensor ? v->v : (nnc_value){0};
 }
 
 bool nnc_cx_wants(const nnc_onnx_cx *cx, uint32_t i)
@@ -52,7 +52,7 @@ bool nnc_cx_wants(const nnc_onnx_cx *cx, uint32_t i)
 
 void nnc_cx_set(nnc_onnx_cx *cx, uint32_t i, nnc_value v)
 {
-    nnc_cx_set_val(cx, i, (nnc_val){ .kind = NNC_VAL_tensor, .v = v });
+    nnc_cx_set_val(cx, i, (nnc_val){.kind = NNC_VAL_tensor, .v = v});
 }
 
 void nnc_cx_set_val(nnc_onnx_cx *cx, uint32_t i, nnc_val v)
@@ -88,8 +88,10 @@ nnc_dtype nnc_cx_elem(nnc_onnx_cx *cx, int64_t elem)
 {
     nnc_dtype dt = elem > 0 && elem < 1000 ? nnc_dtype_by_onnx((int)elem) : NNC_DT_none;
     if (dt == NNC_DT_string)
-        return nnc_cx_error(cx, "tensors of strings cannot be compiled; only constant ones that are not used at run time may "
-                                "occur: move the strings out of the model"), NNC_DT_none;
+        return nnc_cx_error(cx, "tensors of strings cannot be compiled; only constant ones that "
+                                "are not used at run time may "
+                                "occur: move the strings out of the model"),
+               NNC_DT_none;
     if (!dt)
         nnc_cx_error(cx, "element type %lld is not supported", (long long)elem);
     return dt;
@@ -99,12 +101,15 @@ nnc_dtype nnc_cx_elem(nnc_onnx_cx *cx, int64_t elem)
 
 static nnc_status not_known(nnc_onnx_cx *cx, uint32_t i, const char *what)
 {
-    return nnc_cx_error(cx, "%s ('%s') is only known at run time; it must be a constant or follow from shapes: fold "
-                            "constants before exporting, or make it an initializer",
-                        what, nnc_onnx_name(cx->model, nnc_onnx_node_in(cx->node, i)));
+    return nnc_cx_error(
+        cx,
+        "%s ('%s') is only known at run time; it must be a constant or follow from shapes: fold "
+        "constants before exporting, or make it an initializer",
+        what, nnc_onnx_name(cx->model, nnc_onnx_node_in(cx->node, i)));
 }
 
-nnc_status nnc_cx_need_ints(nnc_onnx_cx *cx, uint32_t i, const char *what, uint32_t *n, const int64_t **at)
+nnc_status nnc_cx_need_ints(nnc_onnx_cx *cx, uint32_t i, const char *what, uint32_t *n,
+                            const int64_t **at)
 {
     return nnc_cx_ints(cx, nnc_cx_in(cx, i), n, at) ? NNC_OK : not_known(cx, i, what);
 }
@@ -124,12 +129,14 @@ nnc_status nnc_cx_need_float(nnc_onnx_cx *cx, uint32_t i, const char *what, doub
 nnc_status nnc_cx_axis(nnc_onnx_cx *cx, int64_t axis, int rank, const char *what, int *out)
 {
     if (axis < -rank || axis >= rank)
-        return nnc_cx_error(cx, "%s %lld is out of range for rank %d, expected %d .. %d", what, (long long)axis, rank, -rank, rank - 1);
+        return nnc_cx_error(cx, "%s %lld is out of range for rank %d, expected %d .. %d", what,
+                            (long long)axis, rank, -rank, rank - 1);
     *out = (int)(axis < 0 ? axis + rank : axis);
     return NNC_OK;
 }
 
-nnc_status nnc_cx_axes(nnc_onnx_cx *cx, uint32_t n, const int64_t *axes, int rank, const char *what, int64_t *out)
+nnc_status nnc_cx_axes(nnc_onnx_cx *cx, uint32_t n, const int64_t *axes, int rank, const char *what,
+                       int64_t *out)
 {
     unsigned seen = 0;
     for (uint32_t i = 0; i < n; i++) {
@@ -150,10 +157,12 @@ nnc_status nnc_cx_same_dim(nnc_onnx_cx *cx, nnc_dim x, nnc_dim y, const char *wh
     if (x == y)
         return NNC_OK;
     if (nnc_dim_lo(cx->dims, d) > 0 || nnc_dim_hi(cx->dims, d) < 0)
-        return nnc_cx_error(cx, "%s: dimensions %s and %s differ", what, nnc_cx_dim_text(cx, x), nnc_cx_dim_text(cx, y));
-    const char *text = nnc_arena_printf(cx->a, "%s: dimensions %s and %s must be equal", what, nnc_cx_dim_text(cx, x),
-                                        nnc_cx_dim_text(cx, y));
-    nnc_g_check(&cx->b, nnc_cx_op2(cx, NNC_OP_eq, nnc_g_extent(&cx->b, x), nnc_g_extent(&cx->b, y)), text);
+        return nnc_cx_error(cx, "%s: dimensions %s and %s differ", what, nnc_cx_dim_text(cx, x),
+                            nnc_cx_dim_text(cx, y));
+    const char *text = nnc_arena_printf(cx->a, "%s: dimensions %s and %s must be equal", what,
+                                        nnc_cx_dim_text(cx, x), nnc_cx_dim_text(cx, y));
+    nnc_g_check(&cx->b, nnc_cx_op2(cx, NNC_OP_eq, nnc_g_extent(&cx->b, x), nnc_g_extent(&cx->b, y)),
+                text);
     return NNC_OK;
 }
 
@@ -173,14 +182,15 @@ nnc_status nnc_cx_bad_attr(nnc_onnx_cx *cx, const char *name, const char *want)
         return nnc_cx_error(cx, "attribute %s is %g, expected %s", name, (double)a->u.f, want);
     if (a && a->kind == NNC_ONNX_ATTR_string)
         return nnc_cx_error(cx, "attribute %s is '%.40s', expected %s", name, a->u.s.s, want);
-    return nnc_cx_error(cx, "attribute %s %s, expected %s", name, a ? "is wrong" : "is missing", want);
+    return nnc_cx_error(cx, "attribute %s %s, expected %s", name, a ? "is wrong" : "is missing",
+                        want);
 }
 
 nnc_status nnc_cx_check(nnc_onnx_cx *cx, nnc_value cond, const char *message)
 {
     uint32_t n;
     const int64_t *at;
-    int64_t axes[NNC_MAX_RANK] = { 0, 1, 2, 3, 4, 5, 6, 7 };
+    int64_t axes[NNC_MAX_RANK] = {0, 1, 2, 3, 4, 5, 6, 7};
     int rank = nnc_cx_rank(cx, cond);
 
     if (nnc_cx_ints(cx, cond, &n, &at)) {
@@ -233,9 +243,10 @@ nnc_status nnc_cx_broadcast(nnc_onnx_cx *cx, uint32_t n, const nnc_value *x, nnc
             if (*d == 1)
                 *d = t.dim[i];
             else if (t.dim[i] != 1 && t.dim[i] != *d) {
-                const char *what = k ? nnc_arena_printf(cx->a, "operands %s and %s do not broadcast", nnc_cx_type_text(cx, x[k - 1]),
-                                                        nnc_cx_type_text(cx, x[k]))
-                                     : "operands";
+                const char *what =
+                    k ? nnc_arena_printf(cx->a, "operands %s and %s do not broadcast",
+                                         nnc_cx_type_text(cx, x[k - 1]), nnc_cx_type_text(cx, x[k]))
+                      : "operands";
                 NNC_TRY(nnc_cx_same_dim(cx, *d, t.dim[i], what, d));
             }
         }
@@ -246,7 +257,7 @@ nnc_status nnc_cx_broadcast(nnc_onnx_cx *cx, uint32_t n, const nnc_value *x, nnc
 nnc_status nnc_cx_binary(nnc_onnx_cx *cx, nnc_opcode code, nnc_value x, nnc_value y, nnc_value *out)
 {
     nnc_type_rec ty;
-    nnc_value in[2] = { x, y };
+    nnc_value in[2] = {x, y};
     NNC_TRY(nnc_cx_broadcast(cx, 2, in, &ty));
     *out = nnc_g_binary(&cx->b, code, x, y);
     return NNC_OK;
@@ -324,7 +335,8 @@ nnc_value nnc_cx_mean(nnc_onnx_cx *cx, nnc_value x, unsigned n, const int64_t *a
     nnc_dtype dt = nnc_cx_dtype(cx, x);
     for (unsigned i = 0; i < n; i++)
         count = nnc_dim_mul(cx->dims, count, nnc_cx_dim(cx, x, (int)axes[i]));
-    return nnc_cx_op2(cx, NNC_OP_div, nnc_cx_sum(cx, x, n, axes, keep), nnc_cx_extent(cx, count, dt));
+    return nnc_cx_op2(cx, NNC_OP_div, nnc_cx_sum(cx, x, n, axes, keep),
+                      nnc_cx_extent(cx, count, dt));
 }
 
 nnc_value nnc_cx_wrap_index(nnc_onnx_cx *cx, nnc_value i, nnc_dim n)
@@ -358,7 +370,8 @@ nnc_value nnc_cx_prefix(nnc_onnx_cx *cx, nnc_value x, nnc_value count, int axis)
     const char *stem = out.id ? nnc_onnx_name(cx->model, out) : cx->node->op;
     char *s = nnc_arena_printf(cx->a, "%.40s_dim%d", stem, axis);
     for (char *p = s; *p; p++)
-        if (!((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9' && p != s) || *p == '_'))
+        if (!((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') ||
+              (*p >= '0' && *p <= '9' && p != s) || *p == '_'))
             *p = '_';
     nnc_dim d = nnc_dim_fresh(cx->dims, s, 0, nnc_dim_hi(cx->dims, nnc_cx_dim(cx, x, axis)));
     return nnc_g_prefix(&cx->b, x, count, axis, d);

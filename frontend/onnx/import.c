@@ -10,7 +10,11 @@
 #include "frontend/onnx/rows.h"
 #include "ir/eval.h"
 
-enum { SHAPE_SIZED = 64, MAX_SUBGRAPH_DEPTH = 32, MAX_OPS = 4000000 /* unrolled bodies must end somewhere */ };
+enum {
+    SHAPE_SIZED = 64,
+    MAX_SUBGRAPH_DEPTH = 32,
+    MAX_OPS = 4000000 /* unrolled bodies must end somewhere */
+};
 
 struct row {
     const char *domain, *op;
@@ -19,7 +23,7 @@ struct row {
     int arg;
 };
 static const struct row rows[] = {
-#define ROW(domain, op, since, function, arg) { domain, #op, since, nnc_row_##function, arg },
+#define ROW(domain, op, since, function, arg) {domain, #op, since, nnc_row_##function, arg},
 #include "frontend/onnx/rows.def"
 };
 
@@ -30,15 +34,15 @@ uint32_t nnc_onnx_row_count(void)
 
 nnc_onnx_row_info nnc_onnx_row_at(uint32_t i)
 {
-    return (nnc_onnx_row_info){ rows[i].domain, rows[i].op, rows[i].since };
+    return (nnc_onnx_row_info){rows[i].domain, rows[i].op, rows[i].since};
 }
 
 static const struct row *find_row(const nnc_onnx_node *n)
 {
     const struct row *best = NULL;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        if (rows[i].since <= n->opset && (!best || rows[i].since > best->since) && strcmp(rows[i].op, n->op) == 0 &&
-            strcmp(rows[i].domain, n->domain) == 0)
+        if (rows[i].since <= n->opset && (!best || rows[i].since > best->since) &&
+            strcmp(rows[i].op, n->op) == 0 && strcmp(rows[i].domain, n->domain) == 0)
             best = &rows[i];
     return best;
 }
@@ -65,14 +69,14 @@ static void bind(nnc_onnx_cx *cx, nnc_sym name, nnc_val v)
         nnc_buf_grow(cx->a, (void **)&im->env, &cap, name.id + 1, sizeof *im->env);
         im->nenv = cap;
     }
-    NNC_PUSH(cx->a, &im->undo, (nnc_import_undo){ name.id, im->env[name.id] });
+    NNC_PUSH(cx->a, &im->undo, (nnc_import_undo){name.id, im->env[name.id]});
     im->env[name.id] = v;
 }
 
 nnc_val nnc_import_lookup(const nnc_onnx_cx *cx, nnc_sym name)
 {
     if (!name.id || name.id >= cx->im->nenv)
-        return (nnc_val){ 0 };
+        return (nnc_val){0};
     return cx->im->env[name.id];
 }
 
@@ -96,9 +100,10 @@ static nnc_blob blob_of(nnc_onnx_cx *cx, const nnc_onnx_tensor *t, size_t align)
     uint32_t id = nnc_hashset_find(im->blobs, h, same_blob, im, t);
     if (!id) {
         const void *data = t->data;
-        if (t->bytes && (uintptr_t)data % align)          /* a mapped file promises nothing */
+        if (t->bytes && (uintptr_t)data % align) /* a mapped file promises nothing */
             data = nnc_arena_copy(cx->a, data, t->bytes);
-        NNC_PUSH(cx->a, &im->blob, (nnc_import_blob){ t, nnc_blob_new(cx->m, data, t->bytes, cx->b.loc) });
+        NNC_PUSH(cx->a, &im->blob,
+                 (nnc_import_blob){t, nnc_blob_new(cx->m, data, t->bytes, cx->b.loc)});
         id = im->blob.n;
         nnc_hashset_add(im->blobs, h, id);
     }
@@ -113,7 +118,8 @@ nnc_status nnc_import_tensor(nnc_onnx_cx *cx, const nnc_onnx_tensor *t, nnc_valu
     if (!dt)
         return NNC_ERR;
     if (t->rank > NNC_MAX_RANK)
-        return nnc_cx_error(cx, "constant '%s' has rank %u; at most %d is supported", t->name, t->rank, NNC_MAX_RANK);
+        return nnc_cx_error(cx, "constant '%s' has rank %u; at most %d is supported", t->name,
+                            t->rank, NNC_MAX_RANK);
     for (uint32_t i = 0; i < t->rank; i++)
         dim[i] = t->dim[i];
     nnc_type ty = nnc_type_tensor(cx->m, dt, (int)t->rank, dim);
@@ -129,7 +135,7 @@ nnc_status nnc_import_tensor(nnc_onnx_cx *cx, const nnc_onnx_tensor *t, nnc_valu
 static void bind_initializers(nnc_onnx_cx *cx, const nnc_onnx_graph *g)
 {
     for (uint32_t i = 0; i < g->ninit; i++) {
-        nnc_val v = { .kind = NNC_VAL_bad };
+        nnc_val v = {.kind = NNC_VAL_bad};
         if (g->init[i].elem == NNC_ONNX_string) {
             v.kind = NNC_VAL_strings;
             v.str = &g->init[i];
@@ -150,16 +156,19 @@ static nnc_status run_row(nnc_onnx_cx *cx)
     const struct row *row = find_row(cx->node);
     cx->im->missing |= !row;
     if (!row)
-        return nnc_cx_error(cx, "operator %s%s%s (opset %d) is not supported; `nnc ops` lists what is", cx->node->domain,
-                            *cx->node->domain ? "." : "", cx->node->op, cx->node->opset);
+        return nnc_cx_error(
+            cx, "operator %s%s%s (opset %d) is not supported; `nnc ops` lists what is",
+            cx->node->domain, *cx->node->domain ? "." : "", cx->node->op, cx->node->opset);
     if (cx->m->op.n > MAX_OPS)
-        return nnc_cx_error(cx, "the graph grows beyond %d operations; unrolled loops are too long", MAX_OPS);
+        return nnc_cx_error(cx, "the graph grows beyond %d operations; unrolled loops are too long",
+                            MAX_OPS);
     cx->arg = row->arg;
     NNC_TRY(nnc_import_check_inputs(cx));
     NNC_TRY(row->run(cx));
     for (uint32_t i = 0; i < cx->nout; i++) {
         if (nnc_cx_wants(cx, i) && cx->out[i].kind == NNC_VAL_absent)
-            return nnc_cx_error(cx, "output %u ('%s') is not supported", i, nnc_onnx_name(cx->model, cx->node->out[i]));
+            return nnc_cx_error(cx, "output %u ('%s') is not supported", i,
+                                nnc_onnx_name(cx->model, cx->node->out[i]));
         NNC_TRY(nnc_import_check_output(cx, i));
     }
     return NNC_OK;
@@ -175,7 +184,8 @@ static bool any_bad(const nnc_onnx_cx *cx)
 
 static void import_node(nnc_onnx_cx *cx, const nnc_onnx_node *n)
 {
-    nnc_val *in = nnc_arena_array(cx->a, n->nin + 1, sizeof *in), *out = nnc_arena_array(cx->a, n->nout + 1, sizeof *out);
+    nnc_val *in = nnc_arena_array(cx->a, n->nin + 1, sizeof *in),
+            *out = nnc_arena_array(cx->a, n->nout + 1, sizeof *out);
     uint32_t count;
 
     for (uint32_t i = 0; i < n->nin; i++)
@@ -189,17 +199,19 @@ static void import_node(nnc_onnx_cx *cx, const nnc_onnx_node *n)
     if (n->broken || any_bad(cx) || run_row(cx) != NNC_OK) {
         cx->im->failed = true;
         for (uint32_t i = 0; i < n->nout; i++)
-            out[i] = (nnc_val){ .kind = NNC_VAL_bad };
+            out[i] = (nnc_val){.kind = NNC_VAL_bad};
     }
     for (uint32_t i = 0; i < n->nout; i++) {
         bind(cx, n->out[i], out[i]);
         name_value(cx, n->out[i], out[i]);
-        if (out[i].kind == NNC_VAL_tensor && nnc_type_count(cx->m, nnc_value_type(cx->m, out[i].v)) <= SHAPE_SIZED)
-            nnc_cx_known(cx, out[i].v, &count);           /* keeps later questions shallow */
+        if (out[i].kind == NNC_VAL_tensor &&
+            nnc_type_count(cx->m, nnc_value_type(cx->m, out[i].v)) <= SHAPE_SIZED)
+            nnc_cx_known(cx, out[i].v, &count); /* keeps later questions shallow */
     }
 }
 
-nnc_status nnc_cx_subgraph(nnc_onnx_cx *cx, const nnc_onnx_graph *g, const nnc_val *in, nnc_val *out)
+nnc_status nnc_cx_subgraph(nnc_onnx_cx *cx, const nnc_onnx_graph *g, const nnc_val *in,
+                           nnc_val *out)
 {
     nnc_onnx_cx saved = *cx;
     struct nnc_import *im = cx->im;
@@ -278,10 +290,12 @@ static nnc_dim new_symbol(nnc_onnx_cx *cx, const char *name, const char *input, 
     }
     cx->im->failed = true;
     nnc_error(cx->diag, cx->b.loc,
-              "dimension '%s' (axis %u of input '%s') has no fixed size; give --dim '%s=1' (or another size), or "
+              "dimension '%s' (axis %u of input '%s') has no fixed size; give --dim '%s=1' (or "
+              "another size), or "
               "--dim '%s=1..128' for a range",
               name, axis, input, name, name);
-    return nnc_dim_symbol(cx->dims, sym, 1, INT32_MAX);       /* go on with something, so that all problems are told */
+    return nnc_dim_symbol(cx->dims, sym, 1,
+                          INT32_MAX); /* go on with something, so that all problems are told */
 }
 
 static nnc_dim input_dim(nnc_onnx_cx *cx, const nnc_onnx_dim *d, const char *input, uint32_t axis)
@@ -297,7 +311,7 @@ static nnc_dim input_dim(nnc_onnx_cx *cx, const nnc_onnx_dim *d, const char *inp
     dim = nnc_import_find_dim(cx, name, &found);
     if (!found) {
         dim = new_symbol(cx, name, input, axis);
-        NNC_PUSH(cx->a, &cx->im->symbol, (nnc_import_symbol){ nnc_arena_str(cx->a, name), dim });
+        NNC_PUSH(cx->a, &cx->im->symbol, (nnc_import_symbol){nnc_arena_str(cx->a, name), dim});
     }
     return dim;
 }
@@ -311,8 +325,8 @@ static void unused_bounds(nnc_onnx_cx *cx)
     for (uint32_t i = 0; i < opt->nbound; i++)
         if (!cx->im->bound_used[i]) {
             cx->im->failed = true;
-            nnc_error(cx->diag, cx->b.loc, "--dim %s: no input has a dimension of that name; %s%s", opt->bound[i].name,
-                      *have ? "there are: " : "all are fixed", have);
+            nnc_error(cx->diag, cx->b.loc, "--dim %s: no input has a dimension of that name; %s%s",
+                      opt->bound[i].name, *have ? "there are: " : "all are fixed", have);
         }
 }
 
@@ -328,23 +342,34 @@ static nnc_status border_type(nnc_onnx_cx *cx, const nnc_onnx_value *in, nnc_typ
     if (t && t->kind == NNC_ONNX_TY_optional)
         t = t->of;
     if (!t)
-        return nnc_error(cx->diag, cx->b.loc, "input '%s' has no declared type; declare element type and shape", name);
+        return nnc_error(cx->diag, cx->b.loc,
+                         "input '%s' has no declared type; declare element type and shape", name);
     if (t->kind != NNC_ONNX_TY_tensor)
-        return nnc_error(cx->diag, cx->b.loc, "input '%s' is a %s; only tensors can enter a compiled graph: pass its elements "
-                                              "as inputs of their own",
-                         name, t->kind == NNC_ONNX_TY_sequence ? "sequence" : t->kind == NNC_ONNX_TY_map ? "map" : "sparse tensor");
+        return nnc_error(
+            cx->diag, cx->b.loc,
+            "input '%s' is a %s; only tensors can enter a compiled graph: pass its elements "
+            "as inputs of their own",
+            name,
+            t->kind == NNC_ONNX_TY_sequence ? "sequence"
+            : t->kind == NNC_ONNX_TY_map    ? "map"
+                                            : "sparse tensor");
     if (t->elem == NNC_ONNX_string)
-        return nnc_error(cx->diag, cx->b.loc, "input '%s' is a tensor of strings, which cannot be compiled; do that part of the "
-                                              "work outside of the model",
-                         name);
+        return nnc_error(
+            cx->diag, cx->b.loc,
+            "input '%s' is a tensor of strings, which cannot be compiled; do that part of the "
+            "work outside of the model",
+            name);
     nnc_dtype dt = nnc_cx_elem(cx, t->elem);
     if (!dt)
         return NNC_ERR;
     if (!t->has_shape)
-        return nnc_error(cx->diag, cx->b.loc, "input '%s' has no declared shape; its rank must be known: declare it in the model",
-                         name);
+        return nnc_error(
+            cx->diag, cx->b.loc,
+            "input '%s' has no declared shape; its rank must be known: declare it in the model",
+            name);
     if (t->rank > NNC_MAX_RANK)
-        return nnc_error(cx->diag, cx->b.loc, "input '%s' has rank %u; at most %d is supported", name, t->rank, NNC_MAX_RANK);
+        return nnc_error(cx->diag, cx->b.loc, "input '%s' has rank %u; at most %d is supported",
+                         name, t->rank, NNC_MAX_RANK);
     for (uint32_t i = 0; i < t->rank; i++)
         dim[i] = input_dim(cx, &t->dim[i], name, i);
     *out = nnc_type_tensor(cx->m, dt, (int)t->rank, dim);
@@ -354,7 +379,7 @@ static nnc_status border_type(nnc_onnx_cx *cx, const nnc_onnx_value *in, nnc_typ
 static void import_inputs(nnc_onnx_cx *cx, const nnc_onnx_graph *g, nnc_block body)
 {
     for (uint32_t i = 0; i < g->nin; i++) {
-        nnc_val v = { .kind = NNC_VAL_bad };
+        nnc_val v = {.kind = NNC_VAL_bad};
         nnc_type ty;
         if (border_type(cx, &g->in[i], &ty) == NNC_OK) {
             v.kind = NNC_VAL_tensor;
@@ -376,13 +401,19 @@ static nnc_status output_value(nnc_onnx_cx *cx, const nnc_onnx_value *o, nnc_val
         return NNC_OK;
     cx->im->failed = true;
     if (v.kind == NNC_VAL_sequence)
-        return nnc_error(cx->diag, cx->b.loc, "output '%s' is a sequence; only tensors can leave a compiled graph: give out its "
-                                              "elements, or stack them with ConcatFromSequence",
-                         name);
+        return nnc_error(
+            cx->diag, cx->b.loc,
+            "output '%s' is a sequence; only tensors can leave a compiled graph: give out its "
+            "elements, or stack them with ConcatFromSequence",
+            name);
     if (v.kind == NNC_VAL_empty)
-        return nnc_error(cx->diag, cx->b.loc, "output '%s' is an optional without a value; only tensors can leave a compiled graph", name);
+        return nnc_error(
+            cx->diag, cx->b.loc,
+            "output '%s' is an optional without a value; only tensors can leave a compiled graph",
+            name);
     if (v.kind == NNC_VAL_strings)
-        return nnc_error(cx->diag, cx->b.loc, "output '%s' is a tensor of strings, which cannot be compiled", name);
+        return nnc_error(cx->diag, cx->b.loc,
+                         "output '%s' is a tensor of strings, which cannot be compiled", name);
     return NNC_ERR;
 }
 
@@ -393,7 +424,8 @@ static const char *joined_names(nnc_onnx_cx *cx, const nnc_onnx_value *v, uint32
         len += strlen(nnc_onnx_name(cx->model, v[i].name)) + 1;
     char *s = nnc_arena_alloc(cx->a, len);
     for (uint32_t i = 0; i < n; i++)
-        at += (size_t)snprintf(s + at, len - at, "%s%s", i ? "\n" : "", nnc_onnx_name(cx->model, v[i].name));
+        at += (size_t)snprintf(s + at, len - at, "%s%s", i ? "\n" : "",
+                               nnc_onnx_name(cx->model, v[i].name));
     return s;
 }
 
@@ -407,19 +439,26 @@ static void import_outputs(nnc_onnx_cx *cx, const nnc_onnx_graph *g)
         nnc_build_yield(&cx->b, g->nout, out);
 }
 
-nnc_status nnc_onnx_import_model(nnc_module *m, const nnc_onnx_model *model, const nnc_onnx_options *opt)
+nnc_status nnc_onnx_import_model(nnc_module *m, const nnc_onnx_model *model,
+                                 const nnc_onnx_options *opt)
 {
     static const nnc_onnx_options none;
-    struct nnc_import im = { .opt = opt ? opt : &none, .blobs = nnc_hashset_new(m->arena) };
+    struct nnc_import im = {.opt = opt ? opt : &none, .blobs = nnc_hashset_new(m->arena)};
     const nnc_onnx_graph *g = model->graph;
     nnc_loc loc = nnc_loc_file(m->diag, model->path);
-    const char *name = opt && opt->graph_name ? opt->graph_name : nnc_import_ident(m->arena, g->name ? g->name : "");
+    const char *name = opt && opt->graph_name ? opt->graph_name
+                                              : nnc_import_ident(m->arena, g->name ? g->name : "");
 
     im.bound_used = nnc_arena_alloc(m->arena, im.opt->nbound + 1);
     nnc_op func = nnc_build_func(m, NNC_OP_graph, *name ? name : "net", true, loc);
     nnc_block body = nnc_op_region(m, func, 0);
-    nnc_onnx_cx cx = { .m = m, .a = m->arena, .diag = m->diag, .dims = m->dims, .b = nnc_builder_at_end(m, body),
-                       .model = model, .im = &im };
+    nnc_onnx_cx cx = {.m = m,
+                      .a = m->arena,
+                      .diag = m->diag,
+                      .dims = m->dims,
+                      .b = nnc_builder_at_end(m, body),
+                      .model = model,
+                      .im = &im};
     cx.b.loc = loc;
     nnc_attr_set_str(m, func, NNC_W_input, joined_names(&cx, g->in, g->nin));
     nnc_attr_set_str(m, func, NNC_W_output, joined_names(&cx, g->out, g->nout));
@@ -439,6 +478,7 @@ nnc_status nnc_onnx_import(nnc_module *m, const char *path, const nnc_onnx_optio
     nnc_status loaded = nnc_onnx_load(m->arena, m->diag, path, &model);
     if (!model)
         return NNC_ERR;
-    NNC_TRY(nnc_onnx_import_model(m, model, opt));        /* even when broken: it shows what else is wrong */
+    NNC_TRY(
+        nnc_onnx_import_model(m, model, opt)); /* even when broken: it shows what else is wrong */
     return loaded;
 }

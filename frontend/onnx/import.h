@@ -17,12 +17,14 @@ typedef struct nnc_onnx_bound {
 typedef struct nnc_onnx_options {
     const nnc_onnx_bound *bound;
     uint32_t nbound;
-    const char *graph_name;       /* NULL: from the model's graph, made an identifier; "net" when that is empty */
+    const char *
+        graph_name; /* NULL: from the model's graph, made an identifier; "net" when that is empty */
 } nnc_onnx_options;
 
 nnc_status nnc_onnx_import(nnc_module *m, const char *path, const nnc_onnx_options *opt);
 /* The same for a model that was loaded before. */
-nnc_status nnc_onnx_import_model(nnc_module *m, const nnc_onnx_model *model, const nnc_onnx_options *opt);
+nnc_status nnc_onnx_import_model(nnc_module *m, const nnc_onnx_model *model,
+                                 const nnc_onnx_options *opt);
 
 /* The table of operators, for `nnc ops`: one entry per (operator, first version of a meaning). */
 typedef struct nnc_onnx_row_info {

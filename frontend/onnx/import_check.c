@@ -24,7 +24,8 @@ static const char *code_text(nnc_onnx_cx *cx, unsigned code)
         return nnc_onnx_elem_str((nnc_onnx_elem)code);
     if (code == 61)
         return "an optional without a value";
-    return nnc_arena_printf(cx->a, "a sequence of %s", nnc_onnx_elem_str((nnc_onnx_elem)(code - 32)));
+    return nnc_arena_printf(cx->a, "a sequence of %s",
+                            nnc_onnx_elem_str((nnc_onnx_elem)(code - 32)));
 }
 
 static const char *set_text(nnc_onnx_cx *cx, uint64_t types)
@@ -39,7 +40,10 @@ static const char *set_text(nnc_onnx_cx *cx, uint64_t types)
 nnc_status nnc_import_check_inputs(nnc_onnx_cx *cx)
 {
     const nnc_onnx_schema *s = cx->node->schema;
-    struct { unsigned code; uint32_t input; } var[64] = { { 0, 0 } };
+    struct {
+        unsigned code;
+        uint32_t input;
+    } var[64] = {{0, 0}};
 
     for (uint32_t i = 0; i < cx->nin; i++) {
         const nnc_onnx_param *p = s ? nnc_onnx_schema_in(s, i) : NULL;
@@ -47,21 +51,24 @@ nnc_status nnc_import_check_inputs(nnc_onnx_cx *cx)
         const char *name = nnc_onnx_name(cx->model, nnc_onnx_node_in(cx->node, i));
 
         if (cx->in[i].kind == NNC_VAL_strings)
-            return nnc_cx_error(cx, "input '%s' is a tensor of strings, which cannot be compiled; do that part of the work "
-                                    "outside of the model",
+            return nnc_cx_error(cx,
+                                "input '%s' is a tensor of strings, which cannot be compiled; do "
+                                "that part of the work "
+                                "outside of the model",
                                 name);
         if (!p || !code)
             continue;
         /* any operator that takes an optional also takes what may be inside */
         if (!(p->types >> code & 1) && !(p->types >> 61 & 1))
-            return nnc_cx_error(cx, "input '%s' is %s, but %s takes %s there", name, code_text(cx, code), cx->node->op,
-                                set_text(cx, p->types));
+            return nnc_cx_error(cx, "input '%s' is %s, but %s takes %s there", name,
+                                code_text(cx, code), cx->node->op, set_text(cx, p->types));
         if (!p->var || p->var >= 64 || p->kind == NNC_ONNX_PARAM_ANY)
             continue;
         if (var[p->var].code && var[p->var].code != code)
-            return nnc_cx_error(cx, "inputs '%s' (%s) and '%s' (%s) must have the same type",
-                                nnc_onnx_name(cx->model, nnc_onnx_node_in(cx->node, var[p->var].input)),
-                                code_text(cx, var[p->var].code), name, code_text(cx, code));
+            return nnc_cx_error(
+                cx, "inputs '%s' (%s) and '%s' (%s) must have the same type",
+                nnc_onnx_name(cx->model, nnc_onnx_node_in(cx->node, var[p->var].input)),
+                code_text(cx, var[p->var].code), name, code_text(cx, code));
         var[p->var].code = code;
         var[p->var].input = i;
     }
@@ -78,18 +85,23 @@ nnc_status nnc_import_check_output(nnc_onnx_cx *cx, uint32_t i)
     nnc_type_rec got = nnc_cx_ty(cx, cx->out[i].v);
     const char *text = nnc_cx_type_text(cx, cx->out[i].v);
     if (want->elem && (int)want->elem != nnc_dtype_infos[got.dtype].onnx)
-        return nnc_cx_error(cx, "'%s' is %s, but the model declares it as %s", nnc_onnx_name(cx->model, name), text,
-                            nnc_onnx_elem_str(want->elem));
+        return nnc_cx_error(cx, "'%s' is %s, but the model declares it as %s",
+                            nnc_onnx_name(cx->model, name), text, nnc_onnx_elem_str(want->elem));
     if (!want->has_shape || cx->node->graph->parent)
         return NNC_OK;
     if (want->rank != got.rank)
-        return nnc_cx_error(cx, "'%s' is %s, but the model declares it with rank %u", nnc_onnx_name(cx->model, name), text, want->rank);
+        return nnc_cx_error(cx, "'%s' is %s, but the model declares it with rank %u",
+                            nnc_onnx_name(cx->model, name), text, want->rank);
     for (uint32_t d = 0; d < want->rank; d++)
-        if (want->dim[d].kind == NNC_ONNX_DIM_value && (nnc_dim_lo(cx->dims, got.dim[d]) > want->dim[d].value ||
-                                                        nnc_dim_hi(cx->dims, got.dim[d]) < want->dim[d].value))
-            return nnc_cx_error(cx, "'%s' is %s, but the model declares %lld for dimension %u; correct the declared shape or "
-                                    "remove it",
-                                nnc_onnx_name(cx->model, name), text, (long long)want->dim[d].value, d);
+        if (want->dim[d].kind == NNC_ONNX_DIM_value &&
+            (nnc_dim_lo(cx->dims, got.dim[d]) > want->dim[d].value ||
+             nnc_dim_hi(cx->dims, got.dim[d]) < want->dim[d].value))
+            return nnc_cx_error(cx,
+                                "'%s' is %s, but the model declares %lld for dimension %u; correct "
+                                "the declared shape or "
+                                "remove it",
+                                nnc_onnx_name(cx->model, name), text, (long long)want->dim[d].value,
+                                d);
     return NNC_OK;
 }
 
@@ -100,7 +112,7 @@ static bool declared_type(nnc_onnx_cx *cx, nnc_sym name, nnc_type_rec *ty)
 {
     const nnc_onnx_type *t = nnc_onnx_graph_type(cx->node->graph, name);
 
-    *ty = (nnc_type_rec){ 0 };
+    *ty = (nnc_type_rec){0};
     if (!t || t->kind != NNC_ONNX_TY_tensor || !t->has_shape || t->rank > NNC_MAX_RANK)
         return false;
     ty->kind = NNC_TYPE_tensor;
@@ -121,8 +133,10 @@ enum { MAX_SAME = 64 };
 
 static bool is_elementwise(const nnc_onnx_node *n)
 {
-    static const char *const ops[] = { "Sqrt", "Log", "Exp", "Abs", "Neg", "Identity", "Cast", "CastLike", "Add", "Sub", "Mul", "Div",
-                                       "Sin", "Cos", "Tanh", "Relu", "Sigmoid", "Floor", "Ceil", "Round", "Reciprocal" };
+    static const char *const ops[] = {
+        "Sqrt",     "Log",  "Exp",     "Abs",   "Neg",  "Identity", "Cast",
+        "CastLike", "Add",  "Sub",     "Mul",   "Div",  "Sin",      "Cos",
+        "Tanh",     "Relu", "Sigmoid", "Floor", "Ceil", "Round",    "Reciprocal"};
     for (size_t i = 0; i < sizeof ops / sizeof *ops; i++)
         if (strcmp(n->op, ops[i]) == 0)
             return !*n->domain && n->nout == 1;
@@ -130,7 +144,8 @@ static bool is_elementwise(const nnc_onnx_node *n)
 }
 
 /* Has the result of n the shape of the names in `same`?  All its operands are among them, or scalars. */
-static bool keeps_shape(nnc_onnx_cx *cx, const nnc_onnx_node *n, const uint32_t *same, uint32_t nsame)
+static bool keeps_shape(nnc_onnx_cx *cx, const nnc_onnx_node *n, const uint32_t *same,
+                        uint32_t nsame)
 {
     bool any = false;
     for (uint32_t i = 0; i < n->nin; i++) {
@@ -139,7 +154,8 @@ static bool keeps_shape(nnc_onnx_cx *cx, const nnc_onnx_node *n, const uint32_t 
             in |= same[k] == n->in[i].id;
         any |= in;
         nnc_val v = nnc_import_lookup(cx, n->in[i]);
-        if (!in && (v.kind != NNC_VAL_tensor || nnc_cx_rank(cx, v.v)) && !(i && strcmp(n->op, "CastLike") == 0))
+        if (!in && (v.kind != NNC_VAL_tensor || nnc_cx_rank(cx, v.v)) &&
+            !(i && strcmp(n->op, "CastLike") == 0))
             return false;
     }
     return any;
@@ -150,7 +166,7 @@ bool nnc_cx_declared(nnc_onnx_cx *cx, uint32_t i, nnc_type_rec *ty)
 {
     nnc_sym name = nnc_onnx_node_out(cx->node, i);
     const nnc_onnx_graph *g = cx->node->graph;
-    uint32_t same[MAX_SAME] = { name.id }, nsame = 1;
+    uint32_t same[MAX_SAME] = {name.id}, nsame = 1;
 
     if (!name.id || declared_type(cx, name, ty))
         return name.id != 0;

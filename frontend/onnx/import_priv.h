@@ -6,15 +6,15 @@
 
 /* What is known about one G value; state says how far it was looked at. */
 typedef struct nnc_fact {
-    uint8_t elems_done, const_done;           /* 0 not yet, 1 asked: see the pointers, 2 being asked */
+    uint8_t elems_done, const_done; /* 0 not yet, 1 asked: see the pointers, 2 being asked */
     uint32_t n;
-    const nnc_known *at;                      /* NULL: nothing known */
-    const nnc_tensor *whole;                  /* NULL: not a constant */
+    const nnc_known *at;     /* NULL: nothing known */
+    const nnc_tensor *whole; /* NULL: not a constant */
 } nnc_fact;
 
 typedef struct nnc_import_symbol {
-    const char *name;                         /* as the model spells it */
-    nnc_dim dim;                              /* a constant when pinned */
+    const char *name; /* as the model spells it */
+    nnc_dim dim;      /* a constant when pinned */
 } nnc_import_symbol;
 
 typedef struct nnc_import_blob {
@@ -30,17 +30,17 @@ typedef struct nnc_import_undo {
 
 struct nnc_import {
     const nnc_onnx_options *opt;
-    nnc_val *env;                             /* by name id: what it stands for in the graph being imported */
+    nnc_val *env; /* by name id: what it stands for in the graph being imported */
     uint32_t nenv;
     NNC_BUF(nnc_import_undo) undo;
-    NNC_BUF(nnc_fact) fact;                   /* by value id */
+    NNC_BUF(nnc_fact) fact; /* by value id */
     NNC_BUF(nnc_import_symbol) symbol;
     NNC_BUF(nnc_import_blob) blob;
-    nnc_hashset *blobs;                       /* tensor address -> blob.at[id - 1] */
-    uint8_t *bound_used;                      /* per --dim option */
-    unsigned depth;                           /* of subgraphs */
-    bool failed;                              /* some node was reported */
-    bool missing;                             /* some node's operator is not supported at all */
+    nnc_hashset *blobs;  /* tensor address -> blob.at[id - 1] */
+    uint8_t *bound_used; /* per --dim option */
+    unsigned depth;      /* of subgraphs */
+    bool failed;         /* some node was reported */
+    bool missing;        /* some node's operator is not supported at all */
 };
 
 nnc_fact *nnc_import_fact(nnc_onnx_cx *cx, nnc_value v);

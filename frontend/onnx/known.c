@@ -10,7 +10,11 @@
 #include "frontend/onnx/import_priv.h"
 #include "ir/eval.h"
 
-enum { MAX_ELEMS = 4096, MAX_DEPTH = 400, MAX_BYTES = 64 << 20 /* of a constant that is computed here */ };
+enum {
+    MAX_ELEMS = 4096,
+    MAX_DEPTH = 400,
+    MAX_BYTES = 64 << 20 /* of a constant that is computed here */
+};
 
 nnc_fact *nnc_import_fact(nnc_onnx_cx *cx, nnc_value v)
 {
@@ -31,13 +35,15 @@ static bool const_op(nnc_onnx_cx *cx, nnc_op op, nnc_value v, nnc_tensor *out, u
     unsigned nin = nnc_op_nin(cx->m, op), nout = nnc_op_nout(cx->m, op);
     nnc_opcode code = nnc_op_code(cx->m, op);
 
-    if (!nnc_op_has(cx->m, op, NNC_PURE) || nnc_op_nregion(cx->m, op) || code == NNC_OP_extent || code == NNC_OP_prefix ||
-        code == NNC_OP_rng_bits || !nnc_type_is_static(cx->m, nnc_value_type(cx->m, v)))
+    if (!nnc_op_has(cx->m, op, NNC_PURE) || nnc_op_nregion(cx->m, op) || code == NNC_OP_extent ||
+        code == NNC_OP_prefix || code == NNC_OP_rng_bits ||
+        !nnc_type_is_static(cx->m, nnc_value_type(cx->m, v)))
         return false;
     for (unsigned i = 0; i < nout; i++)
         if (nnc_type_bytes(cx->m, nnc_value_type(cx->m, nnc_op_out(cx->m, op, i))) > MAX_BYTES)
             return false;
-    nnc_tensor *in = nnc_arena_array(cx->a, nin + 1, sizeof *in), *res = nnc_arena_array(cx->a, nout, sizeof *res);
+    nnc_tensor *in = nnc_arena_array(cx->a, nin + 1, sizeof *in),
+               *res = nnc_arena_array(cx->a, nout, sizeof *res);
     for (unsigned i = 0; i < nin; i++)
         if (!const_at(cx, nnc_op_in(cx->m, op, i), &in[i], depth + 1))
             return false;
@@ -86,8 +92,14 @@ bool nnc_cx_const(nnc_onnx_cx *cx, nnc_value v, nnc_tensor *out)
 
 static const nnc_known *known_at(nnc_onnx_cx *cx, nnc_value v, uint32_t *n, unsigned depth);
 
-static nnc_known fixed_int(int64_t i) { return (nnc_known){ NNC_KNOWN_fixed, i, (double)i }; }
-static nnc_known fixed_float(double f) { return (nnc_known){ NNC_KNOWN_fixed, 0, f }; }
+static nnc_known fixed_int(int64_t i)
+{
+    return (nnc_known){NNC_KNOWN_fixed, i, (double)i};
+}
+static nnc_known fixed_float(double f)
+{
+    return (nnc_known){NNC_KNOWN_fixed, 0, f};
+}
 
 /* A dimension as an element: a plain number when it is one. */
 static nnc_known of_dim(nnc_onnx_cx *cx, nnc_dim d)
@@ -95,7 +107,7 @@ static nnc_known of_dim(nnc_onnx_cx *cx, nnc_dim d)
     int64_t v;
     if (nnc_dim_value(cx->dims, d, &v))
         return fixed_int(v);
-    return (nnc_known){ NNC_KNOWN_dim, d, 1 };
+    return (nnc_known){NNC_KNOWN_dim, d, 1};
 }
 
 static nnc_dim to_dim(nnc_onnx_cx *cx, nnc_known k)
@@ -162,9 +174,18 @@ static nnc_known int_binary(nnc_onnx_cx *cx, nnc_opcode code, nnc_known x, nnc_k
     case NNC_OP_mul: return of_dim(cx, nnc_dim_mul(cx->dims, a, b));
     case NNC_OP_max: return of_dim(cx, nnc_dim_max(cx->dims, a, b));
     case NNC_OP_min: return of_dim(cx, nnc_dim_min(cx->dims, a, b));
-    case NNC_OP_div: if (natural) return of_dim(cx, nnc_dim_floordiv(cx->dims, a, b)); break;
-    case NNC_OP_rem: if (natural) return of_dim(cx, nnc_dim_mod(cx->dims, a, b)); break;
-    case NNC_OP_eq: if (compare(cx, x, y, &sign, &le)) return fixed_int(sign == 0); break;
+    case NNC_OP_div:
+        if (natural)
+            return of_dim(cx, nnc_dim_floordiv(cx->dims, a, b));
+        break;
+    case NNC_OP_rem:
+        if (natural)
+            return of_dim(cx, nnc_dim_mod(cx->dims, a, b));
+        break;
+    case NNC_OP_eq:
+        if (compare(cx, x, y, &sign, &le))
+            return fixed_int(sign == 0);
+        break;
     case NNC_OP_lt:
         if (compare(cx, x, y, &sign, &le))
             return fixed_int(sign < 0);
@@ -177,17 +198,24 @@ static nnc_known int_binary(nnc_onnx_cx *cx, nnc_opcode code, nnc_known x, nnc_k
         if (le)
             return fixed_int(1);
         break;
-    case NNC_OP_and: if (x.kind == NNC_KNOWN_fixed && y.kind == NNC_KNOWN_fixed) return fixed_int(x.i & y.i); break;
-    case NNC_OP_or:  if (x.kind == NNC_KNOWN_fixed && y.kind == NNC_KNOWN_fixed) return fixed_int(x.i | y.i); break;
+    case NNC_OP_and:
+        if (x.kind == NNC_KNOWN_fixed && y.kind == NNC_KNOWN_fixed)
+            return fixed_int(x.i & y.i);
+        break;
+    case NNC_OP_or:
+        if (x.kind == NNC_KNOWN_fixed && y.kind == NNC_KNOWN_fixed)
+            return fixed_int(x.i | y.i);
+        break;
     default: break;
     }
-    return (nnc_known){ 0 };
+    return (nnc_known){0};
 }
 
 /* Floats that are multiples of a dimension: n * s, n / s. */
 static nnc_known float_binary(nnc_opcode code, nnc_known x, nnc_known y)
 {
-    if (x.kind == NNC_KNOWN_dim && y.kind == NNC_KNOWN_fixed && (code == NNC_OP_mul || code == NNC_OP_div) && y.f != 0) {
+    if (x.kind == NNC_KNOWN_dim && y.kind == NNC_KNOWN_fixed &&
+        (code == NNC_OP_mul || code == NNC_OP_div) && y.f != 0) {
         x.f = code == NNC_OP_mul ? x.f * y.f : x.f / y.f;
         return x;
     }
@@ -196,8 +224,8 @@ static nnc_known float_binary(nnc_opcode code, nnc_known x, nnc_known y)
         return y;
     }
     if (code == NNC_OP_div && x.kind == NNC_KNOWN_dim && y.kind == NNC_KNOWN_dim && x.i == y.i)
-        return fixed_float(x.f / y.f);                    /* m * n / n: a scale computed from sizes */
-    return (nnc_known){ 0 };
+        return fixed_float(x.f / y.f); /* m * n / n: a scale computed from sizes */
+    return (nnc_known){0};
 }
 
 static nnc_known binary(nnc_onnx_cx *cx, nnc_op op, nnc_dtype dt, nnc_known x, nnc_known y)
@@ -206,9 +234,9 @@ static nnc_known binary(nnc_onnx_cx *cx, nnc_op op, nnc_dtype dt, nnc_known x, n
     bool flt = nnc_dtype_is_float(dt);
 
     if (!x.kind || !y.kind)
-        return (nnc_known){ 0 };
+        return (nnc_known){0};
     if (x.kind == NNC_KNOWN_fixed && y.kind == NNC_KNOWN_fixed) {
-        nnc_num in[2] = { { x.f, x.i }, { y.f, y.i } };
+        nnc_num in[2] = {{x.f, x.i}, {y.f, y.i}};
         nnc_num r = nnc_eval_scalar(code, dt, in, nnc_attr_int(cx->m, op, NNC_W_fmod, 0) != 0);
         bool pred = code == NNC_OP_eq || code == NNC_OP_lt || code == NNC_OP_le;
         return flt && !pred ? fixed_float(r.f) : fixed_int(r.i);
@@ -222,9 +250,10 @@ static nnc_known round_dim(nnc_onnx_cx *cx, nnc_known x, bool up, bool to_int)
     double inverse = 1 / x.f;
     if (x.f > 0 && x.f == floor(x.f) && x.f < 1e9) {
         nnc_dim d = nnc_dim_mul(cx->dims, x.i, nnc_dim_const(cx->dims, (int64_t)x.f));
-        return (nnc_known){ NNC_KNOWN_dim, d, 1 };
+        return (nnc_known){NNC_KNOWN_dim, d, 1};
     }
-    if (x.f > 0 && fabs(inverse - nearbyint(inverse)) < 1e-9 && inverse < 1e9 && nnc_dim_lo(cx->dims, x.i) >= 0) {
+    if (x.f > 0 && fabs(inverse - nearbyint(inverse)) < 1e-9 && inverse < 1e9 &&
+        nnc_dim_lo(cx->dims, x.i) >= 0) {
         nnc_dim k = (int64_t)nearbyint(inverse);
         nnc_dim d = up ? nnc_dim_ceildiv(cx->dims, x.i, k) : nnc_dim_floordiv(cx->dims, x.i, k);
         nnc_known r = of_dim(cx, d);
@@ -232,36 +261,38 @@ static nnc_known round_dim(nnc_onnx_cx *cx, nnc_known x, bool up, bool to_int)
             r = fixed_float((double)r.i);
         return r;
     }
-    return (nnc_known){ 0 };
+    return (nnc_known){0};
 }
 
 static nnc_known cast(nnc_onnx_cx *cx, nnc_dtype from, nnc_dtype to, nnc_known x)
 {
     if (x.kind == NNC_KNOWN_fixed) {
-        nnc_num n = nnc_eval_cast((nnc_num){ x.f, x.i }, from, to, true, NNC_W_none);
+        nnc_num n = nnc_eval_cast((nnc_num){x.f, x.i}, from, to, true, NNC_W_none);
         return nnc_dtype_is_float(to) ? fixed_float(n.f) : fixed_int(n.i);
     }
     if (x.kind != NNC_KNOWN_dim || to == NNC_DT_bool || nnc_dtype_bytes(to) < 4)
-        return (nnc_known){ 0 };
+        return (nnc_known){0};
     return nnc_dtype_is_float(from) && !nnc_dtype_is_float(to) ? round_dim(cx, x, false, true) : x;
 }
 
 static nnc_known unary(nnc_onnx_cx *cx, nnc_opcode code, nnc_dtype dt, nnc_known x)
 {
     if (x.kind == NNC_KNOWN_fixed) {
-        nnc_num in = { x.f, x.i }, r = nnc_eval_scalar(code, dt, &in, false);
+        nnc_num in = {x.f, x.i}, r = nnc_eval_scalar(code, dt, &in, false);
         bool pred = code == NNC_OP_isnan || code == NNC_OP_isinf;
         return nnc_dtype_is_float(dt) && !pred ? fixed_float(r.f) : fixed_int(r.i);
     }
     if (x.kind != NNC_KNOWN_dim)
         return x;
     if (nnc_dtype_is_float(dt))
-        return code == NNC_OP_floor || code == NNC_OP_ceil ? round_dim(cx, x, code == NNC_OP_ceil, false) : (nnc_known){ 0 };
+        return code == NNC_OP_floor || code == NNC_OP_ceil
+                   ? round_dim(cx, x, code == NNC_OP_ceil, false)
+                   : (nnc_known){0};
     if (code == NNC_OP_neg)
         return of_dim(cx, nnc_dim_sub(cx->dims, 0, x.i));
     if (code == NNC_OP_abs && nnc_dim_lo(cx->dims, x.i) >= 0)
         return x;
-    return (nnc_known){ 0 };
+    return (nnc_known){0};
 }
 
 /* The operands of the op being evaluated. */
@@ -269,13 +300,13 @@ struct operands {
     nnc_op op;
     unsigned n;
     nnc_type_rec ty[3], out;
-    const nnc_known *at[3];       /* NULL: nothing known */
-    uint32_t count;               /* elements of the result */
+    const nnc_known *at[3]; /* NULL: nothing known */
+    uint32_t count;         /* elements of the result */
 };
 
 static nnc_known elementwise(nnc_onnx_cx *cx, const struct operands *o, uint32_t i)
 {
-    nnc_known x[3] = { { 0 } };
+    nnc_known x[3] = {{0}};
     nnc_opcode code = nnc_op_code(cx->m, o->op);
 
     for (unsigned k = 0; k < o->n; k++)
@@ -286,27 +317,24 @@ static nnc_known elementwise(nnc_onnx_cx *cx, const struct operands *o, uint32_t
     if (code == NNC_OP_select) {
         if (x[0].kind == NNC_KNOWN_fixed)
             return x[0].i ? x[1] : x[2];
-        return x[1].kind && !memcmp(&x[1], &x[2], sizeof x[1]) ? x[1] : (nnc_known){ 0 };
+        return x[1].kind && !memcmp(&x[1], &x[2], sizeof x[1]) ? x[1] : (nnc_known){0};
     }
     if (code == NNC_OP_bitcast)
-        return (nnc_known){ 0 };
-    return o->n == 1 ? unary(cx, code, o->ty[0].dtype, x[0]) : binary(cx, o->op, o->ty[0].dtype, x[0], x[1]);
+        return (nnc_known){0};
+    return o->n == 1 ? unary(cx, code, o->ty[0].dtype, x[0])
+                     : binary(cx, o->op, o->ty[0].dtype, x[0], x[1]);
 }
 
 /* Operand element behind element i of a pure movement; false: not there (padding) or not known where. */
 static bool moved(nnc_onnx_cx *cx, const struct operands *o, uint32_t i, uint32_t *src)
 {
-    int64_t at[NNC_MAX_RANK], to[NNC_MAX_RANK] = { 0 };
+    int64_t at[NNC_MAX_RANK], to[NNC_MAX_RANK] = {0};
     unsigned n;
 
     coords(&o->out, i, at);
     switch (nnc_op_code(cx->m, o->op)) {
-    case NNC_OP_reshape:
-        *src = i;
-        return true;
-    case NNC_OP_broadcast:
-        *src = broadcast_at(&o->ty[0], &o->out, i);
-        return true;
+    case NNC_OP_reshape: *src = i; return true;
+    case NNC_OP_broadcast: *src = broadcast_at(&o->ty[0], &o->out, i); return true;
     case NNC_OP_transpose: {
         const int64_t *perm = nnc_attr_ints(cx->m, o->op, NNC_W_perm, &n);
         for (int d = 0; d < o->out.rank; d++)
@@ -323,8 +351,7 @@ static bool moved(nnc_onnx_cx *cx, const struct operands *o, uint32_t i, uint32_
         }
         break;
     }
-    default:
-        return false;
+    default: return false;
     }
     *src = flat(&o->ty[0], to);
     return true;
@@ -333,14 +360,14 @@ static bool moved(nnc_onnx_cx *cx, const struct operands *o, uint32_t i, uint32_
 static nnc_known gathered(nnc_onnx_cx *cx, const struct operands *o, uint32_t i)
 {
     int axis = (int)nnc_attr_int(cx->m, o->op, NNC_W_axis, 0);
-    int64_t at[NNC_MAX_RANK], to[NNC_MAX_RANK] = { 0 };
+    int64_t at[NNC_MAX_RANK], to[NNC_MAX_RANK] = {0};
 
     if (nnc_attr_int(cx->m, o->op, NNC_W_batch_dims, 0) || !o->at[1])
-        return (nnc_known){ 0 };
+        return (nnc_known){0};
     coords(&o->out, i, at);
     nnc_known index = o->at[1][flat(&o->ty[1], at + axis)];
     if (index.kind != NNC_KNOWN_fixed || index.i < 0 || index.i >= o->ty[0].dim[axis])
-        return (nnc_known){ 0 };
+        return (nnc_known){0};
     for (int d = 0; d < axis; d++)
         to[d] = at[d];
     to[axis] = index.i;
@@ -351,9 +378,12 @@ static nnc_known gathered(nnc_onnx_cx *cx, const struct operands *o, uint32_t i)
 
 static void reduced(nnc_onnx_cx *cx, const struct operands *o, nnc_known *out)
 {
-    static const struct { nnc_word kind; nnc_opcode code; } of[] = {
-        { NNC_W_sum, NNC_OP_add }, { NNC_W_prod, NNC_OP_mul }, { NNC_W_max, NNC_OP_max },
-        { NNC_W_min, NNC_OP_min }, { NNC_W_and, NNC_OP_and }, { NNC_W_or, NNC_OP_or },
+    static const struct {
+        nnc_word kind;
+        nnc_opcode code;
+    } of[] = {
+        {NNC_W_sum, NNC_OP_add}, {NNC_W_prod, NNC_OP_mul}, {NNC_W_max, NNC_OP_max},
+        {NNC_W_min, NNC_OP_min}, {NNC_W_and, NNC_OP_and},  {NNC_W_or, NNC_OP_or},
     };
     nnc_word kind = nnc_attr_word(cx->m, o->op, NNC_W_kind, NNC_W_sum);
     nnc_opcode code = NNC_OP_add;
@@ -365,18 +395,22 @@ static void reduced(nnc_onnx_cx *cx, const struct operands *o, nnc_known *out)
     for (int d = 0; d < o->ty[0].rank; d++)
         n *= (uint32_t)o->ty[0].dim[d];
     if (o->count != 1 || n == 0 || nnc_dtype_is_float(o->out.dtype))
-        return;                               /* one result: what shapes need */
+        return; /* one result: what shapes need */
     nnc_known sum = o->at[0][0];
     for (uint32_t i = 1; i < n; i++)
         sum = sum.kind && o->at[0][i].kind
                   ? sum.kind == NNC_KNOWN_fixed && o->at[0][i].kind == NNC_KNOWN_fixed
-                        ? fixed_int(nnc_eval_scalar(code, o->out.dtype, (nnc_num[]){ { 0, sum.i }, { 0, o->at[0][i].i } }, false).i)
+                        ? fixed_int(nnc_eval_scalar(code, o->out.dtype,
+                                                    (nnc_num[]){{0, sum.i}, {0, o->at[0][i].i}},
+                                                    false)
+                                        .i)
                         : int_binary(cx, code, sum, o->at[0][i])
-                  : (nnc_known){ 0 };
+                  : (nnc_known){0};
     out[0] = sum;
 }
 
-static void concatenated(nnc_onnx_cx *cx, nnc_op op, const nnc_type_rec *out, nnc_known *to, unsigned depth)
+static void concatenated(nnc_onnx_cx *cx, nnc_op op, const nnc_type_rec *out, nnc_known *to,
+                         unsigned depth)
 {
     int axis = (int)nnc_attr_int(cx->m, op, NNC_W_axis, 0);
     int64_t base = 0, at[NNC_MAX_RANK];
@@ -406,16 +440,19 @@ static bool load_operands(nnc_onnx_cx *cx, nnc_op op, struct operands *o, unsign
         nnc_value v = nnc_op_in(cx->m, op, i);
         uint32_t n;
         o->ty[i] = nnc_cx_ty(cx, v);
-        o->at[i] = nnc_type_is_static(cx->m, nnc_value_type(cx->m, v)) ? known_at(cx, v, &n, depth + 1) : NULL;
+        o->at[i] = nnc_type_is_static(cx->m, nnc_value_type(cx->m, v))
+                       ? known_at(cx, v, &n, depth + 1)
+                       : NULL;
         any |= o->at[i] != NULL;
     }
     return any;
 }
 
-static void symbolic(nnc_onnx_cx *cx, nnc_op op, const nnc_type_rec *out, uint32_t n, nnc_known *at, unsigned depth)
+static void symbolic(nnc_onnx_cx *cx, nnc_op op, const nnc_type_rec *out, uint32_t n, nnc_known *at,
+                     unsigned depth)
 {
     nnc_opcode code = nnc_op_code(cx->m, op);
-    struct operands o = { .out = *out, .count = n };
+    struct operands o = {.out = *out, .count = n};
     uint32_t src;
 
     if (code == NNC_OP_extent) {
@@ -455,7 +492,8 @@ static const nnc_known *known_at(nnc_onnx_cx *cx, nnc_value v, uint32_t *n, unsi
         return f->at;
     }
     *n = 0;
-    if (depth > MAX_DEPTH || rec.kind != NNC_TYPE_tensor || !nnc_type_is_static(cx->m, ty) || nnc_type_count(cx->m, ty) > MAX_ELEMS)
+    if (depth > MAX_DEPTH || rec.kind != NNC_TYPE_tensor || !nnc_type_is_static(cx->m, ty) ||
+        nnc_type_count(cx->m, ty) > MAX_ELEMS)
         return NULL;
     f->elems_done = 2;
     f->n = *n = (uint32_t)nnc_type_count(cx->m, ty);
@@ -490,7 +528,8 @@ bool nnc_cx_ints(nnc_onnx_cx *cx, nnc_value v, uint32_t *n, const int64_t **at)
     if (!v.id || nnc_dtype_is_float(nnc_cx_dtype(cx, v)))
         return false;
     if (!k)
-        return nnc_type_is_static(cx->m, nnc_value_type(cx->m, v)) && nnc_type_count(cx->m, nnc_value_type(cx->m, v)) == 0 &&
+        return nnc_type_is_static(cx->m, nnc_value_type(cx->m, v)) &&
+               nnc_type_count(cx->m, nnc_value_type(cx->m, v)) == 0 &&
                (*n = 0, *at = nnc_arena_alloc(cx->a, 1), true);
     int64_t *out = nnc_arena_array(cx->a, *n + 1, sizeof *out);
     for (uint32_t i = 0; i < *n; i++) {
@@ -525,7 +564,8 @@ bool nnc_cx_floats(nnc_onnx_cx *cx, nnc_value v, uint32_t *n, const double **at)
     const nnc_known *k = nnc_cx_known(cx, v, n);
     if (!v.id || (!k && *n))
         return false;
-    if (!k && (!nnc_type_is_static(cx->m, nnc_value_type(cx->m, v)) || nnc_type_count(cx->m, nnc_value_type(cx->m, v))))
+    if (!k && (!nnc_type_is_static(cx->m, nnc_value_type(cx->m, v)) ||
+               nnc_type_count(cx->m, nnc_value_type(cx->m, v))))
         return false;
     double *out = nnc_arena_array(cx->a, *n + 1, sizeof *out);
     for (uint32_t i = 0; i < *n; i++) {

@@ -30,7 +30,7 @@ static nnc_value truth(nnc_onnx_cx *cx, bool v)
 
 static nnc_val tensor(nnc_value v)
 {
-    return (nnc_val){ .kind = NNC_VAL_tensor, .v = v };
+    return (nnc_val){.kind = NNC_VAL_tensor, .v = v};
 }
 
 static bool same_type(nnc_onnx_cx *cx, nnc_value x, nnc_value y)
@@ -69,7 +69,7 @@ static void move_all(nnc_onnx_cx *cx, nnc_block from, nnc_block to)
 {
     for (nnc_op op = nnc_block_first(cx->m, from), next; op.id; op = next) {
         next = nnc_op_next(cx->m, op);
-        nnc_op_move(cx->m, op, (nnc_pos){ to, { 0 } });
+        nnc_op_move(cx->m, op, (nnc_pos){to, {0}});
     }
 }
 
@@ -83,7 +83,8 @@ static bool dim_is_inner(nnc_onnx_cx *cx, nnc_dim d, uint32_t from)
     for (uint32_t i = 0; i < n; i++)
         for (uint32_t k = 0; k < t[i].natom; k++) {
             nnc_dim_atom a = nnc_dim_atom_get(cx->dims, t[i].atom[k]);
-            if (a.op == '$' ? (uint32_t)a.a >= from : dim_is_inner(cx, a.a, from) || dim_is_inner(cx, a.b, from))
+            if (a.op == '$' ? (uint32_t)a.a >= from
+                            : dim_is_inner(cx, a.a, from) || dim_is_inner(cx, a.b, from))
                 return true;
         }
     return false;
@@ -108,17 +109,22 @@ struct join {
     bool sized[NNC_MAX_RANK];
 };
 
-static nnc_status join_values(nnc_onnx_cx *cx, uint32_t i, nnc_val a, nnc_val b, uint32_t inner, struct join *j)
+static nnc_status join_values(nnc_onnx_cx *cx, uint32_t i, nnc_val a, nnc_val b, uint32_t inner,
+                              struct join *j)
 {
     const char *name = nnc_onnx_name(cx->model, cx->node->out[i]);
     if (a.kind != NNC_VAL_tensor || b.kind != NNC_VAL_tensor)
-        return nnc_cx_error(cx, "output '%s' is a sequence or an optional, and which branch is taken is only known at run time; "
-                                "only tensors can be chosen then",
+        return nnc_cx_error(cx,
+                            "output '%s' is a sequence or an optional, and which branch is taken "
+                            "is only known at run time; "
+                            "only tensors can be chosen then",
                             name);
     nnc_type_rec x = nnc_cx_ty(cx, a.v), y = nnc_cx_ty(cx, b.v);
     if (x.dtype != y.dtype || x.rank != y.rank)
-        return nnc_cx_error(cx, "output '%s' is %s in one branch and %s in the other; element type and rank must agree, because "
-                                "the branch is only chosen at run time",
+        return nnc_cx_error(cx,
+                            "output '%s' is %s in one branch and %s in the other; element type and "
+                            "rank must agree, because "
+                            "the branch is only chosen at run time",
                             name, nnc_cx_type_text(cx, a.v), nnc_cx_type_text(cx, b.v));
     j->dtype = (nnc_dtype)x.dtype;
     j->rank = x.rank;
@@ -131,10 +137,11 @@ static nnc_status join_values(nnc_onnx_cx *cx, uint32_t i, nnc_val a, nnc_val b,
 }
 
 /* v padded to the joint sizes, then its own sizes; appended to out. */
-static void yield_joined(nnc_onnx_cx *cx, nnc_value v, const struct join *j, nnc_value *out, uint32_t *n)
+static void yield_joined(nnc_onnx_cx *cx, nnc_value v, const struct join *j, nnc_value *out,
+                         uint32_t *n)
 {
     nnc_type_rec ty = nnc_cx_ty(cx, v);
-    nnc_dim lo[NNC_MAX_RANK] = { 0 }, hi[NNC_MAX_RANK] = { 0 };
+    nnc_dim lo[NNC_MAX_RANK] = {0}, hi[NNC_MAX_RANK] = {0};
     for (int d = 0; d < j->rank; d++)
         if (j->sized[d])
             hi[d] = nnc_dim_sub(cx->dims, j->dim[d], ty.dim[d]);
@@ -146,7 +153,8 @@ static void yield_joined(nnc_onnx_cx *cx, nnc_value v, const struct join *j, nnc
 
 /* Both branches, in the regions of `box`.  A branch that cannot be (its shapes do not fit, say) may be one that is
  * never taken for these inputs: then it becomes a failing check, and its errors are warnings. */
-static nnc_status import_branches(nnc_onnx_cx *cx, nnc_onnx_graph *const branch[2], nnc_op box, nnc_val *val[2], bool ok[2])
+static nnc_status import_branches(nnc_onnx_cx *cx, nnc_onnx_graph *const branch[2], nnc_op box,
+                                  nnc_val *val[2], bool ok[2])
 {
     nnc_builder outer = cx->b;
     nnc_status st = NNC_OK;
@@ -166,8 +174,11 @@ static nnc_status import_branches(nnc_onnx_cx *cx, nnc_onnx_graph *const branch[
     for (unsigned r = 0; r < 2; r++) {
         if (ok[r])
             continue;
-        nnc_warning(cx->diag, cx->b.loc, "the %s branch cannot be compiled; a run that takes it fails", r ? "else" : "then");
-        for (nnc_op op = nnc_block_last(cx->m, nnc_op_region(cx->m, box, r)), prev; op.id; op = prev) {
+        nnc_warning(cx->diag, cx->b.loc,
+                    "the %s branch cannot be compiled; a run that takes it fails",
+                    r ? "else" : "then");
+        for (nnc_op op = nnc_block_last(cx->m, nnc_op_region(cx->m, box, r)), prev; op.id;
+             op = prev) {
             prev = nnc_op_prev(cx->m, op);
             nnc_op_erase(cx->m, op);
         }
@@ -176,10 +187,12 @@ static nnc_status import_branches(nnc_onnx_cx *cx, nnc_onnx_graph *const branch[
 }
 
 /* Values of the joint types for a branch that only fails. */
-static void yield_failure(nnc_onnx_cx *cx, const struct join *join, unsigned r, nnc_value *out, uint32_t *n)
+static void yield_failure(nnc_onnx_cx *cx, const struct join *join, unsigned r, nnc_value *out,
+                          uint32_t *n)
 {
-    nnc_g_check(&cx->b, truth(cx, false), nnc_arena_printf(cx->a, "%s: the %s branch, which could not be compiled, was taken",
-                                                           nnc_loc_text_of(cx->diag, cx->b.loc), r ? "else" : "then"));
+    nnc_g_check(&cx->b, truth(cx, false),
+                nnc_arena_printf(cx->a, "%s: the %s branch, which could not be compiled, was taken",
+                                 nnc_loc_text_of(cx->diag, cx->b.loc), r ? "else" : "then"));
     for (uint32_t i = 0; i < cx->nout; i++) {
         out[(*n)++] = nnc_cx_full(cx, nnc_cx_num(cx, join[i].dtype, 0), join[i].rank, join[i].dim);
         for (int d = 0; d < join[i].rank; d++)
@@ -191,17 +204,18 @@ static void yield_failure(nnc_onnx_cx *cx, const struct join *join, unsigned r, 
 static nnc_status run_time_if(nnc_onnx_cx *cx, nnc_value cond, nnc_onnx_graph *const branch[2])
 {
     uint32_t nout = cx->nout, inner = nnc_dim_nsymbol(cx->dims), n = 0;
-    nnc_val *val[2] = { NULL, NULL };
+    nnc_val *val[2] = {NULL, NULL};
     struct join *join = nnc_arena_array(cx->a, nout + 1, sizeof *join);
     nnc_op box = container(cx, 2), op;
     nnc_builder outer = cx->b;
-    bool ok[2] = { false, false };
+    bool ok[2] = {false, false};
 
     NNC_TRY(import_branches(cx, branch, box, val, ok));
     for (uint32_t i = 0; i < nout; i++)
         NNC_TRY(join_values(cx, i, val[!ok[0]][i], val[ok[1]][i], inner, &join[i]));
     n = nout * (1 + NNC_MAX_RANK);
-    nnc_value *out[2] = { nnc_arena_array(cx->a, n + 1, sizeof **out), nnc_arena_array(cx->a, n + 1, sizeof **out) };
+    nnc_value *out[2] = {nnc_arena_array(cx->a, n + 1, sizeof **out),
+                         nnc_arena_array(cx->a, n + 1, sizeof **out)};
     for (unsigned r = 0; r < 2; r++) {
         n = 0;
         enter(cx, nnc_op_region(cx->m, box, r));
@@ -236,14 +250,16 @@ static nnc_status run_time_if(nnc_onnx_cx *cx, nnc_value cond, nnc_onnx_graph *c
 nnc_status nnc_row_if(nnc_onnx_cx *cx)
 {
     nnc_value cond = nnc_cx_in(cx, 0);
-    nnc_onnx_graph *branch[2] = { nnc_onnx_node_graph(cx->node, "then_branch"), nnc_onnx_node_graph(cx->node, "else_branch") };
+    nnc_onnx_graph *branch[2] = {nnc_onnx_node_graph(cx->node, "then_branch"),
+                                 nnc_onnx_node_graph(cx->node, "else_branch")};
     int64_t known;
 
     for (int r = 0; r < 2; r++) {
         if (!branch[r])
             return nnc_cx_error(cx, "attribute %s_branch is missing", r ? "else" : "then");
         if (branch[r]->nout != cx->nout)
-            return nnc_cx_error(cx, "%s_branch has %u outputs, the node %u", r ? "else" : "then", branch[r]->nout, cx->nout);
+            return nnc_cx_error(cx, "%s_branch has %u outputs, the node %u", r ? "else" : "then",
+                                branch[r]->nout, cx->nout);
     }
     if (nnc_cx_int(cx, cond, &known))
         return nnc_cx_subgraph(cx, branch[!known], NULL, cx->out);
@@ -256,11 +272,11 @@ nnc_status nnc_row_if(nnc_onnx_cx *cx)
 struct loop {
     const nnc_onnx_graph *body;
     uint32_t nstate, nscan;
-    const nnc_val *init;          /* nstate of them */
+    const nnc_val *init; /* nstate of them */
     bool has_limit, has_cond;
-    nnc_value limit, cond;        /* scalars */
+    nnc_value limit, cond; /* scalars */
     bool limit_known;
-    nnc_dim rounds;               /* limit_known: how often at most */
+    nnc_dim rounds; /* limit_known: how often at most */
 };
 
 /* The bodies of some exporters declare their counter and condition as vectors of one. */
@@ -268,15 +284,18 @@ static nnc_val as_declared(nnc_onnx_cx *cx, const nnc_onnx_graph *g, uint32_t i,
 {
     const nnc_onnx_type *t = g->in[i].type;
     nnc_dim one = 1;
-    return tensor(t && t->kind == NNC_ONNX_TY_tensor && t->has_shape && t->rank == 1 ? nnc_cx_reshape(cx, v, 1, &one) : v);
+    return tensor(t && t->kind == NNC_ONNX_TY_tensor && t->has_shape && t->rank == 1
+                      ? nnc_cx_reshape(cx, v, 1, &one)
+                      : v);
 }
 
 /* One round at cx->b: state in, state out; out: condition, state, scan outputs. */
-static nnc_status import_round(nnc_onnx_cx *cx, const struct loop *l, nnc_value i, const nnc_val *state, nnc_val *out)
+static nnc_status import_round(nnc_onnx_cx *cx, const struct loop *l, nnc_value i,
+                               const nnc_val *state, nnc_val *out)
 {
     nnc_val *in = nnc_arena_array(cx->a, l->body->nin + 1, sizeof *in);
     in[0] = as_declared(cx, l->body, 0, i);
-    in[1] = as_declared(cx, l->body, 1, truth(cx, true));     /* a round only runs when it holds */
+    in[1] = as_declared(cx, l->body, 1, truth(cx, true)); /* a round only runs when it holds */
     memcpy(in + 2, state, l->nstate * sizeof *in);
     return nnc_cx_subgraph(cx, l->body, in, out);
 }
@@ -296,30 +315,43 @@ static nnc_status unroll(nnc_onnx_cx *cx, const struct loop *l, const char *why)
     int64_t go = 1, limit = MAX_UNROLL + 1;
 
     if (l->has_cond && !nnc_cx_int(cx, l->cond, &go))
-        return nnc_cx_error(cx, "%s, so the loop must be unrolled, but its condition is only known at run time", why);
+        return nnc_cx_error(
+            cx, "%s, so the loop must be unrolled, but its condition is only known at run time",
+            why);
     if (l->limit_known && nnc_dim_is_const(l->rounds) && l->rounds < limit)
         limit = l->rounds;
     else if (l->has_limit && !l->limit_known)
-        return nnc_cx_error(cx, "%s, so the loop must be unrolled, but the number of rounds is only known at run time", why);
+        return nnc_cx_error(
+            cx,
+            "%s, so the loop must be unrolled, but the number of rounds is only known at run time",
+            why);
     memcpy(state, l->init, l->nstate * sizeof *state);
     for (int64_t i = 0; go && i < limit; i++) {
         if (i >= MAX_UNROLL)
-            return nnc_cx_error(cx, "%s, so the loop must be unrolled, but it has more than %d rounds", why, MAX_UNROLL);
+            return nnc_cx_error(cx,
+                                "%s, so the loop must be unrolled, but it has more than %d rounds",
+                                why, MAX_UNROLL);
         out = nnc_arena_array(cx->a, l->body->nout + 1, sizeof *out);
         NNC_TRY(import_round(cx, l, i64(cx, i), state, out));
         if (out[0].kind != NNC_VAL_tensor || !nnc_cx_int(cx, out[0].v, &go))
-            return nnc_cx_error(cx, "%s, so the loop must be unrolled, but the condition of round %lld is only known at run time", why,
-                                (long long)i + 1);
+            return nnc_cx_error(cx,
+                                "%s, so the loop must be unrolled, but the condition of round %lld "
+                                "is only known at run time",
+                                why, (long long)i + 1);
         memcpy(state, out + 1, l->nstate * sizeof *state);
         for (uint32_t k = 0; k < l->nscan; k++) {
             nnc_val v = out[1 + l->nstate + k];
             if (v.kind != NNC_VAL_tensor)
                 return nnc_cx_error(cx, "scan output %u of the body is not a tensor", k);
             if (nnc_cx_rank(cx, v.v) == NNC_MAX_RANK)
-                return nnc_cx_error(cx, "scan output %u would have a rank over %d", k, NNC_MAX_RANK);
+                return nnc_cx_error(cx, "scan output %u would have a rank over %d", k,
+                                    NNC_MAX_RANK);
             if (scan[k].n && !same_type(cx, scan[k].at[0], v.v))
-                return nnc_cx_error(cx, "scan output %u changes from %s to %s between rounds; they must be equal to be stacked", k,
-                                    nnc_cx_type_text(cx, scan[k].at[0]), nnc_cx_type_text(cx, v.v));
+                return nnc_cx_error(cx,
+                                    "scan output %u changes from %s to %s between rounds; they "
+                                    "must be equal to be stacked",
+                                    k, nnc_cx_type_text(cx, scan[k].at[0]),
+                                    nnc_cx_type_text(cx, v.v));
             NNC_PUSH(cx->a, &scan[k], v.v);
         }
     }
@@ -327,14 +359,19 @@ static nnc_status unroll(nnc_onnx_cx *cx, const struct loop *l, const char *why)
         nnc_cx_set_val(cx, k, state[k]);
     for (uint32_t k = 0; k < l->nscan; k++) {
         if (!scan[k].n)
-            return nnc_cx_error(cx, "the loop has no rounds, so the shape of scan output %u is unknown", k);
+            return nnc_cx_error(
+                cx, "the loop has no rounds, so the shape of scan output %u is unknown", k);
         nnc_cx_set(cx, l->nstate + k, stacked(cx, scan[k].n, scan[k].at));
     }
     return NNC_OK;
 }
 
 /* The body in a container: block arguments (i, state..), out as import_round. */
-struct body { nnc_op box; nnc_block block; nnc_val *out; };
+struct body {
+    nnc_op box;
+    nnc_block block;
+    nnc_val *out;
+};
 
 static nnc_status import_body(nnc_onnx_cx *cx, const struct loop *l, struct body *b)
 {
@@ -342,7 +379,8 @@ static nnc_status import_body(nnc_onnx_cx *cx, const struct loop *l, struct body
     b->box = container(cx, 1);
     b->block = nnc_op_region(cx->m, b->box, 0);
     b->out = nnc_arena_array(cx->a, l->body->nout + 1, sizeof *b->out);
-    nnc_value i = nnc_block_add_arg(cx->m, b->block, nnc_type_tensor(cx->m, NNC_DT_i64, 0, NULL), "i");
+    nnc_value i =
+        nnc_block_add_arg(cx->m, b->block, nnc_type_tensor(cx->m, NNC_DT_i64, 0, NULL), "i");
     for (uint32_t k = 0; k < l->nstate; k++)
         state[k] = tensor(nnc_block_add_arg(cx->m, b->block, nnc_value_type(cx->m, l->init[k].v),
                                             nnc_onnx_name(cx->model, l->body->in[2 + k].name)));
@@ -353,7 +391,8 @@ static nnc_status import_body(nnc_onnx_cx *cx, const struct loop *l, struct body
 }
 
 /* Why the body cannot be a loop body of G, or NULL. */
-static const char *misfit(nnc_onnx_cx *cx, const struct loop *l, const struct body *b, uint32_t inner)
+static const char *misfit(nnc_onnx_cx *cx, const struct loop *l, const struct body *b,
+                          uint32_t inner)
 {
     for (uint32_t k = 0; k < l->nstate; k++) {
         nnc_val v = b->out[1 + k];
@@ -361,8 +400,8 @@ static const char *misfit(nnc_onnx_cx *cx, const struct loop *l, const struct bo
             return nnc_arena_printf(cx->a, "state %u becomes a sequence or an optional", k);
         if (!same_type(cx, v.v, l->init[k].v))
             return nnc_arena_printf(cx->a, "state '%s' changes from %s to %s in a round",
-                                    nnc_onnx_name(cx->model, l->body->in[2 + k].name), nnc_cx_type_text(cx, l->init[k].v),
-                                    nnc_cx_type_text(cx, v.v));
+                                    nnc_onnx_name(cx->model, l->body->in[2 + k].name),
+                                    nnc_cx_type_text(cx, l->init[k].v), nnc_cx_type_text(cx, v.v));
     }
     for (uint32_t k = 0; k < l->nscan; k++) {
         nnc_val v = b->out[1 + l->nstate + k];
@@ -394,7 +433,8 @@ static nnc_value moved(nnc_onnx_cx *cx, const struct body *b, const nnc_value *a
 static nnc_status loop_as_scan(nnc_onnx_cx *cx, const struct loop *l, struct body *b)
 {
     uint32_t n = l->nstate + l->nscan;
-    nnc_value *in = nnc_arena_array(cx->a, n + 1, sizeof *in), *arg = nnc_arena_array(cx->a, n + 2, sizeof *arg);
+    nnc_value *in = nnc_arena_array(cx->a, n + 1, sizeof *in),
+              *arg = nnc_arena_array(cx->a, n + 2, sizeof *arg);
     nnc_type *ys = nnc_arena_array(cx->a, l->nscan + 1, sizeof *ys);
 
     for (uint32_t k = 0; k < l->nstate; k++)
@@ -419,7 +459,8 @@ static nnc_status loop_as_scan(nnc_onnx_cx *cx, const struct loop *l, struct bod
 }
 
 /* How many rounds the buffers of scan outputs must hold: the limit, or what the node declares. */
-static nnc_status buffer_rounds(nnc_onnx_cx *cx, const struct loop *l, nnc_dim *rounds, bool *declared)
+static nnc_status buffer_rounds(nnc_onnx_cx *cx, const struct loop *l, nnc_dim *rounds,
+                                bool *declared)
 {
     nnc_type_rec want;
     *declared = false;
@@ -434,15 +475,18 @@ static nnc_status buffer_rounds(nnc_onnx_cx *cx, const struct loop *l, nnc_dim *
             *declared = true;
             return NNC_OK;
         }
-    return nnc_cx_error(cx, "the number of rounds is only known at run time, so the size of scan output '%s' has no bound; give "
-                            "the loop a constant maximum trip count, or declare the output's shape",
+    return nnc_cx_error(cx,
+                        "the number of rounds is only known at run time, so the size of scan "
+                        "output '%s' has no bound; give "
+                        "the loop a constant maximum trip count, or declare the output's shape",
                         nnc_onnx_name(cx->model, nnc_onnx_node_out(cx->node, l->nstate)));
 }
 
 static nnc_status loop_as_while(nnc_onnx_cx *cx, const struct loop *l, struct body *b)
 {
     uint32_t n = 2 + l->nstate + l->nscan;
-    nnc_value *v = nnc_arena_array(cx->a, n + 1, sizeof *v), *arg = nnc_arena_array(cx->a, n + 1, sizeof *arg);
+    nnc_value *v = nnc_arena_array(cx->a, n + 1, sizeof *v),
+              *arg = nnc_arena_array(cx->a, n + 1, sizeof *arg);
     nnc_dim rounds = 0, shared = 0;
     bool declared = false;
 
@@ -456,7 +500,8 @@ static nnc_status loop_as_while(nnc_onnx_cx *cx, const struct loop *l, struct bo
         nnc_type_rec ty = nnc_cx_ty(cx, b->out[1 + l->nstate + k].v);
         memmove(ty.dim + 1, ty.dim, ty.rank * sizeof *ty.dim);
         ty.dim[0] = rounds;
-        v[2 + l->nstate + k] = nnc_cx_full(cx, nnc_cx_num(cx, (nnc_dtype)ty.dtype, 0), ty.rank + 1, ty.dim);
+        v[2 + l->nstate + k] =
+            nnc_cx_full(cx, nnc_cx_num(cx, (nnc_dtype)ty.dtype, 0), ty.rank + 1, ty.dim);
     }
     nnc_op op = nnc_g_while(&cx->b, n, v);
     nnc_block cond = nnc_op_region(cx->m, op, 0), step = nnc_op_region(cx->m, op, 1);
@@ -469,7 +514,8 @@ static nnc_status loop_as_while(nnc_onnx_cx *cx, const struct loop *l, struct bo
 
     for (uint32_t k = 0; k < n; k++)
         arg[k ? k - 1 : 0] = nnc_block_arg(cx->m, step, k);
-    arg[0] = nnc_block_arg(cx->m, step, 0);                   /* i, state..: the condition is no argument of the body */
+    arg[0] =
+        nnc_block_arg(cx->m, step, 0); /* i, state..: the condition is no argument of the body */
     adopt(cx, b, step, arg);
     enter(cx, step);
     nnc_value i = arg[0];
@@ -478,11 +524,13 @@ static nnc_status loop_as_while(nnc_onnx_cx *cx, const struct loop *l, struct bo
     for (uint32_t k = 0; k < l->nstate; k++)
         v[2 + k] = moved(cx, b, arg, b->out[1 + k].v);
     for (uint32_t k = 0; k < l->nscan; k++) {
-        nnc_value y = moved(cx, b, arg, b->out[1 + l->nstate + k].v), buf = nnc_block_arg(cx->m, step, 2 + l->nstate + k);
+        nnc_value y = moved(cx, b, arg, b->out[1 + l->nstate + k].v),
+                  buf = nnc_block_arg(cx->m, step, 2 + l->nstate + k);
         nnc_dim one = 1, rest = nnc_cx_rank(cx, y);
-        nnc_value at[2] = { nnc_cx_reshape(cx, i, 1, &one), nnc_cx_full(cx, i64(cx, 0), 1, &rest) };
+        nnc_value at[2] = {nnc_cx_reshape(cx, i, 1, &one), nnc_cx_full(cx, i64(cx, 0), 1, &rest)};
         nnc_value start = rest ? nnc_g_concat(&cx->b, 2, at, 0) : at[0];
-        v[2 + l->nstate + k] = nnc_g_dynamic_update_slice(&cx->b, buf, nnc_cx_expand_dim(cx, y, 0), start);
+        v[2 + l->nstate + k] =
+            nnc_g_dynamic_update_slice(&cx->b, buf, nnc_cx_expand_dim(cx, y, 0), start);
     }
     nnc_build_yield(&cx->b, n, v);
     cx->b = outer;
@@ -493,8 +541,9 @@ static nnc_status loop_as_while(nnc_onnx_cx *cx, const struct loop *l, struct bo
 
     nnc_value count = nnc_op_out(cx->m, op, 0);
     if (declared)
-        NNC_TRY(nnc_cx_check(cx, op2(cx, NNC_OP_eq, count, nnc_cx_extent(cx, rounds, NNC_DT_i64)),
-                             "the number of rounds differs from the declared shape of the loop's outputs"));
+        NNC_TRY(nnc_cx_check(
+            cx, op2(cx, NNC_OP_eq, count, nnc_cx_extent(cx, rounds, NNC_DT_i64)),
+            "the number of rounds differs from the declared shape of the loop's outputs"));
     for (uint32_t k = 0; k < l->nstate; k++)
         nnc_cx_set(cx, k, nnc_op_out(cx->m, op, 2 + k));
     for (uint32_t k = 0; k < l->nscan; k++) {
@@ -518,9 +567,12 @@ static nnc_status read_loop(nnc_onnx_cx *cx, struct loop *l)
     l->nstate = cx->nin > 2 ? cx->nin - 2 : 0;
     if (!l->body)
         return nnc_cx_error(cx, "attribute body is missing");
-    if (l->body->nin != l->nstate + 2 || l->body->nout < l->nstate + 1 || cx->nout > l->body->nout - 1)
-        return nnc_cx_error(cx, "the body has %u inputs and %u outputs, which does not fit %u states and %u outputs", l->body->nin,
-                            l->body->nout, l->nstate, cx->nout);
+    if (l->body->nin != l->nstate + 2 || l->body->nout < l->nstate + 1 ||
+        cx->nout > l->body->nout - 1)
+        return nnc_cx_error(
+            cx,
+            "the body has %u inputs and %u outputs, which does not fit %u states and %u outputs",
+            l->body->nin, l->body->nout, l->nstate, cx->nout);
     l->nscan = l->body->nout - 1 - l->nstate;
     l->init = cx->in + 2;
     for (uint32_t k = 0; k < l->nstate; k++)
@@ -543,7 +595,7 @@ static nnc_status read_loop(nnc_onnx_cx *cx, struct loop *l)
         l->cond = nnc_cx_in(cx, 1);
         NNC_TRY(one_element(cx, &l->cond, "the condition"));
         if (nnc_cx_int(cx, l->cond, &go)) {
-            l->has_cond = go == 0;                            /* true: as good as absent; false: no rounds */
+            l->has_cond = go == 0; /* true: as good as absent; false: no rounds */
             l->limit_known = l->limit_known || !go;
             l->rounds = go ? l->rounds : 0;
         }
@@ -553,7 +605,7 @@ static nnc_status read_loop(nnc_onnx_cx *cx, struct loop *l)
 
 nnc_status nnc_row_loop(nnc_onnx_cx *cx)
 {
-    struct loop l = { 0 };
+    struct loop l = {0};
     struct body b;
     int64_t go = 0;
     uint32_t inner = nnc_dim_nsymbol(cx->dims);
@@ -567,10 +619,13 @@ nnc_status nnc_row_loop(nnc_onnx_cx *cx)
     if (why) {
         nnc_op_erase(cx->m, b.box);
         if (l.limit_known && nnc_dim_is_const(l.rounds) && l.rounds > MAX_SPREAD)
-            return nnc_cx_error(cx, "%s; such loops are unrolled up to %d rounds, this one has %lld", why, MAX_SPREAD, (long long)l.rounds);
+            return nnc_cx_error(cx,
+                                "%s; such loops are unrolled up to %d rounds, this one has %lld",
+                                why, MAX_SPREAD, (long long)l.rounds);
         return unroll(cx, &l, why);
     }
-    if (b.out[0].kind != NNC_VAL_tensor || nnc_type_count(cx->m, nnc_value_type(cx->m, b.out[0].v)) != 1)
+    if (b.out[0].kind != NNC_VAL_tensor ||
+        nnc_type_count(cx->m, nnc_value_type(cx->m, b.out[0].v)) != 1)
         return nnc_cx_error(cx, "the body's condition is not a scalar");
     bool endless = nnc_cx_int(cx, b.out[0].v, &go) && go;
     bool never = l.limit_known && l.rounds == 0;
@@ -614,10 +669,11 @@ struct scan {
 };
 
 /* in: states, then scanned operands with the scanned axis in front; out: states, stacked outputs. */
-static nnc_status build_scan(nnc_onnx_cx *cx, const struct scan *s, const nnc_value *in, nnc_value *out)
+static nnc_status build_scan(nnc_onnx_cx *cx, const struct scan *s, const nnc_value *in,
+                             nnc_value *out)
 {
     uint32_t nin = s->nstate + s->nx, nout = s->nstate + s->ny, inner = nnc_dim_nsymbol(cx->dims);
-    struct body b = { container(cx, 1), { 0 }, nnc_arena_array(cx->a, nout + 1, sizeof(nnc_val)) };
+    struct body b = {container(cx, 1), {0}, nnc_arena_array(cx->a, nout + 1, sizeof(nnc_val))};
     nnc_val *arg = nnc_arena_array(cx->a, nin + 1, sizeof *arg);
     nnc_value *to_arg = nnc_arena_array(cx->a, nin + 2, sizeof *to_arg);
     nnc_type *ys = nnc_arena_array(cx->a, s->ny + 1, sizeof *ys);
@@ -626,8 +682,11 @@ static nnc_status build_scan(nnc_onnx_cx *cx, const struct scan *s, const nnc_va
     nnc_block_add_arg(cx->m, b.block, nnc_type_tensor(cx->m, NNC_DT_i64, 0, NULL), "i");
     for (uint32_t k = 0; k < nin; k++) {
         nnc_type_rec ty = nnc_cx_ty(cx, in[k]);
-        nnc_type t = k < s->nstate ? nnc_value_type(cx->m, in[k]) : nnc_type_tensor(cx->m, (nnc_dtype)ty.dtype, ty.rank - 1, ty.dim + 1);
-        arg[k] = tensor(nnc_block_add_arg(cx->m, b.block, t, nnc_onnx_name(cx->model, s->body->in[k].name)));
+        nnc_type t = k < s->nstate
+                         ? nnc_value_type(cx->m, in[k])
+                         : nnc_type_tensor(cx->m, (nnc_dtype)ty.dtype, ty.rank - 1, ty.dim + 1);
+        arg[k] = tensor(
+            nnc_block_add_arg(cx->m, b.block, t, nnc_onnx_name(cx->model, s->body->in[k].name)));
     }
     nnc_builder outer = enter(cx, b.block);
     nnc_status st = nnc_cx_subgraph(cx, s->body, arg, b.out);
@@ -637,10 +696,13 @@ static nnc_status build_scan(nnc_onnx_cx *cx, const struct scan *s, const nnc_va
         if (b.out[k].kind != NNC_VAL_tensor)
             return nnc_cx_error(cx, "output %u of the body is not a tensor", k);
         if (k < s->nstate && !same_type(cx, b.out[k].v, in[k]))
-            return nnc_cx_error(cx, "state %u changes from %s to %s in a round", k, nnc_cx_type_text(cx, in[k]), nnc_cx_type_text(cx, b.out[k].v));
+            return nnc_cx_error(cx, "state %u changes from %s to %s in a round", k,
+                                nnc_cx_type_text(cx, in[k]), nnc_cx_type_text(cx, b.out[k].v));
         if (type_is_inner(cx, b.out[k].v, inner) || nnc_cx_rank(cx, b.out[k].v) == NNC_MAX_RANK)
-            return nnc_cx_error(cx, "output %u of the body is %s, whose size depends on data or whose rank is too large to be stacked", k,
-                                nnc_cx_type_text(cx, b.out[k].v));
+            return nnc_cx_error(cx,
+                                "output %u of the body is %s, whose size depends on data or whose "
+                                "rank is too large to be stacked",
+                                k, nnc_cx_type_text(cx, b.out[k].v));
         if (k >= s->nstate)
             ys[k - s->nstate] = nnc_value_type(cx->m, b.out[k].v);
     }
@@ -668,12 +730,15 @@ static nnc_status read_scan(nnc_onnx_cx *cx, uint32_t nin, struct scan *s)
     if (!s->body)
         return nnc_cx_error(cx, "attribute body is missing");
     if (nx < 1 || nx > nin || s->body->nin != nin)
-        return nnc_cx_error(cx, "num_scan_inputs is %lld and the body has %u inputs, which does not fit the node's %u", (long long)nx,
-                            s->body->nin, nin);
+        return nnc_cx_error(
+            cx,
+            "num_scan_inputs is %lld and the body has %u inputs, which does not fit the node's %u",
+            (long long)nx, s->body->nin, nin);
     s->nx = (uint32_t)nx;
     s->nstate = nin - s->nx;
     if (s->body->nout < s->nstate || cx->nout > s->body->nout)
-        return nnc_cx_error(cx, "the body has %u outputs for %u states and the node %u", s->body->nout, s->nstate, cx->nout);
+        return nnc_cx_error(cx, "the body has %u outputs for %u states and the node %u",
+                            s->body->nout, s->nstate, cx->nout);
     s->ny = s->body->nout - s->nstate;
     return NNC_OK;
 }
@@ -694,7 +759,8 @@ nnc_status nnc_row_scan(nnc_onnx_cx *cx)
         if (k < s.nstate)
             continue;
         uint32_t x = k - s.nstate;
-        NNC_TRY(nnc_cx_axis(cx, entry(cx, "scan_input_axes", x), nnc_cx_rank(cx, in[k]), "scan_input_axes entry", &axis));
+        NNC_TRY(nnc_cx_axis(cx, entry(cx, "scan_input_axes", x), nnc_cx_rank(cx, in[k]),
+                            "scan_input_axes entry", &axis));
         in[k] = axis_first(cx, in[k], axis, false);
         if (entry(cx, "scan_input_directions", x))
             in[k] = nnc_g_flip(&cx->b, in[k], 0);
@@ -709,7 +775,8 @@ nnc_status nnc_row_scan(nnc_onnx_cx *cx)
         if (k >= s.nstate && entry(cx, "scan_output_directions", y))
             out[k] = nnc_g_flip(&cx->b, out[k], 0);
         if (k >= s.nstate) {
-            NNC_TRY(nnc_cx_axis(cx, entry(cx, "scan_output_axes", y), nnc_cx_rank(cx, out[k]), "scan_output_axes entry", &axis));
+            NNC_TRY(nnc_cx_axis(cx, entry(cx, "scan_output_axes", y), nnc_cx_rank(cx, out[k]),
+                                "scan_output_axes entry", &axis));
             out[k] = axis_first(cx, out[k], axis, true);
         }
         nnc_cx_set(cx, k, out[k]);
@@ -726,9 +793,11 @@ nnc_status nnc_row_scan_batch(nnc_onnx_cx *cx)
     nnc_dim batch = 0;
 
     if (nnc_cx_has(cx, 0))
-        return nnc_cx_error(cx, "sequence_lens is not supported; use opset 9 or newer and mask in the body");
+        return nnc_cx_error(
+            cx, "sequence_lens is not supported; use opset 9 or newer and mask in the body");
     NNC_TRY(read_scan(cx, nin, &s));
-    nnc_value *in = nnc_arena_array(cx->a, nin + 1, sizeof *in), *out = nnc_arena_array(cx->a, s.body->nout + 1, sizeof *out);
+    nnc_value *in = nnc_arena_array(cx->a, nin + 1, sizeof *in),
+              *out = nnc_arena_array(cx->a, s.body->nout + 1, sizeof *out);
     for (uint32_t k = 0; k < nin; k++) {
         in[k] = nnc_cx_in(cx, k + 1);
         if (!in[k].id || nnc_cx_rank(cx, in[k]) < (k < s.nstate ? 1 : 2))
@@ -738,16 +807,20 @@ nnc_status nnc_row_scan_batch(nnc_onnx_cx *cx)
         if (k == s.nstate)
             s.trips = nnc_cx_dim(cx, in[k], 1);
         if (k >= s.nstate)
-            NNC_TRY(nnc_cx_same_dim(cx, s.trips, nnc_cx_dim(cx, in[k], 1), "lengths of the scanned operands", &s.trips));
+            NNC_TRY(nnc_cx_same_dim(cx, s.trips, nnc_cx_dim(cx, in[k], 1),
+                                    "lengths of the scanned operands", &s.trips));
     }
     /* the results of one sequence are only typed once built: build in a container, then move */
-    struct body b = { container(cx, 1), { 0 }, NULL };
-    nnc_value *arg = nnc_arena_array(cx->a, nin + 2, sizeof *arg), *one = nnc_arena_array(cx->a, nin + 1, sizeof *one);
+    struct body b = {container(cx, 1), {0}, NULL};
+    nnc_value *arg = nnc_arena_array(cx->a, nin + 2, sizeof *arg),
+              *one = nnc_arena_array(cx->a, nin + 1, sizeof *one);
     b.block = nnc_op_region(cx->m, b.box, 0);
     nnc_block_add_arg(cx->m, b.block, nnc_type_tensor(cx->m, NNC_DT_i64, 0, NULL), "i");
     for (uint32_t k = 0; k < nin; k++) {
         nnc_type_rec ty = nnc_cx_ty(cx, in[k]);
-        one[k] = nnc_block_add_arg(cx->m, b.block, nnc_type_tensor(cx->m, (nnc_dtype)ty.dtype, ty.rank - 1, ty.dim + 1), "");
+        one[k] = nnc_block_add_arg(
+            cx->m, b.block, nnc_type_tensor(cx->m, (nnc_dtype)ty.dtype, ty.rank - 1, ty.dim + 1),
+            "");
     }
     nnc_builder outer = enter(cx, b.block);
     for (uint32_t k = s.nstate; k < nin; k++)

@@ -29,14 +29,16 @@ static nnc_status constant_in_range(nnc_onnx_cx *cx, nnc_value i, nnc_dim n)
         return NNC_OK;
     for (uint32_t k = 0; k < count; k++)
         if (at[k] < -n || at[k] >= n)
-            return nnc_cx_error(cx, "index %lld is out of range for a dimension of %lld", (long long)at[k], (long long)n);
+            return nnc_cx_error(cx, "index %lld is out of range for a dimension of %lld",
+                                (long long)at[k], (long long)n);
     return NNC_OK;
 }
 
 static nnc_status axis_of(nnc_onnx_cx *cx, int64_t dflt, int *axis)
 {
     nnc_value x = nnc_cx_in(cx, 0);
-    return nnc_cx_axis(cx, nnc_onnx_node_int(cx->node, "axis", dflt), nnc_cx_rank(cx, x), "attribute axis", axis);
+    return nnc_cx_axis(cx, nnc_onnx_node_int(cx->node, "axis", dflt), nnc_cx_rank(cx, x),
+                       "attribute axis", axis);
 }
 
 nnc_status nnc_row_gather(nnc_onnx_cx *cx)
@@ -47,9 +49,10 @@ nnc_status nnc_row_gather(nnc_onnx_cx *cx)
     NNC_TRY(axis_of(cx, 0, &axis));
     NNC_TRY(constant_in_range(cx, i, nnc_cx_dim(cx, x, axis)));
     if (nnc_cx_rank(cx, x) + nnc_cx_rank(cx, i) - 1 > NNC_MAX_RANK)
-        return nnc_cx_error(cx, "the result of gathering %s from %s has a rank over %d", nnc_cx_type_text(cx, i), nnc_cx_type_text(cx, x),
-                            NNC_MAX_RANK);
-    return done(cx, nnc_g_gather(&cx->b, x, nnc_cx_wrap_index(cx, i, nnc_cx_dim(cx, x, axis)), axis, 0));
+        return nnc_cx_error(cx, "the result of gathering %s from %s has a rank over %d",
+                            nnc_cx_type_text(cx, i), nnc_cx_type_text(cx, x), NNC_MAX_RANK);
+    return done(
+        cx, nnc_g_gather(&cx->b, x, nnc_cx_wrap_index(cx, i, nnc_cx_dim(cx, x, axis)), axis, 0));
 }
 
 /* Operands of equal rank; beside the axis the indices may cover less than x, whose rest is cut off. */
@@ -60,7 +63,8 @@ static nnc_status covered(nnc_onnx_cx *cx, nnc_value *x, nnc_value i, int axis)
         if (d == axis || tx.dim[d] == ti.dim[d])
             continue;
         if (nnc_dim_hi(cx->dims, ti.dim[d]) > nnc_dim_lo(cx->dims, tx.dim[d]))
-            NNC_TRY(nnc_cx_same_dim(cx, tx.dim[d], ti.dim[d], "indices beside the axis", &ti.dim[d]));
+            NNC_TRY(
+                nnc_cx_same_dim(cx, tx.dim[d], ti.dim[d], "indices beside the axis", &ti.dim[d]));
         else
             *x = nnc_g_slice_axis(&cx->b, *x, d, 0, 1, ti.dim[d]);
     }
@@ -76,7 +80,8 @@ nnc_status nnc_row_gather_elements(nnc_onnx_cx *cx)
     NNC_TRY(nnc_cx_rank_is(cx, i, nnc_cx_rank(cx, x), "indices"));
     NNC_TRY(constant_in_range(cx, i, nnc_cx_dim(cx, x, axis)));
     NNC_TRY(covered(cx, &x, i, axis));
-    return done(cx, nnc_g_gather_elements(&cx->b, x, nnc_cx_wrap_index(cx, i, nnc_cx_dim(cx, x, axis)), axis));
+    return done(cx, nnc_g_gather_elements(&cx->b, x,
+                                          nnc_cx_wrap_index(cx, i, nnc_cx_dim(cx, x, axis)), axis));
 }
 
 /* Index tuples [.., n] for the n dims of x from `first` on, negative ones wrapped. */
@@ -91,14 +96,16 @@ static nnc_status wrap_tuples(nnc_onnx_cx *cx, nnc_value x, nnc_value *i, int fi
         return nnc_cx_error(cx, "indices are a scalar, expected rank 1 or more");
     nnc_dim n = ti.dim[ti.rank - 1];
     if (!nnc_dim_is_const(n) || n < 1 || first + n > tx.rank)
-        return nnc_cx_error(cx, "indices %s hold tuples that do not fit %s", nnc_cx_type_text(cx, *i), nnc_cx_type_text(cx, x));
+        return nnc_cx_error(cx, "indices %s hold tuples that do not fit %s",
+                            nnc_cx_type_text(cx, *i), nnc_cx_type_text(cx, x));
     if (nnc_cx_ints(cx, *i, &count, &at)) {
         negative = false;
         for (uint32_t k = 0; k < count; k++) {
             nnc_dim d = tx.dim[first + (int)(k % (uint32_t)n)];
             negative |= at[k] < 0;
             if (nnc_dim_is_const(d) && (at[k] < -d || at[k] >= d))
-                return nnc_cx_error(cx, "index %lld is out of range for a dimension of %lld", (long long)at[k], (long long)d);
+                return nnc_cx_error(cx, "index %lld is out of range for a dimension of %lld",
+                                    (long long)at[k], (long long)d);
         }
     }
     if (!negative)
@@ -127,8 +134,12 @@ nnc_status nnc_row_gather_nd(nnc_onnx_cx *cx)
 
 static nnc_status reduction_of(nnc_onnx_cx *cx, nnc_word *out)
 {
-    static const struct { const char *name; nnc_word word; } kinds[] = {
-        { "none", NNC_W_none }, { "add", NNC_W_add }, { "mul", NNC_W_mul }, { "max", NNC_W_max }, { "min", NNC_W_min },
+    static const struct {
+        const char *name;
+        nnc_word word;
+    } kinds[] = {
+        {"none", NNC_W_none}, {"add", NNC_W_add}, {"mul", NNC_W_mul},
+        {"max", NNC_W_max},   {"min", NNC_W_min},
     };
     const char *s = nnc_onnx_node_str(cx->node, "reduction", "none");
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
@@ -154,9 +165,11 @@ nnc_status nnc_row_scatter_elements(nnc_onnx_cx *cx)
     for (int d = 0; d < tx.rank; d++) {
         NNC_TRY(nnc_cx_same_dim(cx, ti.dim[d], tu.dim[d], "indices and updates", &tu.dim[d]));
         if (d != axis && nnc_dim_lo(cx->dims, ti.dim[d]) > nnc_dim_hi(cx->dims, tx.dim[d]))
-            return nnc_cx_error(cx, "indices %s are larger than the data %s", nnc_cx_type_text(cx, i), nnc_cx_type_text(cx, x));
+            return nnc_cx_error(cx, "indices %s are larger than the data %s",
+                                nnc_cx_type_text(cx, i), nnc_cx_type_text(cx, x));
     }
-    return done(cx, nnc_g_scatter_elements(&cx->b, x, nnc_cx_wrap_index(cx, i, tx.dim[axis]), u, axis, reduction));
+    return done(cx, nnc_g_scatter_elements(&cx->b, x, nnc_cx_wrap_index(cx, i, tx.dim[axis]), u,
+                                           axis, reduction));
 }
 
 nnc_status nnc_row_scatter_nd(nnc_onnx_cx *cx)
@@ -170,7 +183,8 @@ nnc_status nnc_row_scatter_nd(nnc_onnx_cx *cx)
     int n = (int)ti.dim[ti.rank - 1], rank = ti.rank - 1 + tx.rank - n;
     NNC_TRY(nnc_cx_rank_is(cx, u, rank, "updates"));
     for (int d = 0; d < rank; d++)
-        NNC_TRY(nnc_cx_same_dim(cx, d < ti.rank - 1 ? ti.dim[d] : tx.dim[d - (ti.rank - 1) + n], tu.dim[d], "updates", &tu.dim[d]));
+        NNC_TRY(nnc_cx_same_dim(cx, d < ti.rank - 1 ? ti.dim[d] : tx.dim[d - (ti.rank - 1) + n],
+                                tu.dim[d], "updates", &tu.dim[d]));
     return done(cx, nnc_g_scatter_nd(&cx->b, x, i, u, reduction));
 }
 
@@ -196,15 +210,18 @@ nnc_status nnc_row_tensor_scatter(nnc_onnx_cx *cx)
         dim[d] = d == axis ? tu.dim[d] : 1;
     }
     if (nnc_dim_lo(cx->dims, tu.dim[axis]) > nnc_dim_hi(cx->dims, tx.dim[axis]))
-        return nnc_cx_error(cx, "update %s is longer than the cache %s", nnc_cx_type_text(cx, u), nnc_cx_type_text(cx, x));
+        return nnc_cx_error(cx, "update %s is longer than the cache %s", nnc_cx_type_text(cx, u),
+                            nnc_cx_type_text(cx, x));
     nnc_value i = nnc_g_iota(&cx->b, NNC_DT_i64, tx.rank, dim, axis);
     if (nnc_cx_has(cx, 2)) {
         nnc_value at = nnc_cx_in(cx, 2);
         NNC_TRY(nnc_cx_rank_is(cx, at, 1, "write_indices"));
-        NNC_TRY(nnc_cx_same_dim(cx, nnc_cx_dim(cx, at, 0), tx.dim[0], "write_indices and the batch", &dim[0]));
+        NNC_TRY(nnc_cx_same_dim(cx, nnc_cx_dim(cx, at, 0), tx.dim[0], "write_indices and the batch",
+                                &dim[0]));
         for (int d = 1; d < tx.rank; d++)
             dim[d] = 1;
-        i = op2(cx, NNC_OP_add, nnc_cx_reshape(cx, nnc_g_cast(&cx->b, at, NNC_DT_i64), tx.rank, dim), i);
+        i = op2(cx, NNC_OP_add,
+                nnc_cx_reshape(cx, nnc_g_cast(&cx->b, at, NNC_DT_i64), tx.rank, dim), i);
     }
     if (circular)
         i = op2(cx, NNC_OP_rem, i, nnc_cx_extent(cx, tx.dim[axis], NNC_DT_i64));
@@ -216,7 +233,8 @@ nnc_status nnc_row_tensor_scatter(nnc_onnx_cx *cx)
 
 nnc_status nnc_row_one_hot(nnc_onnx_cx *cx)
 {
-    nnc_value i = nnc_g_cast(&cx->b, nnc_cx_in(cx, 0), NNC_DT_i64), depth = nnc_cx_in(cx, 1), values = nnc_cx_in(cx, 2);
+    nnc_value i = nnc_g_cast(&cx->b, nnc_cx_in(cx, 0), NNC_DT_i64), depth = nnc_cx_in(cx, 1),
+              values = nnc_cx_in(cx, 2);
     nnc_type_rec ti = nnc_cx_ty(cx, i), want;
     nnc_dim dim[NNC_MAX_RANK], n;
     const nnc_dim *at;
@@ -224,9 +242,11 @@ nnc_status nnc_row_one_hot(nnc_onnx_cx *cx)
     double number;
     int axis;
 
-    NNC_TRY(nnc_cx_axis(cx, nnc_onnx_node_int(cx->node, "axis", -1), ti.rank + 1, "attribute axis", &axis));
+    NNC_TRY(nnc_cx_axis(cx, nnc_onnx_node_int(cx->node, "axis", -1), ti.rank + 1, "attribute axis",
+                        &axis));
     if (ti.rank + 1 > NNC_MAX_RANK)
-        return nnc_cx_error(cx, "the result would have rank %d; at most %d is supported", ti.rank + 1, NNC_MAX_RANK);
+        return nnc_cx_error(cx, "the result would have rank %d; at most %d is supported",
+                            ti.rank + 1, NNC_MAX_RANK);
     if (nnc_cx_rank(cx, values) != 1 || nnc_cx_dim(cx, values, 0) != 2)
         return nnc_cx_error(cx, "values is %s, expected two numbers", nnc_cx_type_text(cx, values));
     if (nnc_cx_float(cx, depth, &number) && number >= 0 && number < 1e15) {
@@ -236,10 +256,13 @@ nnc_status nnc_row_one_hot(nnc_onnx_cx *cx)
     } else if (nnc_cx_declared(cx, 0, &want) && want.rank == ti.rank + 1) {
         n = want.dim[axis];
         nnc_value d = nnc_g_cast(&cx->b, depth, NNC_DT_i64);
-        NNC_TRY(nnc_cx_check(cx, op2(cx, NNC_OP_eq, d, nnc_cx_extent(cx, n, NNC_DT_i64)), "depth differs from the declared shape"));
+        NNC_TRY(nnc_cx_check(cx, op2(cx, NNC_OP_eq, d, nnc_cx_extent(cx, n, NNC_DT_i64)),
+                             "depth differs from the declared shape"));
     } else {
-        return nnc_cx_error(cx, "depth ('%s') is only known at run time and the output has no declared static shape; make it a "
-                                "constant, or declare the shape",
+        return nnc_cx_error(cx,
+                            "depth ('%s') is only known at run time and the output has no declared "
+                            "static shape; make it a "
+                            "constant, or declare the shape",
                             nnc_onnx_name(cx->model, nnc_onnx_node_in(cx->node, 1)));
     }
     for (int d = 0, j = 0; d < ti.rank + 1; d++)
@@ -258,10 +281,11 @@ nnc_status nnc_row_trilu(nnc_onnx_cx *cx)
     nnc_value x = nnc_cx_in(cx, 0), k = i64(cx, 0);
     bool upper = nnc_onnx_node_int(cx->node, "upper", 1) != 0;
     nnc_type_rec ty = nnc_cx_ty(cx, x);
-    nnc_dim rows[2], cols[2] = { 1, 1 };
+    nnc_dim rows[2], cols[2] = {1, 1};
 
     if (ty.rank < 2)
-        return nnc_cx_error(cx, "the input is %s, expected rank 2 or more", nnc_cx_type_text(cx, x));
+        return nnc_cx_error(cx, "the input is %s, expected rank 2 or more",
+                            nnc_cx_type_text(cx, x));
     if (nnc_cx_has(cx, 1))
         k = nnc_cx_scalar(cx, nnc_cx_in(cx, 1));
     rows[0] = ty.dim[ty.rank - 2];
@@ -279,7 +303,8 @@ nnc_status nnc_row_trilu(nnc_onnx_cx *cx)
 static bool known_range(nnc_onnx_cx *cx, nnc_dim *n)
 {
     uint32_t count;
-    const nnc_known *s = nnc_cx_known(cx, nnc_cx_in(cx, 0), &count), *l = nnc_cx_known(cx, nnc_cx_in(cx, 1), &count);
+    const nnc_known *s = nnc_cx_known(cx, nnc_cx_in(cx, 0), &count),
+                    *l = nnc_cx_known(cx, nnc_cx_in(cx, 1), &count);
     const nnc_known *d = nnc_cx_known(cx, nnc_cx_in(cx, 2), &count);
 
     if (!s || !l || !d || !s->kind || !l->kind || d->kind != NNC_KNOWN_fixed)
@@ -305,14 +330,18 @@ static nnc_value run_range(nnc_onnx_cx *cx, nnc_value start, nnc_value limit, nn
 {
     nnc_value span = op2(cx, NNC_OP_sub, limit, start);
     if (nnc_dtype_is_float(nnc_cx_dtype(cx, start))) {
-        nnc_value n = nnc_cx_op1(cx, NNC_OP_ceil, op2(cx, NNC_OP_div, nnc_g_cast(&cx->b, span, NNC_DT_f64), nnc_g_cast(&cx->b, delta, NNC_DT_f64)));
+        nnc_value n = nnc_cx_op1(cx, NNC_OP_ceil,
+                                 op2(cx, NNC_OP_div, nnc_g_cast(&cx->b, span, NNC_DT_f64),
+                                     nnc_g_cast(&cx->b, delta, NNC_DT_f64)));
         return op2(cx, NNC_OP_max, nnc_g_cast(&cx->b, n, NNC_DT_i64), i64(cx, 0));
     }
     span = nnc_g_cast(&cx->b, span, NNC_DT_i64);
     delta = nnc_g_cast(&cx->b, delta, NNC_DT_i64);
     nnc_value size = nnc_cx_op1(cx, NNC_OP_abs, delta);
-    span = op2(cx, NNC_OP_max, op2(cx, NNC_OP_mul, span, nnc_cx_op1(cx, NNC_OP_sign, delta)), i64(cx, 0));
-    return op2(cx, NNC_OP_div, op2(cx, NNC_OP_add, span, op2(cx, NNC_OP_sub, size, i64(cx, 1))), size);
+    span = op2(cx, NNC_OP_max, op2(cx, NNC_OP_mul, span, nnc_cx_op1(cx, NNC_OP_sign, delta)),
+               i64(cx, 0));
+    return op2(cx, NNC_OP_div, op2(cx, NNC_OP_add, span, op2(cx, NNC_OP_sub, size, i64(cx, 1))),
+               size);
 }
 
 nnc_status nnc_row_range(nnc_onnx_cx *cx)
@@ -324,7 +353,8 @@ nnc_status nnc_row_range(nnc_onnx_cx *cx)
 
     for (uint32_t i = 0; i < 3; i++) {
         if (nnc_type_count(cx->m, nnc_value_type(cx->m, nnc_cx_in(cx, i))) != 1)
-            return nnc_cx_error(cx, "operand %u is %s, expected a scalar", i, nnc_cx_type_text(cx, nnc_cx_in(cx, i)));
+            return nnc_cx_error(cx, "operand %u is %s, expected a scalar", i,
+                                nnc_cx_type_text(cx, nnc_cx_in(cx, i)));
         x[i] = nnc_cx_scalar(cx, nnc_cx_in(cx, i));
     }
     if (dt == NNC_DT_f16 || dt == NNC_DT_bf16)
@@ -333,12 +363,16 @@ nnc_status nnc_row_range(nnc_onnx_cx *cx)
         x[i] = nnc_g_cast(&cx->b, x[i], work);
     if (!known_range(cx, &n)) {
         if (!nnc_cx_declared(cx, 0, &want) || want.rank != 1)
-            return nnc_cx_error(cx, "the bounds are only known at run time and output '%s' has no declared static shape; make them "
-                                    "constants, or declare the shape",
+            return nnc_cx_error(cx,
+                                "the bounds are only known at run time and output '%s' has no "
+                                "declared static shape; make them "
+                                "constants, or declare the shape",
                                 nnc_onnx_name(cx->model, nnc_onnx_node_out(cx->node, 0)));
         n = want.dim[0];
-        NNC_TRY(nnc_cx_check(cx, op2(cx, NNC_OP_eq, run_range(cx, x[0], x[1], x[2]), nnc_cx_extent(cx, n, NNC_DT_i64)),
-                             "the range differs in length from the declared output"));
+        NNC_TRY(nnc_cx_check(
+            cx,
+            op2(cx, NNC_OP_eq, run_range(cx, x[0], x[1], x[2]), nnc_cx_extent(cx, n, NNC_DT_i64)),
+            "the range differs in length from the declared output"));
     }
     nnc_value i = nnc_g_iota(&cx->b, work, 1, &n, 0);
     i = op2(cx, NNC_OP_add, op2(cx, NNC_OP_mul, i, x[2]), x[0]);

@@ -22,10 +22,12 @@ nnc_status nnc_cx_check_matmul(nnc_onnx_cx *cx, nnc_value a, nnc_value b)
     nnc_dim d;
 
     if (ta.rank == 0 || tb.rank == 0)
-        return nnc_cx_error(cx, "operands %s and %s: scalars cannot be multiplied as matrices", nnc_cx_type_text(cx, a),
-                            nnc_cx_type_text(cx, b));
-    const char *what = nnc_arena_printf(cx->a, "matrix product of %s and %s", nnc_cx_type_text(cx, a), nnc_cx_type_text(cx, b));
-    NNC_TRY(nnc_cx_same_dim(cx, ta.dim[ta.rank - 1], tb.dim[tb.rank > 1 ? tb.rank - 2 : 0], what, &d));
+        return nnc_cx_error(cx, "operands %s and %s: scalars cannot be multiplied as matrices",
+                            nnc_cx_type_text(cx, a), nnc_cx_type_text(cx, b));
+    const char *what = nnc_arena_printf(cx->a, "matrix product of %s and %s",
+                                        nnc_cx_type_text(cx, a), nnc_cx_type_text(cx, b));
+    NNC_TRY(
+        nnc_cx_same_dim(cx, ta.dim[ta.rank - 1], tb.dim[tb.rank > 1 ? tb.rank - 2 : 0], what, &d));
     for (int i = 3; i <= ta.rank && i <= tb.rank; i++) {
         nnc_dim x = ta.dim[ta.rank - i], y = tb.dim[tb.rank - i];
         if (x != 1 && y != 1)
@@ -55,13 +57,16 @@ static nnc_status scaled(nnc_onnx_cx *cx, nnc_value *x, const char *attr)
 nnc_status nnc_row_gemm(nnc_onnx_cx *cx)
 {
     nnc_value a = nnc_cx_in(cx, 0), b = nnc_cx_in(cx, 1), c = nnc_cx_in(cx, 2), y;
-    int64_t ca = nnc_onnx_node_int(cx->node, "transA", 0) ? 0 : 1, cb = nnc_onnx_node_int(cx->node, "transB", 0) ? 1 : 0;
+    int64_t ca = nnc_onnx_node_int(cx->node, "transA", 0) ? 0 : 1,
+            cb = nnc_onnx_node_int(cx->node, "transB", 0) ? 1 : 0;
     nnc_dim d;
 
     NNC_TRY(nnc_cx_rank_is(cx, a, 2, "A"));
     NNC_TRY(nnc_cx_rank_is(cx, b, 2, "B"));
     NNC_TRY(nnc_cx_same_dim(cx, nnc_cx_dim(cx, a, (int)ca), nnc_cx_dim(cx, b, (int)cb),
-                            nnc_arena_printf(cx->a, "product of A %s and B %s", nnc_cx_type_text(cx, a), nnc_cx_type_text(cx, b)), &d));
+                            nnc_arena_printf(cx->a, "product of A %s and B %s",
+                                             nnc_cx_type_text(cx, a), nnc_cx_type_text(cx, b)),
+                            &d));
     y = nnc_g_dot(&cx->b, a, b, 0, NULL, NULL, 1, &ca, &cb, NNC_DT_none);
     NNC_TRY(scaled(cx, &y, "alpha"));
     if (!c.id || nnc_onnx_node_float(cx->node, "beta", 1) == 0)
@@ -69,12 +74,14 @@ nnc_status nnc_row_gemm(nnc_onnx_cx *cx)
     NNC_TRY(scaled(cx, &c, "beta"));
     nnc_type_rec ty = nnc_cx_ty(cx, y);
     if (nnc_cx_rank(cx, c) > 2)
-        return nnc_cx_error(cx, "C %s does not broadcast to %s", nnc_cx_type_text(cx, c), nnc_cx_type_text(cx, y));
+        return nnc_cx_error(cx, "C %s does not broadcast to %s", nnc_cx_type_text(cx, c),
+                            nnc_cx_type_text(cx, y));
     NNC_TRY(nnc_cx_binary(cx, NNC_OP_add, y, c, &y));
     for (int i = 0; i < 2; i++)
         if (nnc_cx_dim(cx, y, i) != ty.dim[i] && nnc_dim_is_const(ty.dim[i]))
-            return nnc_cx_error(cx, "C %s does not broadcast to the product's [%s,%s]", nnc_cx_type_text(cx, c),
-                                nnc_cx_dim_text(cx, ty.dim[0]), nnc_cx_dim_text(cx, ty.dim[1]));
+            return nnc_cx_error(cx, "C %s does not broadcast to the product's [%s,%s]",
+                                nnc_cx_type_text(cx, c), nnc_cx_dim_text(cx, ty.dim[0]),
+                                nnc_cx_dim_text(cx, ty.dim[1]));
     return done(cx, y);
 }
 
@@ -83,7 +90,11 @@ nnc_status nnc_row_gemm(nnc_onnx_cx *cx)
 /* A tensor with a label per axis.  Letters are 0 .. 51; the dims of an ellipsis are ELLIPSIS + distance from its
  * right end, so that they align as in broadcasting. */
 enum { ELLIPSIS = 52, LABELS = 60 };
-struct term { nnc_value v; int n; uint8_t label[2 * NNC_MAX_RANK]; };
+struct term {
+    nnc_value v;
+    int n;
+    uint8_t label[2 * NNC_MAX_RANK];
+};
 
 static uint64_t labels_of(const struct term *t)
 {
@@ -111,7 +122,8 @@ static nnc_status parse_term(nnc_onnx_cx *cx, const char **s, struct term *t, in
             continue;
         if (**s == '.') {
             if (strncmp(*s, "...", 3) != 0 || seen)
-                return nnc_cx_bad_attr(cx, "equation", "at most one ellipsis of three dots per term");
+                return nnc_cx_bad_attr(cx, "equation",
+                                       "at most one ellipsis of three dots per term");
             *s += 2;
             seen = true;
             for (int i = 0; i < dots; i++)
@@ -122,7 +134,8 @@ static nnc_status parse_term(nnc_onnx_cx *cx, const char **s, struct term *t, in
             return nnc_cx_bad_attr(cx, "equation", "letters, commas, ellipses and ->");
         }
         if (t->n > NNC_MAX_RANK)
-            return nnc_cx_error(cx, "a term of the equation has more than %d dimensions", NNC_MAX_RANK);
+            return nnc_cx_error(cx, "a term of the equation has more than %d dimensions",
+                                NNC_MAX_RANK);
     }
     return NNC_OK;
 }
@@ -151,12 +164,14 @@ static nnc_status take_diagonals(nnc_onnx_cx *cx, struct term *t)
             if (t->label[i] != t->label[j])
                 continue;
             nnc_dim a[NNC_MAX_RANK], b[NNC_MAX_RANK], d;
-            NNC_TRY(nnc_cx_same_dim(cx, nnc_cx_dim(cx, t->v, i), nnc_cx_dim(cx, t->v, j), "a repeated label", &d));
+            NNC_TRY(nnc_cx_same_dim(cx, nnc_cx_dim(cx, t->v, i), nnc_cx_dim(cx, t->v, j),
+                                    "a repeated label", &d));
             for (int k = 0; k < t->n; k++) {
                 a[k] = k == i ? d : 1;
                 b[k] = k == j ? d : 1;
             }
-            nnc_value on = op2(cx, NNC_OP_eq, nnc_g_iota(&cx->b, NNC_DT_i64, t->n, a, i), nnc_g_iota(&cx->b, NNC_DT_i64, t->n, b, j));
+            nnc_value on = op2(cx, NNC_OP_eq, nnc_g_iota(&cx->b, NNC_DT_i64, t->n, a, i),
+                               nnc_g_iota(&cx->b, NNC_DT_i64, t->n, b, j));
             t->v = nnc_g_select(&cx->b, on, t->v, nnc_cx_like(cx, t->v, 0));
             sum_axis(cx, t, j--);
         }
@@ -203,7 +218,7 @@ static nnc_status multiply_pair(nnc_onnx_cx *cx, struct term *x, struct term *y,
 {
     int64_t bx[NNC_MAX_RANK], by[NNC_MAX_RANK], kx[NNC_MAX_RANK], ky[NNC_MAX_RANK];
     unsigned nb = 0, nk = 0;
-    struct term r = { { 0 }, 0, { 0 } };
+    struct term r = {{0}, 0, {0}};
 
     drop_ones(cx, x, y);
     drop_ones(cx, y, x);
@@ -214,7 +229,8 @@ static nnc_status multiply_pair(nnc_onnx_cx *cx, struct term *x, struct term *y,
         nnc_dim d;
         if (j < 0)
             continue;
-        NNC_TRY(nnc_cx_same_dim(cx, nnc_cx_dim(cx, x->v, i), nnc_cx_dim(cx, y->v, j), "dimensions of one label", &d));
+        NNC_TRY(nnc_cx_same_dim(cx, nnc_cx_dim(cx, x->v, i), nnc_cx_dim(cx, y->v, j),
+                                "dimensions of one label", &d));
         if (later >> x->label[i] & 1) {
             bx[nb] = i;
             by[nb++] = j;
@@ -231,7 +247,9 @@ static nnc_status multiply_pair(nnc_onnx_cx *cx, struct term *x, struct term *y,
         if (axis_of(x, y->label[j]) < 0)
             r.label[r.n++] = y->label[j];
     if (r.n > NNC_MAX_RANK)
-        return nnc_cx_error(cx, "an intermediate product of the equation has rank %d; at most %d is supported", r.n, NNC_MAX_RANK);
+        return nnc_cx_error(
+            cx, "an intermediate product of the equation has rank %d; at most %d is supported", r.n,
+            NNC_MAX_RANK);
     if (nk)
         r.v = nnc_g_dot(&cx->b, x->v, y->v, nb, bx, by, nk, kx, ky, NNC_DT_none);
     else
@@ -241,10 +259,11 @@ static nnc_status multiply_pair(nnc_onnx_cx *cx, struct term *x, struct term *y,
 }
 
 /* The right side: given, or every label that occurs once, in alphabetical order behind the ellipsis. */
-static nnc_status output_term(nnc_onnx_cx *cx, const char *eq, int dots, const struct term *in, struct term *out)
+static nnc_status output_term(nnc_onnx_cx *cx, const char *eq, int dots, const struct term *in,
+                              struct term *out)
 {
     const char *arrow = strstr(eq, "->"), *s = arrow ? arrow + 2 : NULL;
-    int count[LABELS] = { 0 };
+    int count[LABELS] = {0};
 
     for (uint32_t k = 0; k < cx->nin; k++)
         for (int i = 0; i < in[k].n; i++)
@@ -263,7 +282,7 @@ static nnc_status output_term(nnc_onnx_cx *cx, const char *eq, int dots, const s
     }
     for (int i = 0; i < dots; i++)
         out->label[out->n++] = (uint8_t)(ELLIPSIS + dots - 1 - i);
-    for (int c = 0; c < 26; c++)                              /* numpy: A .. Z before a .. z */
+    for (int c = 0; c < 26; c++) /* numpy: A .. Z before a .. z */
         if (count[26 + c] == 1 && out->n < NNC_MAX_RANK)
             out->label[out->n++] = (uint8_t)(26 + c);
     for (int c = 0; c < 26; c++)
@@ -278,7 +297,7 @@ nnc_status nnc_row_einsum(nnc_onnx_cx *cx)
     struct term *t = nnc_arena_array(cx->a, cx->nin, sizeof *t), out;
     int dots = 0;
 
-    for (uint32_t k = 0; k < cx->nin; k++) {                  /* how many dims does the ellipsis stand for? */
+    for (uint32_t k = 0; k < cx->nin; k++) { /* how many dims does the ellipsis stand for? */
         int rest = nnc_cx_rank(cx, nnc_cx_in(cx, k)) - letters(s);
         size_t len = strcspn(s, ",-");
         const char *dot = memchr(s, '.', len);
@@ -286,17 +305,21 @@ nnc_status nnc_row_einsum(nnc_onnx_cx *cx)
             dots = rest;
         s += len;
         if (k + 1 < cx->nin && *s++ != ',')
-            return nnc_cx_error(cx, "the equation '%.100s' has fewer terms than the node has inputs (%u)", eq, cx->nin);
+            return nnc_cx_error(
+                cx, "the equation '%.100s' has fewer terms than the node has inputs (%u)", eq,
+                cx->nin);
     }
     if (*s == ',')
-        return nnc_cx_error(cx, "the equation '%.100s' has more terms than the node has inputs (%u)", eq, cx->nin);
+        return nnc_cx_error(
+            cx, "the equation '%.100s' has more terms than the node has inputs (%u)", eq, cx->nin);
     s = eq;
     for (uint32_t k = 0; k < cx->nin; k++, s++) {
         t[k].v = nnc_cx_in(cx, k);
         int rank = nnc_cx_rank(cx, t[k].v), mine = rank - letters(s);
         NNC_TRY(parse_term(cx, &s, &t[k], mine < 0 ? 0 : mine));
         if (t[k].n != rank)
-            return nnc_cx_error(cx, "term %u of the equation '%.100s' does not fit %s", k, eq, nnc_cx_type_text(cx, t[k].v));
+            return nnc_cx_error(cx, "term %u of the equation '%.100s' does not fit %s", k, eq,
+                                nnc_cx_type_text(cx, t[k].v));
     }
     NNC_TRY(output_term(cx, eq, dots, t, &out));
     for (uint32_t k = 0; k < cx->nin; k++)
@@ -317,25 +340,32 @@ nnc_status nnc_row_einsum(nnc_onnx_cx *cx)
 static nnc_value eliminate(nnc_onnx_cx *cx, nnc_value a, nnc_value i, nnc_value *det)
 {
     nnc_type_rec ty = nnc_cx_ty(cx, a);
-    nnc_dim rows_dim[3] = { 1, ty.dim[1], 1 }, cols_dim[3] = { 1, 1, ty.dim[2] }, flat_dim[2] = { 1, ty.dim[1] };
+    nnc_dim rows_dim[3] = {1, ty.dim[1], 1}, cols_dim[3] = {1, 1, ty.dim[2]},
+            flat_dim[2] = {1, ty.dim[1]};
     int64_t last = 2, mid = 1;
-    nnc_value rows = nnc_g_iota(&cx->b, NNC_DT_i64, 3, rows_dim, 1), cols = nnc_g_iota(&cx->b, NNC_DT_i64, 3, cols_dim, 2);
-    nnc_value row = nnc_cx_reshape(cx, rows, 2, flat_dim), zero = nnc_cx_like(cx, a, 0), one = nnc_cx_like(cx, a, 1);
+    nnc_value rows = nnc_g_iota(&cx->b, NNC_DT_i64, 3, rows_dim, 1),
+              cols = nnc_g_iota(&cx->b, NNC_DT_i64, 3, cols_dim, 2);
+    nnc_value row = nnc_cx_reshape(cx, rows, 2, flat_dim), zero = nnc_cx_like(cx, a, 0),
+              one = nnc_cx_like(cx, a, 1);
     nnc_value in_col = op2(cx, NNC_OP_eq, cols, i), in_row = op2(cx, NNC_OP_eq, rows, i);
 
     nnc_value col = nnc_cx_sum(cx, nnc_g_select(&cx->b, in_col, a, zero), 1, &last, false);
-    nnc_value size = nnc_g_select(&cx->b, op2(cx, NNC_OP_lt, row, i), nnc_cx_like(cx, a, -1), nnc_cx_op1(cx, NNC_OP_abs, col));
-    nnc_value p = nnc_g_argreduce(&cx->b, NNC_W_max, size, 1, false, true);                   /* [B, 1] */
+    nnc_value size = nnc_g_select(&cx->b, op2(cx, NNC_OP_lt, row, i), nnc_cx_like(cx, a, -1),
+                                  nnc_cx_op1(cx, NNC_OP_abs, col));
+    nnc_value p = nnc_g_argreduce(&cx->b, NNC_W_max, size, 1, false, true); /* [B, 1] */
     nnc_value swap = nnc_g_select(&cx->b, op2(cx, NNC_OP_eq, row, p), i, row);
-    swap = nnc_g_select(&cx->b, op2(cx, NNC_OP_eq, row, i), p, swap);                         /* [B, n] */
+    swap = nnc_g_select(&cx->b, op2(cx, NNC_OP_eq, row, i), p, swap); /* [B, n] */
     a = nnc_g_gather(&cx->b, a, swap, 1, 1);
     col = nnc_cx_sum(cx, nnc_g_select(&cx->b, in_col, a, zero), 1, &last, false);
-    nnc_value top = nnc_cx_sum(cx, nnc_g_select(&cx->b, in_row, a, zero), 1, &mid, false);    /* [B, n] */
-    nnc_value pivot = nnc_cx_sum(cx, nnc_g_select(&cx->b, op2(cx, NNC_OP_eq, row, i), top, zero), 1, &mid, true);
+    nnc_value top =
+        nnc_cx_sum(cx, nnc_g_select(&cx->b, in_row, a, zero), 1, &mid, false); /* [B, n] */
+    nnc_value pivot =
+        nnc_cx_sum(cx, nnc_g_select(&cx->b, op2(cx, NNC_OP_eq, row, i), top, zero), 1, &mid, true);
     nnc_value live = op2(cx, NNC_OP_and, op2(cx, NNC_OP_lt, i, row),
                          nnc_cx_op1(cx, NNC_OP_not, op2(cx, NNC_OP_eq, pivot, zero)));
     nnc_value f = nnc_g_select(&cx->b, live, op2(cx, NNC_OP_div, col, pivot), zero);
-    a = op2(cx, NNC_OP_sub, a, op2(cx, NNC_OP_mul, nnc_cx_expand_dim(cx, f, 2), nnc_cx_expand_dim(cx, top, 1)));
+    a = op2(cx, NNC_OP_sub, a,
+            op2(cx, NNC_OP_mul, nnc_cx_expand_dim(cx, f, 2), nnc_cx_expand_dim(cx, top, 1)));
     nnc_value sign = nnc_g_select(&cx->b, op2(cx, NNC_OP_eq, p, i), one, nnc_cx_like(cx, a, -1));
     *det = op2(cx, NNC_OP_mul, *det, op2(cx, NNC_OP_mul, pivot, sign));
     return a;
@@ -345,7 +375,7 @@ nnc_status nnc_row_det(nnc_onnx_cx *cx)
 {
     nnc_value x = nnc_cx_in(cx, 0), init[2];
     nnc_type_rec ty = nnc_cx_ty(cx, x);
-    nnc_dim dim[3] = { 1, 0, 0 }, d;
+    nnc_dim dim[3] = {1, 0, 0}, d;
 
     if (ty.rank < 2)
         return nnc_cx_error(cx, "the input is %s, expected matrices", nnc_cx_type_text(cx, x));

@@ -15,7 +15,8 @@ nnc_status nnc_row_is_inf(nnc_onnx_cx *cx)
 {
     bool pos = nnc_onnx_node_int(cx->node, "detect_positive", 1) != 0;
     bool neg = nnc_onnx_node_int(cx->node, "detect_negative", 1) != 0;
-    nnc_value x = nnc_cx_in(cx, 0), y = nnc_cx_op1(cx, NNC_OP_isinf, x), zero = nnc_cx_like(cx, x, 0);
+    nnc_value x = nnc_cx_in(cx, 0), y = nnc_cx_op1(cx, NNC_OP_isinf, x),
+              zero = nnc_cx_like(cx, x, 0);
 
     if (!pos)
         y = nnc_cx_op2(cx, NNC_OP_and, y, nnc_cx_op2(cx, NNC_OP_lt, x, zero));
@@ -62,8 +63,9 @@ static nnc_status legacy_operand(nnc_onnx_cx *cx, nnc_value *y)
         for (int i = 0; same && i < tx.rank; i++)
             same = tx.dim[i] == ty.dim[i] || tx.dim[i] < 0 || ty.dim[i] < 0;
         if (!same)
-            return nnc_cx_error(cx, "operands %s and %s differ in shape and attribute broadcast is not set",
-                                nnc_cx_type_text(cx, nnc_cx_in(cx, 0)), nnc_cx_type_text(cx, *y));
+            return nnc_cx_error(
+                cx, "operands %s and %s differ in shape and attribute broadcast is not set",
+                nnc_cx_type_text(cx, nnc_cx_in(cx, 0)), nnc_cx_type_text(cx, *y));
         return NNC_OK;
     }
     if (at < 0)
@@ -105,7 +107,8 @@ nnc_status nnc_row_bit_shift(nnc_onnx_cx *cx)
 
     if (!left && strcmp(way, "RIGHT") != 0)
         return nnc_cx_bad_attr(cx, "direction", "LEFT or RIGHT");
-    NNC_TRY(nnc_cx_binary(cx, left ? NNC_OP_shl : NNC_OP_shr, nnc_cx_in(cx, 0), nnc_cx_in(cx, 1), &y));
+    NNC_TRY(
+        nnc_cx_binary(cx, left ? NNC_OP_shl : NNC_OP_shr, nnc_cx_in(cx, 0), nnc_cx_in(cx, 1), &y));
     nnc_cx_set(cx, 0, y);
     return NNC_OK;
 }
@@ -136,7 +139,7 @@ nnc_status nnc_row_mod(nnc_onnx_cx *cx)
 
     NNC_TRY(nnc_cx_binary(cx, NNC_OP_rem, nnc_cx_in(cx, 0), nnc_cx_in(cx, 1), &y));
     if (fmod_rule) {
-        nnc_value in[2] = { nnc_cx_in(cx, 0), nnc_cx_in(cx, 1) };
+        nnc_value in[2] = {nnc_cx_in(cx, 0), nnc_cx_in(cx, 1)};
         nnc_type ty = nnc_value_type(cx->m, y);
         nnc_op op = nnc_build_op(&cx->b, NNC_OP_rem, 2, in, 1, &ty);
         nnc_attr_set_int(cx->m, op, NNC_W_fmod, 1);
@@ -155,14 +158,15 @@ nnc_status nnc_row_pow(nnc_onnx_cx *cx)
 
     if (nnc_dtype_is_int(dx) && nnc_dtype_is_float(de))
         dt = nnc_dtype_bytes(dx) > 2 ? NNC_DT_f64 : NNC_DT_f32;
-    NNC_TRY(nnc_cx_binary(cx, NNC_OP_pow, nnc_g_cast(&cx->b, x, dt), nnc_g_cast(&cx->b, e, dt), &y));
+    NNC_TRY(
+        nnc_cx_binary(cx, NNC_OP_pow, nnc_g_cast(&cx->b, x, dt), nnc_g_cast(&cx->b, e, dt), &y));
     nnc_cx_set(cx, 0, nnc_g_cast(&cx->b, y, dx));
     return NNC_OK;
 }
 
 nnc_status nnc_row_where(nnc_onnx_cx *cx)
 {
-    nnc_value x[3] = { nnc_cx_in(cx, 0), nnc_cx_in(cx, 1), nnc_cx_in(cx, 2) };
+    nnc_value x[3] = {nnc_cx_in(cx, 0), nnc_cx_in(cx, 1), nnc_cx_in(cx, 2)};
     nnc_type_rec ty;
 
     NNC_TRY(nnc_cx_broadcast(cx, 3, x, &ty));

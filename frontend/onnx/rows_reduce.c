@@ -18,7 +18,8 @@ static nnc_value op2(nnc_onnx_cx *cx, nnc_opcode code, nnc_value x, nnc_value y)
     return nnc_cx_op2(cx, code, x, y);
 }
 
-static nnc_value reduce(nnc_onnx_cx *cx, nnc_word kind, nnc_value x, unsigned n, const int64_t *axes, bool keep)
+static nnc_value reduce(nnc_onnx_cx *cx, nnc_word kind, nnc_value x, unsigned n,
+                        const int64_t *axes, bool keep)
 {
     if (nnc_cx_dtype(cx, x) == NNC_DT_bool)
         kind = kind == NNC_W_max ? NNC_W_or : kind == NNC_W_min ? NNC_W_and : kind;
@@ -26,13 +27,16 @@ static nnc_value reduce(nnc_onnx_cx *cx, nnc_word kind, nnc_value x, unsigned n,
 }
 
 /* log(sum(exp(x))), shifted by the maximum where that is finite. */
-static nnc_value log_sum_exp(nnc_onnx_cx *cx, nnc_value x, unsigned n, const int64_t *axes, bool keep)
+static nnc_value log_sum_exp(nnc_onnx_cx *cx, nnc_value x, unsigned n, const int64_t *axes,
+                             bool keep)
 {
     nnc_value m = reduce(cx, NNC_W_max, x, n, axes, true), zero = nnc_cx_like(cx, x, 0);
     m = nnc_g_select(&cx->b, op1(cx, NNC_OP_isinf, m), zero, m);
-    nnc_value sum = reduce(cx, NNC_W_sum, op1(cx, NNC_OP_exp, op2(cx, NNC_OP_sub, x, m)), n, axes, true);
+    nnc_value sum =
+        reduce(cx, NNC_W_sum, op1(cx, NNC_OP_exp, op2(cx, NNC_OP_sub, x, m)), n, axes, true);
     nnc_value y = op2(cx, NNC_OP_add, op1(cx, NNC_OP_log, sum), m);
-    return keep || !n ? y : reduce(cx, NNC_W_sum, y, n, axes, false);      /* over sizes of 1: drops them */
+    return keep || !n ? y
+                      : reduce(cx, NNC_W_sum, y, n, axes, false); /* over sizes of 1: drops them */
 }
 
 static nnc_value reduced(nnc_onnx_cx *cx, unsigned n, const int64_t *axes, bool keep)
@@ -41,7 +45,7 @@ static nnc_value reduced(nnc_onnx_cx *cx, unsigned n, const int64_t *axes, bool 
     nnc_dtype dt = nnc_cx_dtype(cx, x);
     bool real = cx->arg == L2 || cx->arg == LOG_SUM || cx->arg == LOG_SUM_EXP;
 
-    if (real && !nnc_dtype_is_float(dt))                      /* integers take the detour over f64 */
+    if (real && !nnc_dtype_is_float(dt)) /* integers take the detour over f64 */
         x = nnc_g_cast(&cx->b, x, NNC_DT_f64);
     switch (cx->arg) {
     case SUM: x = reduce(cx, NNC_W_sum, x, n, axes, keep); break;
@@ -50,7 +54,9 @@ static nnc_value reduced(nnc_onnx_cx *cx, unsigned n, const int64_t *axes, bool 
     case MAX: x = reduce(cx, NNC_W_max, x, n, axes, keep); break;
     case MIN: x = reduce(cx, NNC_W_min, x, n, axes, keep); break;
     case L1: x = reduce(cx, NNC_W_sum, op1(cx, NNC_OP_abs, x), n, axes, keep); break;
-    case L2: x = op1(cx, NNC_OP_sqrt, reduce(cx, NNC_W_sum, op2(cx, NNC_OP_mul, x, x), n, axes, keep)); break;
+    case L2:
+        x = op1(cx, NNC_OP_sqrt, reduce(cx, NNC_W_sum, op2(cx, NNC_OP_mul, x, x), n, axes, keep));
+        break;
     case LOG_SUM: x = op1(cx, NNC_OP_log, reduce(cx, NNC_W_sum, x, n, axes, keep)); break;
     case LOG_SUM_EXP: x = log_sum_exp(cx, x, n, axes, keep); break;
     default: x = reduce(cx, NNC_W_sum, op2(cx, NNC_OP_mul, x, x), n, axes, keep); break;
@@ -62,7 +68,9 @@ static nnc_value reduced(nnc_onnx_cx *cx, unsigned n, const int64_t *axes, bool 
 static nnc_value is_member(nnc_onnx_cx *cx, nnc_value axes, int d, int rank)
 {
     int64_t zero = 0;
-    nnc_value hit = op2(cx, NNC_OP_eq, nnc_cx_wrap_index(cx, nnc_g_cast(&cx->b, axes, NNC_DT_i64), rank), nnc_g_int(&cx->b, NNC_DT_i64, d));
+    nnc_value hit =
+        op2(cx, NNC_OP_eq, nnc_cx_wrap_index(cx, nnc_g_cast(&cx->b, axes, NNC_DT_i64), rank),
+            nnc_g_int(&cx->b, NNC_DT_i64, d));
     return nnc_cx_rank(cx, hit) ? nnc_g_reduce(&cx->b, NNC_W_or, hit, 1, &zero, false) : hit;
 }
 
@@ -93,13 +101,15 @@ static bool gives(const nnc_type_rec *x, unsigned set, bool keep, const nnc_type
 
 static nnc_status by_declaration(nnc_onnx_cx *cx, bool keep)
 {
-    nnc_value axes = nnc_cx_in(cx, 1), y = { 0 }, known = { 0 };
+    nnc_value axes = nnc_cx_in(cx, 1), y = {0}, known = {0};
     nnc_type_rec x = nnc_cx_ty(cx, nnc_cx_in(cx, 0)), want;
     int64_t list[NNC_MAX_RANK];
 
     if (!nnc_cx_declared(cx, 0, &want))
-        return nnc_cx_error(cx, "axes ('%s') are only known at run time and output '%s' has no declared static shape; fold "
-                                "constants before exporting, or declare the output's shape",
+        return nnc_cx_error(cx,
+                            "axes ('%s') are only known at run time and output '%s' has no "
+                            "declared static shape; fold "
+                            "constants before exporting, or declare the output's shape",
                             nnc_onnx_name(cx->model, nnc_onnx_node_in(cx->node, 1)),
                             nnc_onnx_name(cx->model, nnc_onnx_node_out(cx->node, 0)));
     for (unsigned set = 0; set < 1u << x.rank; set++) {
@@ -116,7 +126,8 @@ static nnc_status by_declaration(nnc_onnx_cx *cx, bool keep)
         known = known.id ? op2(cx, NNC_OP_or, known, hit) : hit;
     }
     if (!y.id)
-        return nnc_cx_error(cx, "no choice of axes reduces %s to the declared shape of '%s'", nnc_cx_type_text(cx, nnc_cx_in(cx, 0)),
+        return nnc_cx_error(cx, "no choice of axes reduces %s to the declared shape of '%s'",
+                            nnc_cx_type_text(cx, nnc_cx_in(cx, 0)),
                             nnc_onnx_name(cx->model, nnc_onnx_node_out(cx->node, 0)));
     NNC_TRY(nnc_cx_check(cx, known, "the axes do not give the declared shape of the output"));
     nnc_cx_set(cx, 0, y);
@@ -135,7 +146,8 @@ nnc_status nnc_row_reduce(nnc_onnx_cx *cx)
 
     if (nnc_cx_has(cx, 1)) {
         if (nnc_cx_rank(cx, nnc_cx_in(cx, 1)) > 1)
-            return nnc_cx_error(cx, "axes is %s, expected a vector", nnc_cx_type_text(cx, nnc_cx_in(cx, 1)));
+            return nnc_cx_error(cx, "axes is %s, expected a vector",
+                                nnc_cx_type_text(cx, nnc_cx_in(cx, 1)));
         if (!nnc_cx_ints(cx, nnc_cx_in(cx, 1), &n, &at))
             return by_declaration(cx, keep);
     }

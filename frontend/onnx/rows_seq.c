@@ -6,7 +6,7 @@ static nnc_status set_list(nnc_onnx_cx *cx, uint32_t n, const nnc_val *item, nnc
 {
     if (!dt && n && item[0].kind == NNC_VAL_tensor)
         dt = nnc_cx_dtype(cx, item[0].v);
-    nnc_cx_set_val(cx, 0, (nnc_val){ .kind = NNC_VAL_sequence, .item = item, .n = n, .dtype = dt });
+    nnc_cx_set_val(cx, 0, (nnc_val){.kind = NNC_VAL_sequence, .item = item, .n = n, .dtype = dt});
     return NNC_OK;
 }
 
@@ -14,7 +14,8 @@ static nnc_status list_of(nnc_onnx_cx *cx, uint32_t i, const nnc_val **s)
 {
     *s = nnc_cx_val(cx, i);
     if ((*s)->kind != NNC_VAL_sequence)
-        return nnc_cx_error(cx, "input '%s' is not a sequence", nnc_onnx_name(cx->model, nnc_onnx_node_in(cx->node, i)));
+        return nnc_cx_error(cx, "input '%s' is not a sequence",
+                            nnc_onnx_name(cx->model, nnc_onnx_node_in(cx->node, i)));
     return NNC_OK;
 }
 
@@ -25,8 +26,10 @@ static nnc_status position(nnc_onnx_cx *cx, uint32_t i, uint32_t n, int64_t dflt
     if (!nnc_cx_has(cx, i))
         return NNC_OK;
     if (!nnc_cx_int(cx, nnc_cx_in(cx, i), out))
-        return nnc_cx_error(cx, "position ('%s') is only known at run time; sequences are resolved when the model is compiled, so "
-                                "it must be a constant",
+        return nnc_cx_error(cx,
+                            "position ('%s') is only known at run time; sequences are resolved "
+                            "when the model is compiled, so "
+                            "it must be a constant",
                             nnc_onnx_name(cx->model, nnc_onnx_node_in(cx->node, i)));
     *out += *out < 0 ? n : 0;
     return NNC_OK;
@@ -75,13 +78,14 @@ nnc_status nnc_row_sequence_at(nnc_onnx_cx *cx)
     if (nnc_cx_int(cx, nnc_cx_in(cx, 1), &at)) {
         at += at < 0 ? s->n : 0;
         if (at < 0 || at >= s->n)
-            return nnc_cx_error(cx, "position %lld is out of range for a sequence of %u", (long long)at, s->n);
+            return nnc_cx_error(cx, "position %lld is out of range for a sequence of %u",
+                                (long long)at, s->n);
         nnc_cx_set_val(cx, 0, s->item[at]);
         return NNC_OK;
     }
     if (!s->n)
         return nnc_cx_error(cx, "the sequence is empty");
-    NNC_TRY(stack(cx, s, 0, &v));                             /* only the run knows which: choose from a stack */
+    NNC_TRY(stack(cx, s, 0, &v)); /* only the run knows which: choose from a stack */
     nnc_value i = nnc_cx_wrap_index(cx, nnc_cx_scalar(cx, nnc_cx_in(cx, 1)), s->n);
     nnc_cx_set(cx, 0, nnc_g_gather(&cx->b, v, i, 0, 0));
     return NNC_OK;
@@ -95,7 +99,8 @@ nnc_status nnc_row_sequence_insert(nnc_onnx_cx *cx)
     NNC_TRY(list_of(cx, 0, &s));
     NNC_TRY(position(cx, 2, s->n, s->n, &at));
     if (at < 0 || at > s->n)
-        return nnc_cx_error(cx, "position %lld is out of range for a sequence of %u", (long long)at, s->n);
+        return nnc_cx_error(cx, "position %lld is out of range for a sequence of %u", (long long)at,
+                            s->n);
     nnc_val *item = nnc_arena_array(cx->a, s->n + 1, sizeof *item);
     for (uint32_t i = 0, j = 0; i <= s->n; i++)
         item[i] = i == at ? *nnc_cx_val(cx, 1) : s->item[j++];
@@ -110,7 +115,8 @@ nnc_status nnc_row_sequence_erase(nnc_onnx_cx *cx)
     NNC_TRY(list_of(cx, 0, &s));
     NNC_TRY(position(cx, 1, s->n, (int64_t)s->n - 1, &at));
     if (at < 0 || at >= s->n)
-        return nnc_cx_error(cx, "position %lld is out of range for a sequence of %u", (long long)at, s->n);
+        return nnc_cx_error(cx, "position %lld is out of range for a sequence of %u", (long long)at,
+                            s->n);
     nnc_val *item = nnc_arena_array(cx->a, s->n, sizeof *item);
     for (uint32_t i = 0, j = 0; i < s->n; i++)
         if (i != at)
@@ -154,11 +160,14 @@ nnc_status nnc_row_split_to_sequence(nnc_onnx_cx *cx)
     int64_t size = 1, from = 0;
     int axis;
 
-    NNC_TRY(nnc_cx_axis(cx, nnc_onnx_node_int(cx->node, "axis", 0), nnc_cx_rank(cx, x), "attribute axis", &axis));
+    NNC_TRY(nnc_cx_axis(cx, nnc_onnx_node_int(cx->node, "axis", 0), nnc_cx_rank(cx, x),
+                        "attribute axis", &axis));
     nnc_dim d = nnc_cx_dim(cx, x, axis);
     if (!nnc_dim_is_const(d))
-        return nnc_cx_error(cx, "axis %d of %s has no fixed size, so the number of parts is unknown; pin it with --dim", axis,
-                            nnc_cx_type_text(cx, x));
+        return nnc_cx_error(
+            cx,
+            "axis %d of %s has no fixed size, so the number of parts is unknown; pin it with --dim",
+            axis, nnc_cx_type_text(cx, x));
     if (nnc_cx_has(cx, 1)) {
         NNC_TRY(nnc_cx_need_ints(cx, 1, "split", &n, &at));
         if (nnc_cx_rank(cx, nnc_cx_in(cx, 1)) == 0) {
@@ -172,9 +181,12 @@ nnc_status nnc_row_split_to_sequence(nnc_onnx_cx *cx)
     for (; from < d || (at && parts < n); parts++) {
         int64_t part = at ? (parts < n ? at[parts] : -1) : d - from < size ? d - from : size;
         if (part < 0 || part > d - from || parts == MAX_PARTS)
-            return nnc_cx_error(cx, "split does not divide axis %d of %s, or gives more than %d parts", axis, nnc_cx_type_text(cx, x), MAX_PARTS);
+            return nnc_cx_error(cx,
+                                "split does not divide axis %d of %s, or gives more than %d parts",
+                                axis, nnc_cx_type_text(cx, x), MAX_PARTS);
         nnc_value v = nnc_g_slice_axis(&cx->b, x, axis, from, 1, part);
-        item[parts] = (nnc_val){ .kind = NNC_VAL_tensor, .v = keep ? v : nnc_cx_drop_dim(cx, v, axis) };
+        item[parts] =
+            (nnc_val){.kind = NNC_VAL_tensor, .v = keep ? v : nnc_cx_drop_dim(cx, v, axis)};
         from += part;
     }
     return set_list(cx, parts, item, nnc_cx_dtype(cx, x));
@@ -189,7 +201,8 @@ nnc_status nnc_row_sequence_map(nnc_onnx_cx *cx)
 
     NNC_TRY(list_of(cx, 0, &s));
     if (!body || body->nin != cx->nin || body->nout < cx->nout)
-        return nnc_cx_error(cx, "the body does not have the %u inputs and %u outputs of the node", cx->nin, cx->nout);
+        return nnc_cx_error(cx, "the body does not have the %u inputs and %u outputs of the node",
+                            cx->nin, cx->nout);
     nnc_val **list = nnc_arena_array(cx->a, cx->nout + 1, sizeof *list);
     for (uint32_t k = 0; k < cx->nout; k++)
         list[k] = nnc_arena_array(cx->a, s->n + 1, sizeof **list);
@@ -198,7 +211,8 @@ nnc_status nnc_row_sequence_map(nnc_onnx_cx *cx)
         for (uint32_t k = 0; k < cx->nin; k++) {
             in = nnc_cx_val(cx, k);
             if (in->kind == NNC_VAL_sequence && in->n != s->n)
-                return nnc_cx_error(cx, "sequence %u has %u elements, the first one %u", k, in->n, s->n);
+                return nnc_cx_error(cx, "sequence %u has %u elements, the first one %u", k, in->n,
+                                    s->n);
             arg[k] = in->kind == NNC_VAL_sequence ? in->item[i] : *in;
         }
         NNC_TRY(nnc_cx_subgraph(cx, body, arg, out));
@@ -206,8 +220,10 @@ nnc_status nnc_row_sequence_map(nnc_onnx_cx *cx)
             list[k][i] = out[k];
     }
     for (uint32_t k = 0; k < cx->nout; k++) {
-        nnc_dtype dt = s->n && list[k][0].kind == NNC_VAL_tensor ? nnc_cx_dtype(cx, list[k][0].v) : NNC_DT_none;
-        nnc_cx_set_val(cx, k, (nnc_val){ .kind = NNC_VAL_sequence, .item = list[k], .n = s->n, .dtype = dt });
+        nnc_dtype dt = s->n && list[k][0].kind == NNC_VAL_tensor ? nnc_cx_dtype(cx, list[k][0].v)
+                                                                 : NNC_DT_none;
+        nnc_cx_set_val(
+            cx, k, (nnc_val){.kind = NNC_VAL_sequence, .item = list[k], .n = s->n, .dtype = dt});
     }
     return NNC_OK;
 }
@@ -219,14 +235,15 @@ nnc_status nnc_row_optional(nnc_onnx_cx *cx)
     if (nnc_cx_has(cx, 0))
         nnc_cx_set_val(cx, 0, *nnc_cx_val(cx, 0));
     else
-        nnc_cx_set_val(cx, 0, (nnc_val){ .kind = NNC_VAL_empty });
+        nnc_cx_set_val(cx, 0, (nnc_val){.kind = NNC_VAL_empty});
     return NNC_OK;
 }
 
 nnc_status nnc_row_optional_has_element(nnc_onnx_cx *cx)
 {
     nnc_val_kind kind = nnc_cx_val(cx, 0)->kind;
-    nnc_cx_set(cx, 0, nnc_cx_num(cx, NNC_DT_bool, kind == NNC_VAL_tensor || kind == NNC_VAL_sequence));
+    nnc_cx_set(cx, 0,
+               nnc_cx_num(cx, NNC_DT_bool, kind == NNC_VAL_tensor || kind == NNC_VAL_sequence));
     return NNC_OK;
 }
 

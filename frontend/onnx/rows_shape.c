@@ -14,14 +14,17 @@ static nnc_status done(nnc_onnx_cx *cx, nnc_value y)
 /* The two ways out are told by the same words everywhere. */
 static nnc_status unknown_shape(nnc_onnx_cx *cx, uint32_t i, const char *what)
 {
-    return nnc_cx_error(cx, "%s ('%s') is only known at run time and output '%s' has no declared static shape; fold constants "
-                            "before exporting, fix the input shapes, or declare the output's shape",
+    return nnc_cx_error(cx,
+                        "%s ('%s') is only known at run time and output '%s' has no declared "
+                        "static shape; fold constants "
+                        "before exporting, fix the input shapes, or declare the output's shape",
                         what, nnc_onnx_name(cx->model, nnc_onnx_node_in(cx->node, i)),
                         nnc_onnx_name(cx->model, nnc_onnx_node_out(cx->node, 0)));
 }
 
 /* Dimensions given by the 1-D tensor input i, or the declared output shape; then with a check that they agree. */
-nnc_status nnc_cx_shape_operand(nnc_onnx_cx *cx, uint32_t i, const char *what, int *rank, nnc_dim *dim)
+nnc_status nnc_cx_shape_operand(nnc_onnx_cx *cx, uint32_t i, const char *what, int *rank,
+                                nnc_dim *dim)
 {
     nnc_value s = nnc_cx_in(cx, i);
     const nnc_dim *at;
@@ -32,7 +35,8 @@ nnc_status nnc_cx_shape_operand(nnc_onnx_cx *cx, uint32_t i, const char *what, i
         return nnc_cx_error(cx, "%s is %s, expected a vector", what, nnc_cx_type_text(cx, s));
     if (nnc_cx_dims(cx, s, &n, &at)) {
         if (n > NNC_MAX_RANK)
-            return nnc_cx_error(cx, "%s has %u entries; at most rank %d is supported", what, n, NNC_MAX_RANK);
+            return nnc_cx_error(cx, "%s has %u entries; at most rank %d is supported", what, n,
+                                NNC_MAX_RANK);
         *rank = (int)n;
         memcpy(dim, at, n * sizeof *dim);
         return NNC_OK;
@@ -40,15 +44,19 @@ nnc_status nnc_cx_shape_operand(nnc_onnx_cx *cx, uint32_t i, const char *what, i
     const nnc_known *k = nnc_cx_known(cx, s, &n);
     for (uint32_t j = 0; k && j < n; j++)
         if (k[j].kind == NNC_KNOWN_fixed && k[j].i < 0)
-            return nnc_cx_error(cx, "%s has the entry %lld; sizes are not negative", what, (long long)k[j].i);
+            return nnc_cx_error(cx, "%s has the entry %lld; sizes are not negative", what,
+                                (long long)k[j].i);
     if (!nnc_cx_declared(cx, 0, &want))
         return unknown_shape(cx, i, what);
     *rank = want.rank;
     memcpy(dim, want.dim, sizeof want.dim);
     nnc_dim size = want.rank;
     NNC_TRY(nnc_cx_same_dim(cx, nnc_cx_rank(cx, s) ? nnc_cx_dim(cx, s, 0) : 1, size, what, &size));
-    nnc_value same = nnc_cx_op2(cx, NNC_OP_eq, nnc_g_cast(&cx->b, s, NNC_DT_i64), nnc_cx_shape(cx, want.rank, want.dim));
-    return nnc_cx_check(cx, same, nnc_arena_printf(cx->a, "%s differs from the declared shape of the output", what));
+    nnc_value same = nnc_cx_op2(cx, NNC_OP_eq, nnc_g_cast(&cx->b, s, NNC_DT_i64),
+                                nnc_cx_shape(cx, want.rank, want.dim));
+    return nnc_cx_check(
+        cx, same,
+        nnc_arena_printf(cx->a, "%s differs from the declared shape of the output", what));
 }
 
 /* ---- asking ---- */
@@ -56,7 +64,8 @@ nnc_status nnc_cx_shape_operand(nnc_onnx_cx *cx, uint32_t i, const char *what, i
 nnc_status nnc_row_shape(nnc_onnx_cx *cx)
 {
     nnc_type_rec ty = nnc_cx_ty(cx, nnc_cx_in(cx, 0));
-    int64_t from = nnc_onnx_node_int(cx->node, "start", 0), to = nnc_onnx_node_int(cx->node, "end", ty.rank);
+    int64_t from = nnc_onnx_node_int(cx->node, "start", 0),
+            to = nnc_onnx_node_int(cx->node, "end", ty.rank);
 
     from = from < 0 ? from + ty.rank : from;
     to = to < 0 ? to + ty.rank : to;
@@ -88,7 +97,7 @@ nnc_status nnc_row_constant(nnc_onnx_cx *cx)
     if (!t)
         t = nnc_onnx_node_tensor(cx->node, "sparse_value");
     if (t && t->elem == NNC_ONNX_string) {
-        nnc_cx_set_val(cx, 0, (nnc_val){ .kind = NNC_VAL_strings, .str = t });
+        nnc_cx_set_val(cx, 0, (nnc_val){.kind = NNC_VAL_strings, .str = t});
         return NNC_OK;
     }
     if (t) {
@@ -106,12 +115,15 @@ nnc_status nnc_row_constant(nnc_onnx_cx *cx)
     if (nnc_onnx_node_has(cx->node, "value_int"))
         return done(cx, nnc_g_int(&cx->b, NNC_DT_i64, nnc_onnx_node_int(cx->node, "value_int", 0)));
     if (nnc_onnx_node_has(cx->node, "value_float"))
-        return done(cx, nnc_g_float(&cx->b, NNC_DT_f32, nnc_onnx_node_float(cx->node, "value_float", 0)));
-    if (nnc_onnx_node_has(cx->node, "value_string") || nnc_onnx_node_has(cx->node, "value_strings")) {
-        nnc_cx_set_val(cx, 0, (nnc_val){ .kind = NNC_VAL_strings });
+        return done(
+            cx, nnc_g_float(&cx->b, NNC_DT_f32, nnc_onnx_node_float(cx->node, "value_float", 0)));
+    if (nnc_onnx_node_has(cx->node, "value_string") ||
+        nnc_onnx_node_has(cx->node, "value_strings")) {
+        nnc_cx_set_val(cx, 0, (nnc_val){.kind = NNC_VAL_strings});
         return NNC_OK;
     }
-    return nnc_cx_error(cx, "the node has no value; one of the attributes value, sparse_value, value_int.. must be given");
+    return nnc_cx_error(cx, "the node has no value; one of the attributes value, sparse_value, "
+                            "value_int.. must be given");
 }
 
 nnc_status nnc_row_constant_of_shape(nnc_onnx_cx *cx)
@@ -122,7 +134,8 @@ nnc_status nnc_row_constant_of_shape(nnc_onnx_cx *cx)
     int rank;
 
     if (t && t->count != 1)
-        return nnc_cx_error(cx, "attribute value has %llu elements, expected one", (unsigned long long)t->count);
+        return nnc_cx_error(cx, "attribute value has %llu elements, expected one",
+                            (unsigned long long)t->count);
     if (t) {
         NNC_TRY(nnc_import_tensor(cx, t, &v));
         v = nnc_cx_scalar(cx, v);
@@ -138,11 +151,14 @@ nnc_status nnc_row_eye_like(nnc_onnx_cx *cx)
     nnc_dtype dt = nnc_cx_dtype(cx, x);
 
     NNC_TRY(nnc_cx_rank_is(cx, x, 2, "the input"));
-    if (nnc_onnx_node_has(cx->node, "dtype") && !(dt = nnc_cx_elem(cx, nnc_onnx_node_int(cx->node, "dtype", 0))))
+    if (nnc_onnx_node_has(cx->node, "dtype") &&
+        !(dt = nnc_cx_elem(cx, nnc_onnx_node_int(cx->node, "dtype", 0))))
         return NNC_ERR;
     nnc_type_rec ty = nnc_cx_ty(cx, x);
-    nnc_value row = nnc_g_iota(&cx->b, NNC_DT_i64, 2, ty.dim, 0), col = nnc_g_iota(&cx->b, NNC_DT_i64, 2, ty.dim, 1);
-    nnc_value hit = nnc_cx_op2(cx, NNC_OP_eq, nnc_cx_op2(cx, NNC_OP_add, row, nnc_g_int(&cx->b, NNC_DT_i64, k)), col);
+    nnc_value row = nnc_g_iota(&cx->b, NNC_DT_i64, 2, ty.dim, 0),
+              col = nnc_g_iota(&cx->b, NNC_DT_i64, 2, ty.dim, 1);
+    nnc_value hit = nnc_cx_op2(
+        cx, NNC_OP_eq, nnc_cx_op2(cx, NNC_OP_add, row, nnc_g_int(&cx->b, NNC_DT_i64, k)), col);
     return done(cx, nnc_g_cast(&cx->b, hit, dt));
 }
 
@@ -165,29 +181,33 @@ static nnc_status reshape_to(nnc_onnx_cx *cx, int rank, nnc_dim *dim, int infer)
     const char *text = "";
     for (int i = 0; i < rank; i++)
         text = nnc_arena_printf(cx->a, "%s%s%s", text, i ? "," : "", nnc_cx_dim_text(cx, dim[i]));
-    NNC_TRY(nnc_cx_same_dim(cx, total, others, nnc_arena_printf(cx->a, "element counts of %s and the new shape [%s]",
-                                                                nnc_cx_type_text(cx, x), text),
+    NNC_TRY(nnc_cx_same_dim(cx, total, others,
+                            nnc_arena_printf(cx->a, "element counts of %s and the new shape [%s]",
+                                             nnc_cx_type_text(cx, x), text),
                             &have));
     return done(cx, nnc_cx_reshape(cx, x, rank, dim));
 }
 
 /* The run must give the declared sizes, or -1 or 0 where those mean the same. */
-static nnc_status reshape_declared(nnc_onnx_cx *cx, nnc_value s, const nnc_type_rec *want, bool allowzero)
+static nnc_status reshape_declared(nnc_onnx_cx *cx, nnc_value s, const nnc_type_rec *want,
+                                   bool allowzero)
 {
     nnc_type_rec tx = nnc_cx_ty(cx, nnc_cx_in(cx, 0));
-    uint8_t copies[NNC_MAX_RANK] = { 0 };
+    uint8_t copies[NNC_MAX_RANK] = {0};
     nnc_dim n = want->rank, dim[NNC_MAX_RANK];
 
     NNC_TRY(nnc_cx_same_dim(cx, nnc_cx_dim(cx, s, 0), n, "length of the shape operand", &n));
     for (int i = 0; i < want->rank; i++)
         copies[i] = !allowzero && i < tx.rank && tx.dim[i] == want->dim[i];
     nnc_value ok = nnc_cx_op2(cx, NNC_OP_eq, s, nnc_cx_shape(cx, want->rank, want->dim));
-    ok = nnc_cx_op2(cx, NNC_OP_or, ok, nnc_cx_op2(cx, NNC_OP_eq, s, nnc_g_int(&cx->b, NNC_DT_i64, -1)));
+    ok = nnc_cx_op2(cx, NNC_OP_or, ok,
+                    nnc_cx_op2(cx, NNC_OP_eq, s, nnc_g_int(&cx->b, NNC_DT_i64, -1)));
     nnc_value zero = nnc_cx_op2(cx, NNC_OP_eq, s, nnc_g_int(&cx->b, NNC_DT_i64, 0));
     nnc_value copied = nnc_g_const_data(&cx->b, NNC_DT_bool, 1, &n, copies);
     ok = nnc_cx_op2(cx, NNC_OP_or, ok, nnc_cx_op2(cx, NNC_OP_and, zero, copied));
     if (want->rank)
-        NNC_TRY(nnc_cx_check(cx, ok, "the shape operand differs from the declared shape of the output"));
+        NNC_TRY(nnc_cx_check(cx, ok,
+                             "the shape operand differs from the declared shape of the output"));
     memcpy(dim, want->dim, sizeof dim);
     return reshape_to(cx, want->rank, dim, -1);
 }
@@ -209,9 +229,10 @@ nnc_status nnc_row_reshape(nnc_onnx_cx *cx)
         return unknown_shape(cx, 1, "the shape");
     n = (uint32_t)nnc_cx_dim(cx, s, 0);
     if (n > NNC_MAX_RANK)
-        return nnc_cx_error(cx, "the new shape has rank %u; at most %d is supported", n, NNC_MAX_RANK);
+        return nnc_cx_error(cx, "the new shape has rank %u; at most %d is supported", n,
+                            NNC_MAX_RANK);
     for (uint32_t i = 0; i < n; i++) {
-        nnc_known e = k ? k[i] : (nnc_known){ 0 };
+        nnc_known e = k ? k[i] : (nnc_known){0};
         dim[i] = e.i;
         if (e.kind == NNC_KNOWN_not || (e.kind == NNC_KNOWN_fixed && e.i == -1)) {
             bool is_blind = e.kind == NNC_KNOWN_not;
@@ -226,7 +247,8 @@ nnc_status nnc_row_reshape(nnc_onnx_cx *cx)
             blind = is_blind ? (int)i : -1;
         } else if (e.kind == NNC_KNOWN_fixed && e.i == 0 && !allowzero) {
             if ((int)i >= tx.rank)
-                return nnc_cx_error(cx, "entry %u of the shape is 0 (copy), but the input is %s", i, nnc_cx_type_text(cx, nnc_cx_in(cx, 0)));
+                return nnc_cx_error(cx, "entry %u of the shape is 0 (copy), but the input is %s", i,
+                                    nnc_cx_type_text(cx, nnc_cx_in(cx, 0)));
             dim[i] = tx.dim[i];
         } else if (e.kind == NNC_KNOWN_fixed && e.i < 0) {
             return nnc_cx_error(cx, "entry %u of the shape is %lld", i, (long long)e.i);
@@ -238,8 +260,10 @@ nnc_status nnc_row_reshape(nnc_onnx_cx *cx)
     /* one size that only the run knows is the one that is left */
     nnc_value e = nnc_cx_scalar(cx, nnc_g_slice_axis(&cx->b, s, 0, blind, 1, 1));
     nnc_value ok = nnc_cx_op2(cx, NNC_OP_eq, e, nnc_g_extent(&cx->b, dim[blind]));
-    ok = nnc_cx_op2(cx, NNC_OP_or, ok, nnc_cx_op2(cx, NNC_OP_eq, e, nnc_g_int(&cx->b, NNC_DT_i64, -1)));
-    return nnc_cx_check(cx, ok, "an entry of the shape operand does not fit the number of elements");
+    ok = nnc_cx_op2(cx, NNC_OP_or, ok,
+                    nnc_cx_op2(cx, NNC_OP_eq, e, nnc_g_int(&cx->b, NNC_DT_i64, -1)));
+    return nnc_cx_check(cx, ok,
+                        "an entry of the shape operand does not fit the number of elements");
 }
 
 nnc_status nnc_row_flatten(nnc_onnx_cx *cx)
@@ -247,10 +271,11 @@ nnc_status nnc_row_flatten(nnc_onnx_cx *cx)
     nnc_value x = nnc_cx_in(cx, 0);
     nnc_type_rec ty = nnc_cx_ty(cx, x);
     int64_t axis = nnc_onnx_node_int(cx->node, "axis", 1);
-    nnc_dim dim[2] = { 1, 1 };
+    nnc_dim dim[2] = {1, 1};
 
     if (axis < -ty.rank || axis > ty.rank)
-        return nnc_cx_error(cx, "attribute axis is %lld, expected %d .. %d", (long long)axis, -ty.rank, ty.rank);
+        return nnc_cx_error(cx, "attribute axis is %lld, expected %d .. %d", (long long)axis,
+                            -ty.rank, ty.rank);
     axis = axis < 0 ? axis + ty.rank : axis;
     for (int i = 0; i < ty.rank; i++)
         dim[i >= axis] = nnc_dim_mul(cx->dims, dim[i >= axis], ty.dim[i]);
@@ -258,7 +283,8 @@ nnc_status nnc_row_flatten(nnc_onnx_cx *cx)
 }
 
 /* Axes from attribute or input 1; *given is false when there are none, *blind when only the run knows them. */
-static nnc_status axes_of(nnc_onnx_cx *cx, int rank, uint32_t *n, int64_t *axes, bool *given, bool *blind)
+static nnc_status axes_of(nnc_onnx_cx *cx, int rank, uint32_t *n, int64_t *axes, bool *given,
+                          bool *blind)
 {
     const int64_t *at = nnc_onnx_node_ints(cx->node, "axes", n);
 
@@ -301,8 +327,10 @@ nnc_status nnc_row_squeeze(nnc_onnx_cx *cx)
     for (int i = 0; !given && i < ty.rank; i++) {
         drop |= (unsigned)(ty.dim[i] == 1) << i;
         if (nnc_dim_lo(cx->dims, ty.dim[i]) <= 1 && !nnc_dim_is_const(ty.dim[i]))
-            return nnc_cx_error(cx, "without axes, dimension %d of %s may or may not be dropped; pin it with --dim, or give axes", i,
-                                nnc_cx_type_text(cx, x));
+            return nnc_cx_error(cx,
+                                "without axes, dimension %d of %s may or may not be dropped; pin "
+                                "it with --dim, or give axes",
+                                i, nnc_cx_type_text(cx, x));
     }
     for (uint32_t i = 0; given && i < n; i++) {
         nnc_dim one;
@@ -332,7 +360,8 @@ nnc_status nnc_row_unsqueeze(nnc_onnx_cx *cx)
         return by_declaration(cx);
     int rank = ty.rank + (int)n;
     if (n > NNC_MAX_RANK || rank > NNC_MAX_RANK)
-        return nnc_cx_error(cx, "the result would have rank %d; at most %d is supported", ty.rank + (int)n, NNC_MAX_RANK);
+        return nnc_cx_error(cx, "the result would have rank %d; at most %d is supported",
+                            ty.rank + (int)n, NNC_MAX_RANK);
     NNC_TRY(nnc_cx_axes(cx, n, list, rank, "axes entry", axes));
     for (uint32_t i = 0; i < n; i++)
         fresh |= 1u << axes[i];
@@ -352,7 +381,8 @@ nnc_status nnc_row_transpose(nnc_onnx_cx *cx)
     for (int i = 0; !at && i < rank; i++)
         perm[i] = rank - 1 - i;
     if (at && n != (uint32_t)rank)
-        return nnc_cx_error(cx, "attribute perm has %u entries, but the input is %s", n, nnc_cx_type_text(cx, x));
+        return nnc_cx_error(cx, "attribute perm has %u entries, but the input is %s", n,
+                            nnc_cx_type_text(cx, x));
     if (at)
         NNC_TRY(nnc_cx_axes(cx, n, at, rank, "perm entry", perm));
     return done(cx, rank ? nnc_g_transpose(&cx->b, x, perm) : x);
@@ -375,23 +405,29 @@ nnc_status nnc_row_expand(nnc_onnx_cx *cx)
             return unknown_shape(cx, 1, "the shape");
         size = nnc_cx_dim(cx, s, 0);
         if (!nnc_dim_is_const(size) || size > want.rank)
-            return nnc_cx_error(cx, "the shape is %s, but the output is declared with rank %d", nnc_cx_type_text(cx, s), want.rank);
-        nnc_value ok = nnc_cx_op2(cx, NNC_OP_eq, s, nnc_cx_shape(cx, (int)size, want.dim + (want.rank - size)));
-        ok = nnc_cx_op2(cx, NNC_OP_or, ok, nnc_cx_op2(cx, NNC_OP_eq, s, nnc_g_int(&cx->b, NNC_DT_i64, 1)));
+            return nnc_cx_error(cx, "the shape is %s, but the output is declared with rank %d",
+                                nnc_cx_type_text(cx, s), want.rank);
+        nnc_value ok = nnc_cx_op2(cx, NNC_OP_eq, s,
+                                  nnc_cx_shape(cx, (int)size, want.dim + (want.rank - size)));
+        ok = nnc_cx_op2(cx, NNC_OP_or, ok,
+                        nnc_cx_op2(cx, NNC_OP_eq, s, nnc_g_int(&cx->b, NNC_DT_i64, 1)));
         if (size)
-            NNC_TRY(nnc_cx_check(cx, ok, "the shape operand differs from the declared shape of the output"));
+            NNC_TRY(nnc_cx_check(
+                cx, ok, "the shape operand differs from the declared shape of the output"));
         at = want.dim;
         n = want.rank;
     }
     int rank = (int)n > tx.rank ? (int)n : tx.rank;
     if (rank > NNC_MAX_RANK)
-        return nnc_cx_error(cx, "the result would have rank %d; at most %d is supported", rank, NNC_MAX_RANK);
+        return nnc_cx_error(cx, "the result would have rank %d; at most %d is supported", rank,
+                            NNC_MAX_RANK);
     for (int i = 0; i < rank; i++) {
         int ix = i - (rank - tx.rank), is = i - (rank - (int)n);
         nnc_dim a = ix < 0 ? 1 : tx.dim[ix], b = is < 0 ? 1 : at[is];
         dim[i] = a == 1 ? b : a;
         if (a != 1 && b != 1)
-            NNC_TRY(nnc_cx_same_dim(cx, a, b, "the operand does not broadcast to the shape", &dim[i]));
+            NNC_TRY(
+                nnc_cx_same_dim(cx, a, b, "the operand does not broadcast to the shape", &dim[i]));
     }
     return done(cx, nnc_g_broadcast(&cx->b, x, rank, dim));
 }
@@ -400,7 +436,7 @@ nnc_status nnc_row_expand(nnc_onnx_cx *cx)
 static nnc_value tile_axis(nnc_onnx_cx *cx, nnc_value x, int axis, nnc_dim r)
 {
     nnc_type_rec ty = nnc_cx_ty(cx, x);
-    nnc_dim dim[4] = { 1, 1, ty.dim[axis], 1 };
+    nnc_dim dim[4] = {1, 1, ty.dim[axis], 1};
 
     if (r == 1)
         return x;
@@ -428,10 +464,11 @@ nnc_status nnc_row_tile(nnc_onnx_cx *cx)
 
     NNC_TRY(nnc_cx_rank_is(cx, s, 1, "the repeats"));
     if (nnc_cx_dim(cx, s, 0) != tx.rank)
-        return nnc_cx_error(cx, "the repeats are %s, but the input is %s", nnc_cx_type_text(cx, s), nnc_cx_type_text(cx, x));
+        return nnc_cx_error(cx, "the repeats are %s, but the input is %s", nnc_cx_type_text(cx, s),
+                            nnc_cx_type_text(cx, x));
     if (nnc_cx_dims(cx, s, &n, &at)) {
         memcpy(r, at, n * sizeof *r);
-    } else {                                          /* how often follows from the declared result */
+    } else { /* how often follows from the declared result */
         if (!nnc_cx_declared(cx, 0, &want) || want.rank != tx.rank)
             return unknown_shape(cx, 1, "the repeats");
         for (int i = 0; i < tx.rank; i++) {
@@ -441,7 +478,8 @@ nnc_status nnc_row_tile(nnc_onnx_cx *cx)
         }
         nnc_value ok = nnc_cx_op2(cx, NNC_OP_eq, s, nnc_cx_shape(cx, tx.rank, r));
         if (tx.rank)
-            NNC_TRY(nnc_cx_check(cx, ok, "the repeats differ from the declared shape of the output"));
+            NNC_TRY(
+                nnc_cx_check(cx, ok, "the repeats differ from the declared shape of the output"));
     }
     for (int i = 0; i < tx.rank; i++)
         x = tile_axis(cx, x, i, r[i]);
@@ -470,10 +508,13 @@ nnc_status nnc_cx_concat(nnc_onnx_cx *cx, uint32_t n, const nnc_value *v, int ax
     for (uint32_t i = 1; i < n; i++) {
         nnc_type_rec ty = nnc_cx_ty(cx, v[i]);
         if (ty.rank != first.rank || ty.dtype != first.dtype)
-            return nnc_cx_error(cx, "%s and %s cannot be concatenated", nnc_cx_type_text(cx, v[0]), nnc_cx_type_text(cx, v[i]));
+            return nnc_cx_error(cx, "%s and %s cannot be concatenated", nnc_cx_type_text(cx, v[0]),
+                                nnc_cx_type_text(cx, v[i]));
         for (int d = 0; d < ty.rank; d++)
             if (d != axis)
-                NNC_TRY(nnc_cx_same_dim(cx, first.dim[d], ty.dim[d], "concatenated tensors differ beside the axis", &first.dim[d]));
+                NNC_TRY(nnc_cx_same_dim(cx, first.dim[d], ty.dim[d],
+                                        "concatenated tensors differ beside the axis",
+                                        &first.dim[d]));
     }
     *out = n == 1 ? v[0] : nnc_g_concat(&cx->b, n, v, axis);
     return NNC_OK;
@@ -488,7 +529,8 @@ nnc_status nnc_row_concat(nnc_onnx_cx *cx)
         v[i] = nnc_cx_in(cx, i);
     if (nnc_cx_rank(cx, v[0]) == 0)
         return nnc_cx_error(cx, "scalars cannot be concatenated");
-    NNC_TRY(nnc_cx_axis(cx, nnc_onnx_node_int(cx->node, "axis", 1), nnc_cx_rank(cx, v[0]), "attribute axis", &axis));
+    NNC_TRY(nnc_cx_axis(cx, nnc_onnx_node_int(cx->node, "axis", 1), nnc_cx_rank(cx, v[0]),
+                        "attribute axis", &axis));
     NNC_TRY(nnc_cx_concat(cx, cx->nin, v, axis, &y));
     return done(cx, y);
 }
@@ -510,8 +552,10 @@ static nnc_status split_sizes(nnc_onnx_cx *cx, nnc_dim d, int axis, nnc_dim *siz
                 size[i] = want.dim[axis];
             }
             for (uint32_t i = 0; i < cx->nout; i++) {
-                nnc_value e = nnc_cx_scalar(cx, nnc_g_slice_axis(&cx->b, nnc_cx_in(cx, 1), 0, i, 1, 1));
-                NNC_TRY(nnc_cx_check(cx, nnc_cx_op2(cx, NNC_OP_eq, e, nnc_g_extent(&cx->b, size[i])),
+                nnc_value e =
+                    nnc_cx_scalar(cx, nnc_g_slice_axis(&cx->b, nnc_cx_in(cx, 1), 0, i, 1, 1));
+                NNC_TRY(nnc_cx_check(cx,
+                                     nnc_cx_op2(cx, NNC_OP_eq, e, nnc_g_extent(&cx->b, size[i])),
                                      "split differs from the declared shapes of the outputs"));
             }
             return NNC_OK;
@@ -528,14 +572,16 @@ static nnc_status split_sizes(nnc_onnx_cx *cx, nnc_dim d, int axis, nnc_dim *siz
         return NNC_OK;
     }
     if (parts != cx->nout)
-        return nnc_cx_error(cx, "num_outputs is %lld, but the node has %u outputs", (long long)parts, cx->nout);
+        return nnc_cx_error(cx, "num_outputs is %lld, but the node has %u outputs",
+                            (long long)parts, cx->nout);
     nnc_dim each = nnc_dim_ceildiv(cx->dims, d, parts), left = d;
     for (uint32_t i = 0; i < cx->nout; i++) {
         size[i] = i + 1 < cx->nout ? nnc_dim_min(cx->dims, each, left) : left;
         left = nnc_dim_sub(cx->dims, left, size[i]);
     }
     if (!nnc_onnx_node_has(cx->node, "num_outputs"))
-        NNC_TRY(nnc_cx_same_dim(cx, nnc_dim_mul(cx->dims, each, parts), d, "the axis does not split into equal parts", &each));
+        NNC_TRY(nnc_cx_same_dim(cx, nnc_dim_mul(cx->dims, each, parts), d,
+                                "the axis does not split into equal parts", &each));
     return NNC_OK;
 }
 
@@ -545,7 +591,8 @@ nnc_status nnc_row_split(nnc_onnx_cx *cx)
     nnc_dim *size = nnc_arena_array(cx->a, cx->nout + 1, sizeof *size), at = 0, d;
     int axis;
 
-    NNC_TRY(nnc_cx_axis(cx, nnc_onnx_node_int(cx->node, "axis", 0), nnc_cx_rank(cx, x), "attribute axis", &axis));
+    NNC_TRY(nnc_cx_axis(cx, nnc_onnx_node_int(cx->node, "axis", 0), nnc_cx_rank(cx, x),
+                        "attribute axis", &axis));
     d = nnc_cx_dim(cx, x, axis);
     NNC_TRY(split_sizes(cx, d, axis, size));
     for (uint32_t i = 0; i < cx->nout; i++)
@@ -578,7 +625,7 @@ static nnc_status block_mode(nnc_onnx_cx *cx, bool *crd)
 
 nnc_status nnc_row_depth_to_space(nnc_onnx_cx *cx)
 {
-    static const int64_t dcr_perm[6] = { 0, 3, 4, 1, 5, 2 }, crd_perm[6] = { 0, 1, 4, 2, 5, 3 };
+    static const int64_t dcr_perm[6] = {0, 3, 4, 1, 5, 2}, crd_perm[6] = {0, 1, 4, 2, 5, 3};
     nnc_value x = nnc_cx_in(cx, 0);
     int64_t b;
     bool crd;
@@ -588,16 +635,20 @@ nnc_status nnc_row_depth_to_space(nnc_onnx_cx *cx)
     NNC_TRY(block_mode(cx, &crd));
     nnc_type_rec t = nnc_cx_ty(cx, x);
     c = nnc_dim_floordiv(cx->dims, t.dim[1], b * b);
-    NNC_TRY(nnc_cx_same_dim(cx, nnc_dim_mul(cx->dims, c, b * b), t.dim[1], "channels must be a multiple of blocksize squared", &t.dim[1]));
-    nnc_dim dcr_dim[6] = { t.dim[0], b, b, c, t.dim[2], t.dim[3] }, crd_dim[6] = { t.dim[0], c, b, b, t.dim[2], t.dim[3] };
-    x = nnc_g_transpose(&cx->b, nnc_cx_reshape(cx, x, 6, crd ? crd_dim : dcr_dim), crd ? crd_perm : dcr_perm);
-    nnc_dim out[4] = { t.dim[0], c, nnc_dim_mul(cx->dims, t.dim[2], b), nnc_dim_mul(cx->dims, t.dim[3], b) };
+    NNC_TRY(nnc_cx_same_dim(cx, nnc_dim_mul(cx->dims, c, b * b), t.dim[1],
+                            "channels must be a multiple of blocksize squared", &t.dim[1]));
+    nnc_dim dcr_dim[6] = {t.dim[0], b, b, c, t.dim[2], t.dim[3]},
+            crd_dim[6] = {t.dim[0], c, b, b, t.dim[2], t.dim[3]};
+    x = nnc_g_transpose(&cx->b, nnc_cx_reshape(cx, x, 6, crd ? crd_dim : dcr_dim),
+                        crd ? crd_perm : dcr_perm);
+    nnc_dim out[4] = {t.dim[0], c, nnc_dim_mul(cx->dims, t.dim[2], b),
+                      nnc_dim_mul(cx->dims, t.dim[3], b)};
     return done(cx, nnc_cx_reshape(cx, x, 4, out));
 }
 
 nnc_status nnc_row_space_to_depth(nnc_onnx_cx *cx)
 {
-    static const int64_t dcr_perm[6] = { 0, 3, 5, 1, 2, 4 }, crd_perm[6] = { 0, 1, 3, 5, 2, 4 };
+    static const int64_t dcr_perm[6] = {0, 3, 5, 1, 2, 4}, crd_perm[6] = {0, 1, 3, 5, 2, 4};
     nnc_value x = nnc_cx_in(cx, 0);
     int64_t b;
     bool crd;
@@ -605,11 +656,14 @@ nnc_status nnc_row_space_to_depth(nnc_onnx_cx *cx)
     NNC_TRY(block_size(cx, &b));
     NNC_TRY(block_mode(cx, &crd));
     nnc_type_rec t = nnc_cx_ty(cx, x);
-    nnc_dim h = nnc_dim_floordiv(cx->dims, t.dim[2], b), w = nnc_dim_floordiv(cx->dims, t.dim[3], b);
-    NNC_TRY(nnc_cx_same_dim(cx, nnc_dim_mul(cx->dims, h, b), t.dim[2], "the height must be a multiple of blocksize", &t.dim[2]));
-    NNC_TRY(nnc_cx_same_dim(cx, nnc_dim_mul(cx->dims, w, b), t.dim[3], "the width must be a multiple of blocksize", &t.dim[3]));
-    nnc_dim dim[6] = { t.dim[0], t.dim[1], h, b, w, b };
+    nnc_dim h = nnc_dim_floordiv(cx->dims, t.dim[2], b),
+            w = nnc_dim_floordiv(cx->dims, t.dim[3], b);
+    NNC_TRY(nnc_cx_same_dim(cx, nnc_dim_mul(cx->dims, h, b), t.dim[2],
+                            "the height must be a multiple of blocksize", &t.dim[2]));
+    NNC_TRY(nnc_cx_same_dim(cx, nnc_dim_mul(cx->dims, w, b), t.dim[3],
+                            "the width must be a multiple of blocksize", &t.dim[3]));
+    nnc_dim dim[6] = {t.dim[0], t.dim[1], h, b, w, b};
     x = nnc_g_transpose(&cx->b, nnc_cx_reshape(cx, x, 6, dim), crd ? crd_perm : dcr_perm);
-    nnc_dim out[4] = { t.dim[0], nnc_dim_mul(cx->dims, t.dim[1], b * b), h, w };
+    nnc_dim out[4] = {t.dim[0], nnc_dim_mul(cx->dims, t.dim[1], b * b), h, w};
     return done(cx, nnc_cx_reshape(cx, x, 4, out));
 }

@@ -29,14 +29,15 @@ static nnc_value clamp(nnc_onnx_cx *cx, nnc_value x, nnc_value lo, nnc_value hi)
 
 static nnc_value element(nnc_onnx_cx *cx, nnc_value v, int64_t i)
 {
-    return nnc_g_cast(&cx->b, nnc_cx_scalar(cx, nnc_g_slice_axis(&cx->b, v, 0, i, 1, 1)), NNC_DT_i64);
+    return nnc_g_cast(&cx->b, nnc_cx_scalar(cx, nnc_g_slice_axis(&cx->b, v, 0, i, 1, 1)),
+                      NNC_DT_i64);
 }
 
 /* ---- Slice ---- */
 
 /* One axis: each number as known at import, and as a run-time value where it is not. */
 struct cut {
-    bool used;                    /* this axis is sliced */
+    bool used; /* this axis is sliced */
     nnc_known start, end, step;
     nnc_value vstart, vend, vstep;
 };
@@ -59,14 +60,16 @@ static nnc_dim clamp_dim(nnc_onnx_cx *cx, nnc_dim x, nnc_dim lo, nnc_dim hi)
 }
 
 /* Start and size of a cut by numpy's rules when everything about it is known. */
-static bool known_cut(nnc_onnx_cx *cx, const struct cut *c, nnc_dim d, nnc_dim *start, nnc_dim *size)
+static bool known_cut(nnc_onnx_cx *cx, const struct cut *c, nnc_dim d, nnc_dim *start,
+                      nnc_dim *size)
 {
     nnc_dims *t = cx->dims;
     nnc_dim s, e, span;
     int64_t step = c->step.i;
 
-    if (c->start.kind == NNC_KNOWN_not || c->end.kind == NNC_KNOWN_not || c->step.kind != NNC_KNOWN_fixed ||
-        !from_front(cx, c->start, d, &s) || !from_front(cx, c->end, d, &e))
+    if (c->start.kind == NNC_KNOWN_not || c->end.kind == NNC_KNOWN_not ||
+        c->step.kind != NNC_KNOWN_fixed || !from_front(cx, c->start, d, &s) ||
+        !from_front(cx, c->end, d, &e))
         return false;
     if (step > 0) {
         s = clamp_dim(cx, s, 0, d);
@@ -80,7 +83,9 @@ static bool known_cut(nnc_onnx_cx *cx, const struct cut *c, nnc_dim d, nnc_dim *
     }
     int64_t stride = step > 0 ? step : step == INT64_MIN ? INT64_MAX : -step;
     span = nnc_dim_max(t, span, 0);
-    *size = span == 0 ? 0 : nnc_dim_is_const(span) ? (span - 1) / stride + 1 : nnc_dim_ceildiv(t, span, stride);
+    *size = span == 0                ? 0
+            : nnc_dim_is_const(span) ? (span - 1) / stride + 1
+                                     : nnc_dim_ceildiv(t, span, stride);
     *start = *size == 0 ? 0 : s;
     return true;
 }
@@ -95,7 +100,8 @@ static nnc_value known_or(nnc_onnx_cx *cx, nnc_known k, nnc_value v)
 }
 
 /* The same rules on values: first index and how many. */
-static void run_cut(nnc_onnx_cx *cx, const struct cut *c, nnc_dim d, nnc_value *start, nnc_value *step, nnc_value *count)
+static void run_cut(nnc_onnx_cx *cx, const struct cut *c, nnc_dim d, nnc_value *start,
+                    nnc_value *step, nnc_value *count)
 {
     nnc_value n = nnc_cx_extent(cx, d, NNC_DT_i64), zero = i64(cx, 0), one = i64(cx, 1);
     nnc_value s = nnc_cx_wrap_index(cx, known_or(cx, c->start, c->vstart), d);
@@ -109,10 +115,12 @@ static void run_cut(nnc_onnx_cx *cx, const struct cut *c, nnc_dim d, nnc_value *
     hi = fixed ? (c->step.i > 0 ? n : last) : nnc_g_select(&cx->b, up, n, last);
     s = clamp(cx, s, lo, hi);
     e = clamp(cx, e, lo, hi);
-    nnc_value span = op2(cx, NNC_OP_mul, op2(cx, NNC_OP_sub, e, s), nnc_cx_op1(cx, NNC_OP_sign, st));
+    nnc_value span =
+        op2(cx, NNC_OP_mul, op2(cx, NNC_OP_sub, e, s), nnc_cx_op1(cx, NNC_OP_sign, st));
     nnc_value stride = nnc_cx_op1(cx, NNC_OP_abs, st);
     span = op2(cx, NNC_OP_max, span, zero);
-    *count = op2(cx, NNC_OP_div, op2(cx, NNC_OP_add, span, op2(cx, NNC_OP_sub, stride, one)), stride);
+    *count =
+        op2(cx, NNC_OP_div, op2(cx, NNC_OP_add, span, op2(cx, NNC_OP_sub, stride, one)), stride);
     *start = s;
     *step = st;
 }
@@ -124,13 +132,15 @@ static nnc_value stripped(nnc_onnx_cx *cx, nnc_value v)
         nnc_op op = nnc_value_op(cx->m, v);
         nnc_opcode code = op.id ? nnc_op_code(cx->m, op) : NNC_OP_none;
         unsigned n;
-        if (code == NNC_OP_reshape || (code == NNC_OP_cast && nnc_dtype_is_int(nnc_cx_dtype(cx, nnc_op_in(cx->m, op, 0))))) {
+        if (code == NNC_OP_reshape ||
+            (code == NNC_OP_cast && nnc_dtype_is_int(nnc_cx_dtype(cx, nnc_op_in(cx->m, op, 0))))) {
             v = nnc_op_in(cx->m, op, 0);
         } else if (code == NNC_OP_slice && nnc_cx_rank(cx, v) == 1) {
             nnc_value from = nnc_op_in(cx->m, op, 0);
             nnc_op join = nnc_value_op(cx->m, from);
             int64_t at = nnc_attr_ints(cx->m, op, NNC_W_start, &n)[0];
-            if (!join.id || nnc_op_code(cx->m, join) != NNC_OP_concat || at < 0 || nnc_op_nin(cx->m, join) != nnc_cx_dim(cx, from, 0))
+            if (!join.id || nnc_op_code(cx->m, join) != NNC_OP_concat || at < 0 ||
+                nnc_op_nin(cx->m, join) != nnc_cx_dim(cx, from, 0))
                 return v;
             v = nnc_op_in(cx->m, join, (unsigned)at);
         } else {
@@ -146,27 +156,34 @@ static bool fixed_span(nnc_onnx_cx *cx, const struct cut *c, int64_t *span)
     nnc_value start = stripped(cx, c->vstart), end = stripped(cx, c->vend);
     nnc_op op = nnc_value_op(cx->m, end);
 
-    if (c->step.kind != NNC_KNOWN_fixed || c->step.i != 1 || !op.id || nnc_op_code(cx->m, op) != NNC_OP_add)
+    if (c->step.kind != NNC_KNOWN_fixed || c->step.i != 1 || !op.id ||
+        nnc_op_code(cx->m, op) != NNC_OP_add)
         return false;
     for (unsigned k = 0; k < 2; k++)
-        if (stripped(cx, nnc_op_in(cx->m, op, k)).id == start.id && nnc_cx_int(cx, nnc_op_in(cx->m, op, 1 - k), span))
+        if (stripped(cx, nnc_op_in(cx->m, op, k)).id == start.id &&
+            nnc_cx_int(cx, nnc_op_in(cx->m, op, 1 - k), span))
             return *span > 0;
     return false;
 }
 
 /* A window of fixed size at a place that the run says; it must lie inside. */
-static nnc_status window_cut(nnc_onnx_cx *cx, nnc_value *x, const struct cut *c, int axis, int64_t span)
+static nnc_status window_cut(nnc_onnx_cx *cx, nnc_value *x, const struct cut *c, int axis,
+                             int64_t span)
 {
     nnc_type_rec ty = nnc_cx_ty(cx, *x);
-    nnc_value n = nnc_cx_extent(cx, ty.dim[axis], NNC_DT_i64), s = c->vstart, e = op2(cx, NNC_OP_add, s, i64(cx, span));
+    nnc_value n = nnc_cx_extent(cx, ty.dim[axis], NNC_DT_i64), s = c->vstart,
+              e = op2(cx, NNC_OP_add, s, i64(cx, span));
     nnc_value zero = i64(cx, 0), part[3];
     nnc_dim before = axis, one = 1, after = ty.rank - axis - 1;
 
     if (nnc_dim_hi(cx->dims, ty.dim[axis]) < span)
-        return nnc_cx_error(cx, "a window of %lld does not fit axis %d of %s", (long long)span, axis, nnc_cx_type_text(cx, *x));
+        return nnc_cx_error(cx, "a window of %lld does not fit axis %d of %s", (long long)span,
+                            axis, nnc_cx_type_text(cx, *x));
     nnc_value inside = op2(cx, NNC_OP_and, op2(cx, NNC_OP_le, zero, s), op2(cx, NNC_OP_le, e, n));
-    nnc_value behind = op2(cx, NNC_OP_and, op2(cx, NNC_OP_lt, e, zero), op2(cx, NNC_OP_le, op2(cx, NNC_OP_sub, zero, n), s));
-    NNC_TRY(nnc_cx_check(cx, op2(cx, NNC_OP_or, inside, behind), "a slice of fixed size reaches beyond its axis"));
+    nnc_value behind = op2(cx, NNC_OP_and, op2(cx, NNC_OP_lt, e, zero),
+                           op2(cx, NNC_OP_le, op2(cx, NNC_OP_sub, zero, n), s));
+    NNC_TRY(nnc_cx_check(cx, op2(cx, NNC_OP_or, inside, behind),
+                         "a slice of fixed size reaches beyond its axis"));
     part[0] = nnc_cx_full(cx, zero, 1, &before);
     part[1] = nnc_cx_reshape(cx, nnc_cx_wrap_index(cx, s, ty.dim[axis]), 1, &one);
     part[2] = nnc_cx_full(cx, zero, 1, &after);
@@ -175,7 +192,8 @@ static nnc_status window_cut(nnc_onnx_cx *cx, nnc_value *x, const struct cut *c,
     return NNC_OK;
 }
 
-static nnc_status dynamic_cut(nnc_onnx_cx *cx, nnc_value *x, const struct cut *c, int axis, const nnc_type_rec *want)
+static nnc_status dynamic_cut(nnc_onnx_cx *cx, nnc_value *x, const struct cut *c, int axis,
+                              const nnc_type_rec *want)
 {
     nnc_type_rec ty = nnc_cx_ty(cx, *x);
     nnc_dim d = ty.dim[axis], size = want ? want->dim[axis] : nnc_dim_hi(cx->dims, d);
@@ -186,13 +204,16 @@ static nnc_status dynamic_cut(nnc_onnx_cx *cx, nnc_value *x, const struct cut *c
         return window_cut(cx, x, c, axis, span);
     run_cut(cx, c, d, &start, &step, &count);
     if (want && d == 0 && size != 0)
-        return nnc_cx_error(cx, "an empty axis cannot give the declared size %s", nnc_cx_dim_text(cx, size));
+        return nnc_cx_error(cx, "an empty axis cannot give the declared size %s",
+                            nnc_cx_dim_text(cx, size));
     if (want)
         NNC_TRY(nnc_cx_check(cx, op2(cx, NNC_OP_eq, count, nnc_g_extent(&cx->b, size)),
                              "the slice differs in size from the declared output"));
     nnc_value i = nnc_g_iota(&cx->b, NNC_DT_i64, 1, &size, 0);
     i = op2(cx, NNC_OP_add, op2(cx, NNC_OP_mul, i, step), start);
-    i = clamp(cx, i, i64(cx, 0), op2(cx, NNC_OP_max, op2(cx, NNC_OP_sub, nnc_cx_extent(cx, d, NNC_DT_i64), i64(cx, 1)), i64(cx, 0)));
+    i = clamp(cx, i, i64(cx, 0),
+              op2(cx, NNC_OP_max, op2(cx, NNC_OP_sub, nnc_cx_extent(cx, d, NNC_DT_i64), i64(cx, 1)),
+                  i64(cx, 0)));
     *x = nnc_g_gather(&cx->b, *x, i, axis, 0);
     if (!want)
         *x = nnc_cx_prefix(cx, *x, count, axis);
@@ -205,7 +226,7 @@ static nnc_status apply_cuts(nnc_onnx_cx *cx, nnc_value x, const struct cut *cut
     bool declared = nnc_cx_declared(cx, 0, &want) && want.rank == ty.rank;
     nnc_dim start[NNC_MAX_RANK], size[NNC_MAX_RANK];
     int64_t step[NNC_MAX_RANK];
-    bool open[NNC_MAX_RANK] = { false };
+    bool open[NNC_MAX_RANK] = {false};
 
     for (int i = 0; i < ty.rank; i++) {
         start[i] = 0;
@@ -228,7 +249,7 @@ static nnc_known known_elem(nnc_onnx_cx *cx, nnc_value v, uint32_t i)
 {
     uint32_t n;
     const nnc_known *k = nnc_cx_known(cx, v, &n);
-    return k && i < n ? k[i] : (nnc_known){ 0 };
+    return k && i < n ? k[i] : (nnc_known){0};
 }
 
 /* arg of Slice before opset 10: attributes */
@@ -236,18 +257,27 @@ nnc_status nnc_row_slice_attr(nnc_onnx_cx *cx)
 {
     nnc_value x = nnc_cx_in(cx, 0);
     int rank = nnc_cx_rank(cx, x);
-    struct cut cut[NNC_MAX_RANK] = { { false, { 0 }, { 0 }, { 0 }, { 0 }, { 0 }, { 0 } } };
+    struct cut cut[NNC_MAX_RANK] = {{false, {0}, {0}, {0}, {0}, {0}, {0}}};
     int64_t axis[NNC_MAX_RANK];
     uint32_t n, ne, na;
-    const int64_t *start = nnc_onnx_node_ints(cx->node, "starts", &n), *end = nnc_onnx_node_ints(cx->node, "ends", &ne);
-    const int64_t *axes = nnc_onnx_node_ints(cx->node, "axes", &na), all[NNC_MAX_RANK] = { 0, 1, 2, 3, 4, 5, 6, 7 };
+    const int64_t *start = nnc_onnx_node_ints(cx->node, "starts", &n),
+                  *end = nnc_onnx_node_ints(cx->node, "ends", &ne);
+    const int64_t *axes = nnc_onnx_node_ints(cx->node, "axes", &na),
+                  all[NNC_MAX_RANK] = {0, 1, 2, 3, 4, 5, 6, 7};
 
     if (n != ne || (axes && na != n) || n > (uint32_t)rank)
-        return nnc_cx_error(cx, "attributes starts (%u), ends (%u) and axes (%u) do not fit each other or rank %d", n, ne, na, rank);
+        return nnc_cx_error(
+            cx, "attributes starts (%u), ends (%u) and axes (%u) do not fit each other or rank %d",
+            n, ne, na, rank);
     NNC_TRY(nnc_cx_axes(cx, n, axes ? axes : all, rank, "axes entry", axis));
     for (uint32_t i = 0; i < n; i++)
-        cut[axis[i]] = (struct cut){ true, { NNC_KNOWN_fixed, start[i], 0 }, { NNC_KNOWN_fixed, end[i], 0 },
-                                     { NNC_KNOWN_fixed, 1, 1 }, { 0 }, { 0 }, { 0 } };
+        cut[axis[i]] = (struct cut){true,
+                                    {NNC_KNOWN_fixed, start[i], 0},
+                                    {NNC_KNOWN_fixed, end[i], 0},
+                                    {NNC_KNOWN_fixed, 1, 1},
+                                    {0},
+                                    {0},
+                                    {0}};
     return apply_cuts(cx, x, cut);
 }
 
@@ -255,40 +285,50 @@ nnc_status nnc_row_slice_attr(nnc_onnx_cx *cx)
 static nnc_status blind_axes(nnc_onnx_cx *cx, uint32_t n, struct cut *cut)
 {
     nnc_dim rank = nnc_cx_rank(cx, nnc_cx_in(cx, 0)), one = n;
-    nnc_value at = nnc_cx_wrap_index(cx, nnc_g_cast(&cx->b, nnc_cx_in(cx, 3), NNC_DT_i64), rank), full[3];
-    static const int64_t rest[3] = { 0, INT64_MAX, 1 };
+    nnc_value at = nnc_cx_wrap_index(cx, nnc_g_cast(&cx->b, nnc_cx_in(cx, 3), NNC_DT_i64), rank),
+              full[3];
+    static const int64_t rest[3] = {0, INT64_MAX, 1};
 
     for (uint32_t i = 0; i < 3; i++) {
         uint32_t in = i == 2 ? 4 : i + 1;
         nnc_value v = nnc_cx_has(cx, in) ? nnc_g_cast(&cx->b, nnc_cx_in(cx, in), NNC_DT_i64)
                                          : nnc_cx_full(cx, i64(cx, 1), 1, &one);
-        full[i] = nnc_g_scatter_elements(&cx->b, nnc_cx_full(cx, i64(cx, rest[i]), 1, &rank), at, v, 0, NNC_W_none);
+        full[i] = nnc_g_scatter_elements(&cx->b, nnc_cx_full(cx, i64(cx, rest[i]), 1, &rank), at, v,
+                                         0, NNC_W_none);
     }
     for (int d = 0; d < (int)rank; d++)
-        cut[d] = (struct cut){ true, { 0 }, { 0 }, { 0 }, element(cx, full[0], d), element(cx, full[1], d), element(cx, full[2], d) };
+        cut[d] = (struct cut){true,
+                              {0},
+                              {0},
+                              {0},
+                              element(cx, full[0], d),
+                              element(cx, full[1], d),
+                              element(cx, full[2], d)};
     return NNC_OK;
 }
 
 nnc_status nnc_row_slice(nnc_onnx_cx *cx)
 {
-    nnc_value x = nnc_cx_in(cx, 0), starts = nnc_cx_in(cx, 1), ends = nnc_cx_in(cx, 2), steps = nnc_cx_in(cx, 4);
-    struct cut cut[NNC_MAX_RANK] = { { false, { 0 }, { 0 }, { 0 }, { 0 }, { 0 }, { 0 } } };
-    int64_t axis[NNC_MAX_RANK], all[NNC_MAX_RANK] = { 0, 1, 2, 3, 4, 5, 6, 7 };
+    nnc_value x = nnc_cx_in(cx, 0), starts = nnc_cx_in(cx, 1), ends = nnc_cx_in(cx, 2),
+              steps = nnc_cx_in(cx, 4);
+    struct cut cut[NNC_MAX_RANK] = {{false, {0}, {0}, {0}, {0}, {0}, {0}}};
+    int64_t axis[NNC_MAX_RANK], all[NNC_MAX_RANK] = {0, 1, 2, 3, 4, 5, 6, 7};
     const int64_t *axes = all;
     int rank = nnc_cx_rank(cx, x);
     uint32_t n, na;
 
     for (uint32_t i = 1; i < cx->nin; i++) {
-        static const char *const what[] = { "", "starts", "ends", "axes", "steps" };
+        static const char *const what[] = {"", "starts", "ends", "axes", "steps"};
         if (!nnc_cx_has(cx, i))
             continue;
         NNC_TRY(nnc_cx_rank_is(cx, nnc_cx_in(cx, i), 1, what[i]));
         if (nnc_cx_dim(cx, nnc_cx_in(cx, i), 0) != nnc_cx_dim(cx, starts, 0))
-            return nnc_cx_error(cx, "starts is %s, but %s is %s", nnc_cx_type_text(cx, starts), what[i],
-                                nnc_cx_type_text(cx, nnc_cx_in(cx, i)));
+            return nnc_cx_error(cx, "starts is %s, but %s is %s", nnc_cx_type_text(cx, starts),
+                                what[i], nnc_cx_type_text(cx, nnc_cx_in(cx, i)));
     }
     if (!nnc_dim_is_const(nnc_cx_dim(cx, starts, 0)) || nnc_cx_dim(cx, starts, 0) > rank)
-        return nnc_cx_error(cx, "starts is %s, but the input is %s", nnc_cx_type_text(cx, starts), nnc_cx_type_text(cx, x));
+        return nnc_cx_error(cx, "starts is %s, but the input is %s", nnc_cx_type_text(cx, starts),
+                            nnc_cx_type_text(cx, x));
     n = (uint32_t)nnc_cx_dim(cx, starts, 0);
     if (nnc_cx_has(cx, 3) && !nnc_cx_ints(cx, nnc_cx_in(cx, 3), &na, &axes)) {
         NNC_TRY(blind_axes(cx, n, cut));
@@ -297,8 +337,13 @@ nnc_status nnc_row_slice(nnc_onnx_cx *cx)
     NNC_TRY(nnc_cx_axes(cx, n, axes, rank, "axes entry", axis));
     for (uint32_t i = 0; i < n; i++) {
         struct cut *c = &cut[axis[i]];
-        *c = (struct cut){ true, known_elem(cx, starts, i), known_elem(cx, ends, i), { NNC_KNOWN_fixed, 1, 1 }, element(cx, starts, i),
-                           element(cx, ends, i), i64(cx, 1) };
+        *c = (struct cut){true,
+                          known_elem(cx, starts, i),
+                          known_elem(cx, ends, i),
+                          {NNC_KNOWN_fixed, 1, 1},
+                          element(cx, starts, i),
+                          element(cx, ends, i),
+                          i64(cx, 1)};
         if (steps.id) {
             c->step = known_elem(cx, steps, i);
             c->vstep = element(cx, steps, i);
@@ -313,8 +358,14 @@ nnc_status nnc_row_slice(nnc_onnx_cx *cx)
 
 static bool pad_mode(const char *s, nnc_word *out)
 {
-    static const struct { const char *name; nnc_word word; } modes[] = {
-        { "constant", NNC_W_constant }, { "reflect", NNC_W_reflect }, { "edge", NNC_W_edge }, { "wrap", NNC_W_wrap },
+    static const struct {
+        const char *name;
+        nnc_word word;
+    } modes[] = {
+        {"constant", NNC_W_constant},
+        {"reflect", NNC_W_reflect},
+        {"edge", NNC_W_edge},
+        {"wrap", NNC_W_wrap},
     };
     for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
         if (strcmp(s, modes[i].name) == 0) {
@@ -339,7 +390,8 @@ static nnc_value padded_index(nnc_onnx_cx *cx, nnc_value i, nnc_value n, nnc_wor
 }
 
 /* x at `i - lo` along the axis, for i in 0 .. size-1. */
-static nnc_value index_pad(nnc_onnx_cx *cx, nnc_value x, int axis, nnc_value lo, nnc_dim size, nnc_word mode, nnc_value fill)
+static nnc_value index_pad(nnc_onnx_cx *cx, nnc_value x, int axis, nnc_value lo, nnc_dim size,
+                           nnc_word mode, nnc_value fill)
 {
     nnc_type_rec ty = nnc_cx_ty(cx, x);
     nnc_value n = nnc_cx_extent(cx, ty.dim[axis], NNC_DT_i64);
@@ -349,50 +401,60 @@ static nnc_value index_pad(nnc_onnx_cx *cx, nnc_value x, int axis, nnc_value lo,
 
     if (mode != NNC_W_constant)
         return y;
-    nnc_value inside = op2(cx, NNC_OP_and, op2(cx, NNC_OP_le, i64(cx, 0), i), op2(cx, NNC_OP_lt, i, n));
+    nnc_value inside =
+        op2(cx, NNC_OP_and, op2(cx, NNC_OP_le, i64(cx, 0), i), op2(cx, NNC_OP_lt, i, n));
     for (int d = axis; d < ty.rank; d++)
         dim[d - axis] = d == axis ? size : 1;
     return nnc_g_select(&cx->b, nnc_cx_reshape(cx, inside, ty.rank - axis, dim), y, fill);
 }
 
 /* Pads that only the run knows: the declared output says how large it gets. */
-static nnc_status dynamic_pad(nnc_onnx_cx *cx, nnc_value pads, nnc_value axes, nnc_word mode, nnc_value fill)
+static nnc_status dynamic_pad(nnc_onnx_cx *cx, nnc_value pads, nnc_value axes, nnc_word mode,
+                              nnc_value fill)
 {
     nnc_value x = nnc_cx_in(cx, 0);
     nnc_type_rec ty = nnc_cx_ty(cx, x), want;
-    nnc_dim count = nnc_cx_dim(cx, pads, 0), both = 2 * ty.rank, half = nnc_dim_floordiv(cx->dims, count, 2);
+    nnc_dim count = nnc_cx_dim(cx, pads, 0), both = 2 * ty.rank,
+            half = nnc_dim_floordiv(cx->dims, count, 2);
 
     if (!nnc_cx_declared(cx, 0, &want) || want.rank != ty.rank)
-        return nnc_cx_error(cx, "pads ('%s') are only known at run time and output '%s' has no declared static shape; fold "
-                                "constants before exporting, or declare the output's shape",
+        return nnc_cx_error(cx,
+                            "pads ('%s') are only known at run time and output '%s' has no "
+                            "declared static shape; fold "
+                            "constants before exporting, or declare the output's shape",
                             nnc_onnx_name(cx->model, nnc_onnx_node_in(cx->node, 1)),
                             nnc_onnx_name(cx->model, nnc_onnx_node_out(cx->node, 0)));
     pads = nnc_g_cast(&cx->b, pads, NNC_DT_i64);
-    if (axes.id) {                                    /* spread over all axes: axes, then axes + rank */
+    if (axes.id) { /* spread over all axes: axes, then axes + rank */
         nnc_value at = nnc_cx_wrap_index(cx, nnc_g_cast(&cx->b, axes, NNC_DT_i64), ty.rank), two[2];
-        NNC_TRY(nnc_cx_same_dim(cx, nnc_cx_dim(cx, axes, 0), half, "number of pads and axes", &half));
+        NNC_TRY(
+            nnc_cx_same_dim(cx, nnc_cx_dim(cx, axes, 0), half, "number of pads and axes", &half));
         two[0] = at;
         two[1] = op2(cx, NNC_OP_add, at, i64(cx, ty.rank));
-        pads = nnc_g_scatter_elements(&cx->b, nnc_cx_full(cx, i64(cx, 0), 1, &both), nnc_g_concat(&cx->b, 2, two, 0), pads, 0,
-                                      NNC_W_none);
+        pads = nnc_g_scatter_elements(&cx->b, nnc_cx_full(cx, i64(cx, 0), 1, &both),
+                                      nnc_g_concat(&cx->b, 2, two, 0), pads, 0, NNC_W_none);
     } else {
         NNC_TRY(nnc_cx_same_dim(cx, count, both, "number of pads", &count));
     }
     for (int d = 0; d < ty.rank; d++) {
         nnc_value lo = element(cx, pads, d), hi = element(cx, pads, d + ty.rank);
-        nnc_value size = op2(cx, NNC_OP_add, nnc_cx_extent(cx, ty.dim[d], NNC_DT_i64), op2(cx, NNC_OP_add, lo, hi));
-        NNC_TRY(nnc_cx_check(cx, op2(cx, NNC_OP_eq, size, nnc_cx_extent(cx, want.dim[d], NNC_DT_i64)),
+        nnc_value size = op2(cx, NNC_OP_add, nnc_cx_extent(cx, ty.dim[d], NNC_DT_i64),
+                             op2(cx, NNC_OP_add, lo, hi));
+        NNC_TRY(nnc_cx_check(cx,
+                             op2(cx, NNC_OP_eq, size, nnc_cx_extent(cx, want.dim[d], NNC_DT_i64)),
                              "the padded size differs from the declared shape of the output"));
         if (ty.dim[d] == 0 && want.dim[d] != 0 && mode != NNC_W_constant)
             return nnc_cx_error(cx, "an empty axis can only be padded with a constant");
-        x = ty.dim[d] == 0 ? nnc_cx_full(cx, fill, want.rank, want.dim) : index_pad(cx, x, d, lo, want.dim[d], mode, fill);
+        x = ty.dim[d] == 0 ? nnc_cx_full(cx, fill, want.rank, want.dim)
+                           : index_pad(cx, x, d, lo, want.dim[d], mode, fill);
         ty = nnc_cx_ty(cx, x);
     }
     return done(cx, x);
 }
 
 /* One axis at a time, so that a large reflection is an index computation and small ones stay `pad`. */
-static nnc_status known_pad(nnc_onnx_cx *cx, nnc_word mode, nnc_value fill, const nnc_dim *lo, const nnc_dim *hi)
+static nnc_status known_pad(nnc_onnx_cx *cx, nnc_word mode, nnc_value fill, const nnc_dim *lo,
+                            const nnc_dim *hi)
 {
     nnc_value x = nnc_cx_in(cx, 0);
     nnc_type_rec ty = nnc_cx_ty(cx, x);
@@ -400,21 +462,27 @@ static nnc_status known_pad(nnc_onnx_cx *cx, nnc_word mode, nnc_value fill, cons
 
     for (int d = 0; d < ty.rank; d++) {
         nnc_dim size = nnc_dim_add(cx->dims, ty.dim[d], nnc_dim_add(cx->dims, lo[d], hi[d]));
-        int64_t most = nnc_dim_hi(cx->dims, lo[d]) > nnc_dim_hi(cx->dims, hi[d]) ? nnc_dim_hi(cx->dims, lo[d]) : nnc_dim_hi(cx->dims, hi[d]);
+        int64_t most = nnc_dim_hi(cx->dims, lo[d]) > nnc_dim_hi(cx->dims, hi[d])
+                           ? nnc_dim_hi(cx->dims, lo[d])
+                           : nnc_dim_hi(cx->dims, hi[d]);
         bool negative = nnc_dim_lo(cx->dims, lo[d]) < 0 || nnc_dim_lo(cx->dims, hi[d]) < 0;
         bool none = lo[d] == 0 && hi[d] == 0;
         int64_t room = nnc_dim_lo(cx->dims, ty.dim[d]) - (mode == NNC_W_reflect);
 
         if (nnc_dim_hi(cx->dims, size) < 0)
-            return nnc_cx_error(cx, "pads %s and %s leave less than nothing of dimension %d of %s", nnc_cx_dim_text(cx, lo[d]),
-                                nnc_cx_dim_text(cx, hi[d]), d, nnc_cx_type_text(cx, x));
+            return nnc_cx_error(cx, "pads %s and %s leave less than nothing of dimension %d of %s",
+                                nnc_cx_dim_text(cx, lo[d]), nnc_cx_dim_text(cx, hi[d]), d,
+                                nnc_cx_type_text(cx, x));
         clo[d] = lo[d];
         chi[d] = hi[d];
-        if (mode == NNC_W_constant || none || (!negative && (mode == NNC_W_edge ? room > 0 : most <= room)))
+        if (mode == NNC_W_constant || none ||
+            (!negative && (mode == NNC_W_edge ? room > 0 : most <= room)))
             continue;
         if (room + (mode == NNC_W_reflect) <= 0)
-            return nnc_cx_error(cx, "dimension %d of %s may be empty; such an axis can only be padded with a constant", d,
-                                nnc_cx_type_text(cx, x));
+            return nnc_cx_error(
+                cx,
+                "dimension %d of %s may be empty; such an axis can only be padded with a constant",
+                d, nnc_cx_type_text(cx, x));
         x = index_pad(cx, x, d, nnc_cx_extent(cx, lo[d], NNC_DT_i64), size, mode, fill);
         clo[d] = chi[d] = 0;
     }
@@ -426,7 +494,7 @@ nnc_status nnc_row_pad(nnc_onnx_cx *cx)
 {
     nnc_value x = nnc_cx_in(cx, 0), fill = nnc_cx_like(cx, x, 0);
     int rank = nnc_cx_rank(cx, x);
-    nnc_dim lo[NNC_MAX_RANK] = { 0 }, hi[NNC_MAX_RANK] = { 0 };
+    nnc_dim lo[NNC_MAX_RANK] = {0}, hi[NNC_MAX_RANK] = {0};
     int64_t axis[NNC_MAX_RANK];
     const int64_t *axes = NULL;
     uint32_t n = 0, na = (uint32_t)rank;
@@ -438,17 +506,22 @@ nnc_status nnc_row_pad(nnc_onnx_cx *cx)
         fill = nnc_cx_like(cx, x, nnc_onnx_node_float(cx->node, "value", 0));
     else if (nnc_cx_has(cx, 2)) {
         if (nnc_type_count(cx->m, nnc_value_type(cx->m, nnc_cx_in(cx, 2))) != 1)
-            return nnc_cx_error(cx, "constant_value is %s, expected a scalar", nnc_cx_type_text(cx, nnc_cx_in(cx, 2)));
+            return nnc_cx_error(cx, "constant_value is %s, expected a scalar",
+                                nnc_cx_type_text(cx, nnc_cx_in(cx, 2)));
         fill = nnc_cx_scalar(cx, nnc_cx_in(cx, 2));
     }
-    const int64_t *attr = cx->arg ? nnc_onnx_node_ints(cx->node, nnc_onnx_node_has(cx->node, "pads") ? "pads" : "paddings", &n) : NULL;
+    const int64_t *attr =
+        cx->arg ? nnc_onnx_node_ints(cx->node,
+                                     nnc_onnx_node_has(cx->node, "pads") ? "pads" : "paddings", &n)
+                : NULL;
     nnc_value pads = cx->arg ? nnc_g_ints(&cx->b, n, attr) : nnc_cx_in(cx, 1);
     bool blind = !cx->arg && nnc_cx_has(cx, 3) && !nnc_cx_ints(cx, nnc_cx_in(cx, 3), &na, &axes);
 
     NNC_TRY(nnc_cx_rank_is(cx, pads, 1, "pads"));
     const nnc_known *k = nnc_cx_known(cx, pads, &n);
     if (!nnc_dim_is_const(nnc_cx_dim(cx, pads, 0)))
-        return nnc_cx_error(cx, "pads is %s; the number of pads must be known", nnc_cx_type_text(cx, pads));
+        return nnc_cx_error(cx, "pads is %s; the number of pads must be known",
+                            nnc_cx_type_text(cx, pads));
     n = (uint32_t)nnc_cx_dim(cx, pads, 0);
     for (uint32_t i = 0; i < n; i++)
         blind |= !k || k[i].kind == NNC_KNOWN_not;
@@ -462,7 +535,8 @@ nnc_status nnc_row_pad(nnc_onnx_cx *cx)
         NNC_TRY(nnc_cx_axes(cx, na, axes, rank, "axes entry", axis));
     for (uint32_t i = 0; i < na; i++) {
         lo[axis[i]] = k[i].kind == NNC_KNOWN_dim ? k[i].i : nnc_dim_const(cx->dims, k[i].i);
-        hi[axis[i]] = k[i + na].kind == NNC_KNOWN_dim ? k[i + na].i : nnc_dim_const(cx->dims, k[i + na].i);
+        hi[axis[i]] =
+            k[i + na].kind == NNC_KNOWN_dim ? k[i + na].i : nnc_dim_const(cx->dims, k[i + na].i);
     }
     return known_pad(cx, mode, fill, lo, hi);
 }
@@ -473,10 +547,11 @@ nnc_status nnc_row_center_crop_pad(nnc_onnx_cx *cx)
 {
     nnc_value x = nnc_cx_in(cx, 0), s = nnc_cx_in(cx, 1);
     nnc_type_rec ty = nnc_cx_ty(cx, x), want;
-    int64_t axis[NNC_MAX_RANK], all[NNC_MAX_RANK] = { 0, 1, 2, 3, 4, 5, 6, 7 };
-    nnc_dim size[NNC_MAX_RANK], lo[NNC_MAX_RANK] = { 0 }, hi[NNC_MAX_RANK] = { 0 };
+    int64_t axis[NNC_MAX_RANK], all[NNC_MAX_RANK] = {0, 1, 2, 3, 4, 5, 6, 7};
+    nnc_dim size[NNC_MAX_RANK], lo[NNC_MAX_RANK] = {0}, hi[NNC_MAX_RANK] = {0};
     uint32_t na = ty.rank, n;
-    const int64_t *axes = nnc_onnx_node_has(cx->node, "axes") ? nnc_onnx_node_ints(cx->node, "axes", &na) : all;
+    const int64_t *axes =
+        nnc_onnx_node_has(cx->node, "axes") ? nnc_onnx_node_ints(cx->node, "axes", &na) : all;
     const nnc_dim *at;
 
     NNC_TRY(nnc_cx_rank_is(cx, s, 1, "shape"));
@@ -487,23 +562,28 @@ nnc_status nnc_row_center_crop_pad(nnc_onnx_cx *cx)
         memcpy(size, at, n * sizeof *size);
     } else {
         if (!nnc_cx_declared(cx, 0, &want) || want.rank != ty.rank)
-            return nnc_cx_error(cx, "shape ('%s') is only known at run time and the output has no declared static shape; fold "
-                                    "constants before exporting, or declare it",
+            return nnc_cx_error(cx,
+                                "shape ('%s') is only known at run time and the output has no "
+                                "declared static shape; fold "
+                                "constants before exporting, or declare it",
                                 nnc_onnx_name(cx->model, nnc_onnx_node_in(cx->node, 1)));
         for (uint32_t i = 0; i < na; i++)
             size[i] = want.dim[axis[i]];
-        nnc_value same = op2(cx, NNC_OP_eq, nnc_g_cast(&cx->b, s, NNC_DT_i64), nnc_cx_shape(cx, (int)na, size));
+        nnc_value same =
+            op2(cx, NNC_OP_eq, nnc_g_cast(&cx->b, s, NNC_DT_i64), nnc_cx_shape(cx, (int)na, size));
         NNC_TRY(nnc_cx_check(cx, same, "shape differs from the declared shape of the output"));
     }
     for (uint32_t i = 0; i < na; i++) {
-        nnc_dim d = ty.dim[axis[i]], more = nnc_dim_sub(cx->dims, size[i], d), less = nnc_dim_sub(cx->dims, d, size[i]);
+        nnc_dim d = ty.dim[axis[i]], more = nnc_dim_sub(cx->dims, size[i], d),
+                less = nnc_dim_sub(cx->dims, d, size[i]);
         if (nnc_dim_lo(cx->dims, more) >= 0) {
             lo[axis[i]] = nnc_dim_floordiv(cx->dims, more, 2);
         } else if (nnc_dim_hi(cx->dims, more) <= 0) {
             lo[axis[i]] = nnc_dim_sub(cx->dims, 0, nnc_dim_floordiv(cx->dims, less, 2));
         } else {
-            return nnc_cx_error(cx, "dimension %d of %s may be smaller or larger than %s; pin it with --dim", (int)axis[i],
-                                nnc_cx_type_text(cx, x), nnc_cx_dim_text(cx, size[i]));
+            return nnc_cx_error(
+                cx, "dimension %d of %s may be smaller or larger than %s; pin it with --dim",
+                (int)axis[i], nnc_cx_type_text(cx, x), nnc_cx_dim_text(cx, size[i]));
         }
         hi[axis[i]] = nnc_dim_sub(cx->dims, more, lo[axis[i]]);
     }
@@ -515,16 +595,20 @@ nnc_status nnc_row_center_crop_pad(nnc_onnx_cx *cx)
 nnc_status nnc_row_reverse_sequence(nnc_onnx_cx *cx)
 {
     nnc_value x = nnc_cx_in(cx, 0), len = nnc_cx_in(cx, 1);
-    int64_t batch = nnc_onnx_node_int(cx->node, "batch_axis", 1), time = nnc_onnx_node_int(cx->node, "time_axis", 0);
+    int64_t batch = nnc_onnx_node_int(cx->node, "batch_axis", 1),
+            time = nnc_onnx_node_int(cx->node, "time_axis", 0);
     nnc_type_rec ty = nnc_cx_ty(cx, x);
-    int64_t perm[NNC_MAX_RANK] = { 0 }, back[NNC_MAX_RANK] = { 0 };
+    int64_t perm[NNC_MAX_RANK] = {0}, back[NNC_MAX_RANK] = {0};
     nnc_dim dim[2];
 
     if (ty.rank < 2 || batch < 0 || time < 0 || batch > 1 || time > 1 || batch == time)
-        return nnc_cx_error(cx, "batch_axis %lld and time_axis %lld must be 0 and 1 in either order, for an input of rank 2 or more",
+        return nnc_cx_error(cx,
+                            "batch_axis %lld and time_axis %lld must be 0 and 1 in either order, "
+                            "for an input of rank 2 or more",
                             (long long)batch, (long long)time);
     NNC_TRY(nnc_cx_rank_is(cx, len, 1, "sequence_lens"));
-    NNC_TRY(nnc_cx_same_dim(cx, nnc_cx_dim(cx, len, 0), ty.dim[batch], "sequence_lens and the batch", &dim[0]));
+    NNC_TRY(nnc_cx_same_dim(cx, nnc_cx_dim(cx, len, 0), ty.dim[batch],
+                            "sequence_lens and the batch", &dim[0]));
     for (int i = 0; i < ty.rank; i++)
         perm[i] = i < 2 ? (i == 0 ? batch : time) : i;
     for (int i = 0; i < ty.rank; i++)

@@ -19,19 +19,23 @@
 #include "ir/text.h"
 #include "ir/verify.h"
 
-struct options { double rtol, atol; bool print; };
+struct options {
+    double rtol, atol;
+    bool print;
+};
 static char first_text[600];
 
 static void sink(void *user, const char *text)
 {
     (void)user;
     if (!*first_text)
-        snprintf(first_text, sizeof first_text, "%.*s", (int)(strcspn(text, "\n") < 500 ? strcspn(text, "\n") : 500), text);
+        snprintf(first_text, sizeof first_text, "%.*s",
+                 (int)(strcspn(text, "\n") < 500 ? strcspn(text, "\n") : 500), text);
 }
 
 static nnc_tensor tensor_of(nnc_arena *a, const nnc_onnx_tensor *t)
 {
-    int64_t dim[NNC_MAX_RANK] = { 0 };
+    int64_t dim[NNC_MAX_RANK] = {0};
     for (uint32_t i = 0; i < t->rank && i < NNC_MAX_RANK; i++)
         dim[i] = t->dim[i];
     nnc_tensor r = nnc_tensor_new(a, nnc_dtype_by_onnx(t->elem), (int)t->rank, dim);
@@ -46,24 +50,35 @@ static bool equal(nnc_dtype dt, nnc_num got, nnc_num want, const struct options 
         return got.i == want.i;
     if (isnan(want.f) || isnan(got.f))
         return isnan(want.f) && isnan(got.f);
-    double rtol = dt == NNC_DT_bf16 && o->rtol < 0x1p-6 ? 0x1p-6 : o->rtol;       /* two of its ULPs, as ONNX's runner */
+    double rtol = dt == NNC_DT_bf16 && o->rtol < 0x1p-6
+                      ? 0x1p-6
+                      : o->rtol; /* two of its ULPs, as ONNX's runner */
     return got.f == want.f || fabs(got.f - want.f) <= o->atol + rtol * fabs(want.f);
 }
 
-static bool compare(const nnc_tensor *got, const nnc_tensor *want, const struct options *o, char *why, size_t n)
+static bool compare(const nnc_tensor *got, const nnc_tensor *want, const struct options *o,
+                    char *why, size_t n)
 {
     size_t step = nnc_dtype_bytes(want->dtype);
     if (got->dtype != want->dtype || got->rank != want->rank)
-        return snprintf(why, n, "is %s of rank %d, expected %s of rank %d", nnc_dtype_infos[got->dtype].name, got->rank,
-                        nnc_dtype_infos[want->dtype].name, want->rank), false;
+        return snprintf(why, n, "is %s of rank %d, expected %s of rank %d",
+                        nnc_dtype_infos[got->dtype].name, got->rank,
+                        nnc_dtype_infos[want->dtype].name, want->rank),
+               false;
     for (int i = 0; i < want->rank; i++)
         if (got->dim[i] != want->dim[i])
-            return snprintf(why, n, "dimension %d is %" PRId64 ", expected %" PRId64, i, got->dim[i], want->dim[i]), false;
+            return snprintf(why, n, "dimension %d is %" PRId64 ", expected %" PRId64, i,
+                            got->dim[i], want->dim[i]),
+                   false;
     for (int64_t i = 0; i < nnc_tensor_count(want); i++) {
         nnc_num x = nnc_num_load(got->dtype, (const char *)got->data + (size_t)i * step);
         nnc_num y = nnc_num_load(want->dtype, (const char *)want->data + (size_t)i * step);
         if (!equal(want->dtype, x, y, o))
-            return snprintf(why, n, "element %" PRId64 " is %.9g (%" PRId64 "), expected %.9g (%" PRId64 ")", i, x.f, x.i, y.f, y.i), false;
+            return snprintf(why, n,
+                            "element %" PRId64 " is %.9g (%" PRId64 "), expected %.9g (%" PRId64
+                            ")",
+                            i, x.f, x.i, y.f, y.i),
+                   false;
     }
     return true;
 }
@@ -92,7 +107,7 @@ static void run_case(nnc_arena *a, const char *dir, struct options o)
     }
     nnc_op graph = nnc_func_entry(m, NNC_OP_graph);
     if (o.print)
-        nnc_print_module(m, stdout, &(nnc_print_options){ .inline_weights = true });
+        nnc_print_module(m, stdout, &(nnc_print_options){.inline_weights = true});
     if (nnc_verify(m) != NNC_OK) {
         printf("INVALID %s: %s\n", dir, first_text);
         return;
@@ -131,7 +146,7 @@ static void run_case(nnc_arena *a, const char *dir, struct options o)
 
 int main(int argc, char **argv)
 {
-    struct options o = { 1e-3, 1e-5, false };
+    struct options o = {1e-3, 1e-5, false};
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--print") == 0) {
             o.print = true;
