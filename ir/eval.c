@@ -86,7 +86,7 @@ uint64_t nnc_num_bits(nnc_dtype dt, nnc_num n)
         memcpy(&u, &f, 4);
         bits = u;
     } else if (nnc_dtype_is_float(dt)) {
-        bits = nnc_small_encode(dt, n.f, width_of(dt) < 16, NNC_W_up);
+        bits = nnc_small_encode(dt, n.f, width_of(dt) < 16 && !isinf(n.f), NNC_W_up); /* an infinity is meant */
     } else if (nnc_dtype_infos[dt].class == NNC_DC_BOOL) {
         bits = n.i != 0;
     } else {
@@ -264,7 +264,7 @@ static double rem_float(double a, double b, bool fmod_form)
 {
     double r = fmod(a, b);
 
-    if (fmod_form)
+    if (fmod_form || isnan(r))
         return r;
     if (r == 0)
         return copysign(0, b);

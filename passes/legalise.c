@@ -5,6 +5,8 @@ static nnc_dtype wide(nnc_dtype dt)
 {
     if (nnc_dtype_is_float(dt))
         return nnc_dtype_infos[dt].bits < 32 ? NNC_DT_f32 : dt;
+    if (nnc_dtype_is_int(dt) && nnc_dtype_infos[dt].bits < 8)
+        return nnc_dtype_infos[dt].class == NNC_DC_UINT ? NNC_DT_u32 : NNC_DT_i32;
     return dt;
 }
 

@@ -156,7 +156,7 @@ static const char *stored(c_cgen *g, nnc_value v)
         return n > 1 ? c_vector_operand(g, v, C_COND) : c_operand(g, v, C_COND);
     if (n == 1)
         return nnc_value_is_const(g->m, v) ? c_value(g, v).s : c_fmt(g, "(uint8_t)%s", c_operand(g, v, C_UNARY));
-    const char *m = c_mask(g, v) == NNC_DT_i8 ? c_operand(g, v, C_UNARY)
+    const char *m = c_mask(g, v) == NNC_DT_i8 ? c_operand(g, v, C_PRIMARY)
                                               : c_fmt(g, "__builtin_convertvector(%s, %s)", c_vector_operand(g, v, C_COND), c_vector(g, NNC_DT_i8, n));
     return c_fmt(g, "(%s)-%s", c_vector(g, NNC_DT_u8, n), m);
 }

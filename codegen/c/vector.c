@@ -171,7 +171,7 @@ static c_expr cast(c_cgen *g, nnc_op op)
     unsigned n = c_lanes(g, x);
 
     if (from == NNC_DT_bool)
-        return convert(g, c_fmt(g, "-%s", c_operand(g, x, C_UNARY)), to, n);
+        return convert(g, c_fmt(g, "-%s", c_operand(g, x, C_PRIMARY)), to, n);
     if (to == NNC_DT_bool)
         return c_prec(c_fmt(g, "%s != 0", c_vector_operand(g, x, C_ADD)), C_EQ);
     if (nnc_dtype_is_float(from) && !nnc_dtype_is_float(to))
