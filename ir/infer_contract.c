@@ -109,19 +109,19 @@ nnc_status nnc_infer_window_arg(nnc_module *m, nnc_op op, nnc_type *out)
     return NNC_OK;
 }
 
-static bool is_byte(nnc_dtype dt)
+static bool is_short(nnc_dtype dt)
 {
-    return nnc_dtype_is_int(dt) && nnc_dtype_infos[dt].bits <= 8;
+    return nnc_dtype_is_int(dt) && nnc_dtype_infos[dt].bits <= 16;
 }
 
 /* The dtype of a contraction: given by the result, within what ops.def allows. */
 static nnc_status product_dtype(nnc_module *m, nnc_op op, const nnc_type_rec *a, const nnc_type_rec *b, nnc_dtype *dt)
 {
     *dt = (nnc_dtype)nnc_value_ty(m, nnc_op_out(m, op, 0))->dtype;
-    bool bytes = is_byte((nnc_dtype)a->dtype) && is_byte((nnc_dtype)b->dtype) && *dt == NNC_DT_i32;
-    if (bytes || (a->dtype == b->dtype && *dt == (nnc_dtype)a->dtype && a->dtype != NNC_DT_bool))
+    bool wide = is_short((nnc_dtype)a->dtype) && is_short((nnc_dtype)b->dtype) && *dt == NNC_DT_i32;
+    if (wide || (a->dtype == b->dtype && *dt == (nnc_dtype)a->dtype && a->dtype != NNC_DT_bool))
         return NNC_OK;
-    return nnc_infer_error(m, op, "%s by %s to %s: dtypes must be equal, or 8-bit integers to i32", nnc_infer_text(m, op, 0),
+    return nnc_infer_error(m, op, "%s by %s to %s: dtypes must be equal, or integers of up to 16 bits to i32", nnc_infer_text(m, op, 0),
                            nnc_infer_text(m, op, 1), nnc_dtype_infos[*dt].name);
 }
 

@@ -110,7 +110,7 @@ static const struct { nnc_opcode code; const char *line, *said; } cases[] = {
     {NNC_OP_dot, "%y = dot %x3, %y3 [batch_a=[0], batch_b=[0], contract_a=[2], contract_b=[1]] : f32[7,2,5]", ""},
     {NNC_OP_dot, "%y = dot %u8, %i8 [contract_a=[1], contract_b=[0]] : i32[2,4]", ""},
     {NNC_OP_dot, "%y = dot %a, %b [contract_a=[0], contract_b=[0]] : f32[3,4]", "dot: axis 0 of f32[2,3] is no match for axis 0 of f32[3,4]"},
-    {NNC_OP_dot, "%y = dot %u8, %i8 [contract_a=[1], contract_b=[0]] : u8[2,4]", "dtypes must be equal, or 8-bit integers to i32"},
+    {NNC_OP_dot, "%y = dot %u8, %i8 [contract_a=[1], contract_b=[0]] : u8[2,4]", "dtypes must be equal, or integers of up to 16 bits to i32"},
     {NNC_OP_dot, "%y = dot %a, %b [contract_a=[1], contract_b=[]] : f32[2,4]", "contract_a has 1 entries, contract_b has 0"},
     {NNC_OP_dot, "%y = dot %x3, %y3 [batch_a=[0], batch_b=[0], contract_a=[0], contract_b=[0]] : f32[7]", "both a batch and a contracted one"},
     {NNC_OP_conv, "%y = conv %img, %w [stride=[2, 1], lo=[1, 1], hi=[1, 1], dilation=[1, 2], lhs_dilation=[1, 1], groups=2, layout=nchw]"
