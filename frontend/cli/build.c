@@ -119,6 +119,7 @@ static int write_one(cli *c, const char *path)
     if (kind == K_NONE)
         return bad_kind(c, path);
     nnc_module *m = cli_load(c, c->opt.file);
+    c->writing = path;
     if (!m)
         return CLI_INPUT;
     bool graph = kind == K_ONNX || kind == K_DOT || kind == K_IR;

@@ -26,6 +26,7 @@ typedef struct cli {
     nnc_diag *diag;
     cli_options opt;
     nnc_options pass;                         /* from opt */
+    const char *writing;                      /* the output being made; C names follow it */
 } cli;
 
 /* options.c: 0, or an exit code after a message. */
@@ -37,7 +38,7 @@ int  cli_fail(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3
 /* load.c */
 nnc_module *cli_load(cli *c, const char *path);               /* NULL after diagnostics */
 nnc_status  cli_lower(cli *c, nnc_module *m);                 /* to planned K; does nothing when m is K already */
-const char *cli_model_name(cli *c);                           /* a C identifier from --name or the file's name */
+const char *cli_model_name(cli *c);                           /* a C identifier: --name, else the output's or the model's file name */
 
 /* output.c: files appear complete or not at all, also after Ctrl-C. */
 const char *cli_temp(cli *c, const char *final);              /* a fresh name beside `final`, remembered */

@@ -87,8 +87,8 @@ const char *cli_model_name(cli *c)
 {
     const char *s = c->opt.name;
     if (!s) {
-        const char *slash = strrchr(c->opt.file, '/');
-        s = slash ? slash + 1 : c->opt.file;
+        const char *path = c->writing ? c->writing : c->opt.file, *slash = strrchr(path, '/');
+        s = slash ? slash + 1 : path;
     }
     char *id = nnc_arena_alloc(c->arena, strlen(s) + 5);
     size_t n = 0;

@@ -221,13 +221,19 @@ static const char *absolute(cli *c, const char *path)
     return p;
 }
 
+/* The header's structs depend on this macro, so every file that includes it gets it. */
+static void blob_macro(cli *c, words *w, const char *name, bool blob)
+{
+    if (blob)
+        NNC_PUSH(c->arena, w, (const char *)nnc_arena_printf(c->arena, "-D%s_WEIGHTS_SYMBOL=%s_weights", upper(c, name), name));
+}
+
 /* One object of the model (and its weights, when they are a file), then what the kind needs around it. */
 static int compile_model(cli *c, const nnc_emit_options *o, bool blob, const char *dir, const char *object, bool native)
 {
     words w = { 0 };
     compiler(c, &w, native);
-    if (blob)
-        NNC_PUSH(c->arena, &w, (const char *)nnc_arena_printf(c->arena, "-D%s_WEIGHTS_SYMBOL=%s_weights", upper(c, o->name), o->name));
+    blob_macro(c, &w, o->name, blob);
     add_words(c, &w, "-fPIC -ffunction-sections -c");
     NNC_PUSH(c->arena, &w, (const char *)nnc_arena_printf(c->arena, "%s.c", o->name));
     NNC_PUSH(c->arena, &w, "-o");
@@ -236,10 +242,11 @@ static int compile_model(cli *c, const nnc_emit_options *o, bool blob, const cha
     return code || !blob ? code : weights_object(c, dir, o->name);
 }
 
-static int link_model(cli *c, cli_binary kind, bool blob, const char *dir, const char *out, bool native)
+static int link_model(cli *c, const nnc_emit_options *o, cli_binary kind, bool blob, const char *dir, const char *out, bool native)
 {
     words w = { 0 };
     compiler(c, &w, native);
+    blob_macro(c, &w, o->name, blob);
     add_words(c, &w, kind == CLI_OBJECT ? "-r -nostdlib" : kind == CLI_SHARED ? "-shared -fPIC -Wl,-z,noexecstack" : "-Wl,--gc-sections nnc_main.c program.c npy.c");
     add_words(c, &w, blob ? "nnc_model.o nnc_weights.o" : "nnc_model.o");
     NNC_PUSH(c->arena, &w, "-o");
@@ -262,5 +269,5 @@ int cli_build_binary(cli *c, nnc_module *m, cli_binary kind, const char *out, bo
         code = emit_main(c, m, dir, &o);
     if (!code)
         code = compile_model(c, &o, blob, dir, "nnc_model.o", native);
-    return code ? code : link_model(c, kind, blob, dir, out, native);
+    return code ? code : link_model(c, &o, kind, blob, dir, out, native);
 }
