@@ -326,6 +326,15 @@ static const uint32_t *blobs_in_order(struct printer *p)
 
 static size_t padded(size_t n) { return (n + BLOB_ALIGN - 1) / BLOB_ALIGN * BLOB_ALIGN; }
 
+/* What a packed constant is made from has no type to print it by. */
+static void print_hex(FILE *o, const unsigned char *p, size_t n)
+{
+    fputs(" \"", o);
+    for (size_t i = 0; i < n; i++)
+        fprintf(o, "%02x", p[i]);
+    fputc('"', o);
+}
+
 static void print_blobs(struct printer *p)
 {
     const uint32_t *id = blobs_in_order(p);
@@ -333,9 +342,12 @@ static void print_blobs(struct printer *p)
     for (uint32_t i = 0; i < p->nblob; i++) {
         size_t bytes = p->m->blob.at[id[i]].bytes;
         fprintf(p->o, "blob %u = ", i + 1);
-        if (p->opt.weights_file)
+        if (p->opt.weights_file && !p->opt.inline_weights)
             fprintf(p->o, "%s at %zu, ", nnc_text_quoted(p->a, p->opt.weights_file, '"'), at);
-        fprintf(p->o, "%zu bytes\n", bytes);
+        fprintf(p->o, "%zu bytes", bytes);
+        if (p->opt.inline_weights)
+            print_hex(p->o, p->m->blob.at[id[i]].base, bytes);
+        fputc('\n', p->o);
         at = padded(at + bytes);
     }
 }

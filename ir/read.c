@@ -533,6 +533,23 @@ static nnc_status map_blob(nnc_reader *r, const char *from, const char *name, in
     return NNC_OK;
 }
 
+/* The bytes themselves: "00ff..", two digits each. */
+static nnc_status read_hex(nnc_reader *r, int64_t bytes, const void **base)
+{
+    const char *from = r->p, *s;
+    NNC_TRY(nnc_read_quoted(r, &s));
+    size_t n = strlen(s);
+    if ((uint64_t)bytes * 2 != n || strspn(s, "0123456789abcdef") != n)
+        return nnc_read_error(r, from, "expected %lld pairs of hexadecimal digits", (long long)bytes);
+    unsigned char *p = nnc_arena_alloc(r->m->arena, (size_t)bytes);
+    for (size_t i = 0; i < n; i++) {
+        unsigned digit = (unsigned)(s[i] <= '9' ? s[i] - '0' : s[i] - 'a' + 10);
+        p[i / 2] = (unsigned char)(p[i / 2] << 4 | digit);
+    }
+    *base = p;
+    return NNC_OK;
+}
+
 static nnc_status read_blob(nnc_reader *r)
 {
     int64_t number, at = 0, bytes;
@@ -558,9 +575,14 @@ static nnc_status read_blob(nnc_reader *r)
         return nnc_read_error(r, from, "expected a number of bytes");
     nnc_loc loc = nnc_loc_text(r->m->diag, r->source, (uint32_t)(from - r->base), (uint32_t)(r->p - r->base));
     nnc_blob blob = { 0 };
-    nnc_status status = name ? map_blob(r, from, name, at, bytes, &base)
-                             : nnc_read_error(r, from, "the weights of blob %lld are in no file: print with a weights file to read "
-                                                       "the text back", (long long)number);
+    nnc_status status;
+    if (name)
+        status = map_blob(r, from, name, at, bytes, &base);
+    else if (nnc_read_peek(r) == '"')
+        status = read_hex(r, bytes, &base);
+    else
+        status = nnc_read_error(r, from, "the weights of blob %lld are in no file: print with a weights file to read the text back",
+                                (long long)number);
     if (status == NNC_OK)
         blob = nnc_blob_new(r->m, base, (size_t)bytes, loc);
     NNC_PUSH(r->a, &r->blob, blob);

@@ -1,6 +1,6 @@
 /* ir/text.h - the textual form of the IR, both levels; print(read(print(x))) = print(x).
  *
- *     text    := ("dim" name "=" lo ".." (hi | "inf") | "blob" number "=" ["file" "at" offset ","] size "bytes")* op*
+ *     text    := ("dim" name "=" lo ".." (hi | "inf") | "blob" number "=" ["file" "at" offset ","] size "bytes" ["hex digits"])* op*
  *     op      := [results "="] name ["@" symbol] [operands] ["[" key "=" value, .. "]"] [":" types] ["loc(" "text" ")"] region*
  *     region  := ["(" %arg: type, .. ")"] "{" op* "}"
  *     operand := %name | %"odd name" | 42 (idx) | true | 1.5:f32 | nan(0x7fc00001):f32 | -inf:f32x8

@@ -74,9 +74,11 @@ static void turn_right_operand(nnc_module *m, nnc_op op)
     unsigned rank = nnc_value_ty(m, v)->rank;
     const int64_t *batch = nnc_attr_ints(m, op, NNC_W_batch_b, &nb);
     int64_t perm[NNC_MAX_RANK], contract[NNC_MAX_RANK], newb[NNC_MAX_RANK], n = 0, b[NNC_MAX_RANK], c[NNC_MAX_RANK];
-    memcpy(b, batch, nb * sizeof *b);
+    if (nb)
+        memcpy(b, batch, nb * sizeof *b);
     const int64_t *con = nnc_attr_ints(m, op, NNC_W_contract_b, &nc);
-    memcpy(c, con, nc * sizeof *c);
+    if (nc)
+        memcpy(c, con, nc * sizeof *c);
     bool free_last = rank > 0 && nb + nc < rank, used[NNC_MAX_RANK] = { false };
     for (unsigned i = 0; i < nb; i++)
         free_last &= b[i] != (int64_t)rank - 1;

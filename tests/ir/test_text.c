@@ -248,7 +248,7 @@ static void weights_survive_in_a_side_file(void)
 
 static void golden_files(void)
 {
-    static const char *const files[] = {"mlp.ir", "control.ir", "gemm.ir", "nonzero.ir", "dynamic.ir"};
+    static const char *const files[] = {"mlp.ir", "control.ir", "gemm.ir", "packed.ir", "nonzero.ir", "dynamic.ir"};
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
         char path[512];
         nnc_status s;
@@ -307,6 +307,8 @@ static const struct { const char *text, *said; } mistakes[] = {
     {"graph @f {\n  %c = const [values=[1, 2.5]] : i32[2]\n}", "no value of i32"},
     {"blob 2 = 4 bytes", "blobs are numbered 1, 2, ..: expected 1"},
     {"blob 1 = 4 bytes", "the weights of blob 1 are in no file"},
+    {"blob 1 = 4 bytes \"00ff\"", "expected 4 pairs of hexadecimal digits"},
+    {"blob 1 = 2 bytes \"00fg\"", "expected 2 pairs of hexadecimal digits"},
     {"blob 1 = \"../mlp.ir\" at 0, 4 bytes", "'../mlp.ir' is not a file beside the text"},
     {"blob 1 = \"absent.bin\" at 0, 4 bytes", "the file 'absent.bin' cannot be read"},
     {"blob 1 = \"mlp.ir\" at 0, 4000000 bytes", "bytes, needs 4000000 from 0"},
