@@ -329,7 +329,7 @@ nnc_status nnc_row_nms(nnc_onnx_cx *cx)
                             "boxes and scores", &n));
     NNC_TRY(
         nnc_cx_same_dim(cx, nnc_cx_dim(cx, boxes, 2), 4, "the last dimension of boxes", &dim[1]));
-    in[0] = boxes;
+    in[0] = nnc_cx_dim(cx, boxes, 2) == 4 ? boxes : nnc_g_slice_axis(&cx->b, boxes, 2, 0, 1, 4);
     in[1] = scores;
     in[2] = scalar_or(cx, 2, i64(cx, 0));
     in[3] = scalar_or(cx, 3, nnc_cx_num(cx, NNC_DT_f32, 0));

@@ -200,6 +200,10 @@ static nnc_value scores(struct attention *a, nnc_value *raw, nnc_value *capped)
     nnc_dim d = nnc_cx_dim(cx, a->q, 3);
     double scale = nnc_onnx_node_float(cx->node, "scale", nnc_dim_is_const(d) && d > 0 ? 1 / sqrt((double)d) : 1);
     nnc_value root = nnc_cx_num(cx, a->dt, sqrt(scale));
+    if (!nnc_dim_is_const(d) && !nnc_onnx_node_has(cx->node, "scale")) {       /* the run knows the head size */
+        root = nnc_cx_op1(cx, NNC_OP_rsqrt, nnc_cx_extent(cx, d, NNC_DT_f32));
+        root = nnc_g_cast(&cx->b, nnc_cx_op1(cx, NNC_OP_sqrt, root), a->dt);
+    }
     nnc_value s = product(a, op2(a, NNC_OP_mul, a->q, root), op2(a, NNC_OP_mul, a->k, root), 3);
     *raw = *capped = s;
     if (cap > 0) {

@@ -1,6 +1,6 @@
 /* onnx_eval - import ONNX test cases and run them in the interpreter.
  *
- *     onnx_eval [--rtol R] [--atol A] [--print] DIR...
+ *     onnx_eval [--rtol R] [--atol A] [--print] [--dim NAME=LO..HI] DIR...
  *
  * Each DIR holds model.onnx and test_data_set_0/{input,output}_<i>.pb, and perhaps `tol` with two numbers.  Prints one
  * line per case: ok, REFUSED (with the first diagnostic), or WRONG (with the first difference).  For developers; the
@@ -22,6 +22,8 @@
 struct options {
     double rtol, atol;
     bool print;
+    nnc_onnx_bound bound[8];
+    uint32_t nbound;
 };
 static char first_text[600];
 
@@ -92,6 +94,7 @@ static void run_case(nnc_arena *a, const char *dir, struct options o)
     unsigned nin = 0;
     FILE *f;
 
+    nnc_onnx_options names = {.bound = o.bound, .nbound = o.nbound};
     *first_text = 0;
     nnc_diag_set_sink(diag, sink, NULL);
     snprintf(path, sizeof path, "%s/tol", dir);
@@ -101,7 +104,7 @@ static void run_case(nnc_arena *a, const char *dir, struct options o)
         fclose(f);
     }
     snprintf(path, sizeof path, "%s/model.onnx", dir);
-    if (nnc_onnx_import(m, path, NULL) != NNC_OK) {
+    if (nnc_onnx_import(m, path, &names) != NNC_OK) {
         printf("REFUSED %s: %s\n", dir, first_text);
         return;
     }
@@ -146,10 +149,18 @@ static void run_case(nnc_arena *a, const char *dir, struct options o)
 
 int main(int argc, char **argv)
 {
-    struct options o = {1e-3, 1e-5, false};
+    struct options o = {.rtol = 1e-3, .atol = 1e-5};
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--print") == 0) {
             o.print = true;
+        } else if (strcmp(argv[i], "--dim") == 0 && i + 1 < argc && o.nbound < 8) {
+            char *value = strchr(argv[++i], '='), *dots = value ? strstr(value, "..") : NULL;
+            if (!value)
+                return 2;
+            *value++ = 0;
+            o.bound[o.nbound] =
+                (nnc_onnx_bound){argv[i], atoll(value), dots ? atoll(dots + 2) : atoll(value)};
+            o.nbound++;
         } else if (strcmp(argv[i], "--rtol") == 0 && i + 1 < argc) {
             o.rtol = atof(argv[++i]);
         } else if (strcmp(argv[i], "--atol") == 0 && i + 1 < argc) {
