@@ -512,7 +512,7 @@ static nnc_value op_value(nnc_kx *x, nnc_op op, unsigned n, const nnc_kix *ix)
 
 static bool vector_dtype(nnc_dtype dt)
 {
-    return dt == NNC_DT_f32 || dt == NNC_DT_bool || dt == NNC_DT_i32;
+    return dt == NNC_DT_f32 || dt == NNC_DT_bool || (nnc_dtype_is_int(dt) && nnc_dtype_infos[dt].bits >= 8 && nnc_dtype_infos[dt].bits <= 32);
 }
 
 static nnc_value compute(nnc_kx *x, nnc_value v, unsigned n, const nnc_kix *ix)
