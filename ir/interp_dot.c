@@ -269,13 +269,6 @@ static void conv_put(const product *p, int64_t m, int64_t n0, int64_t n, const d
         put_one(c->out, c->out_base + m * c->out_channel + (n0 + i) * c->out_pos, from[i]);
 }
 
-/* One image and group with 64-bit integers; everything is in c->x and c->w as doubles only when exact, so read again. */
-static nnc_status refuse_wide_integers(nnc_interp *x, nnc_op op, const nnc_tensor *in)
-{
-    return nnc_error(x->m->diag, nnc_op_loc(x->m, op), "conv of %s with %s is not supported: integers up to 16 bits and floats are", nnc_dtype_infos[in[0].dtype].name,
-                     nnc_dtype_infos[in[1].dtype].name);
-}
-
 static int64_t ints_at(const int64_t *v, unsigned n, int d, int64_t dflt)
 {
     return (unsigned)d < n ? v[d] : dflt;
@@ -300,6 +293,59 @@ static void coordinate_tables(nnc_interp *x, nnc_op op, conv *c)
     }
 }
 
+/* Wide integers: every product in 64 bits, wrapping.  Element of x: base_x + channel * step_c + position * step_p. */
+typedef struct wide {
+    const nnc_tensor *x, *w;
+    int64_t base_x, step_c, step_p, base_w, step_o, step_i, step_k;
+} wide;
+
+static int64_t source_of(const conv *c, int64_t k, int64_t pos)
+{
+    int64_t from[3], at = 0;
+
+    for (int d = c->rank - 1; d >= 0; d--) {
+        from[d] = c->from[d][k % c->size[d] * c->pos[d] + pos % c->pos[d]];
+        k /= c->size[d];
+        pos /= c->pos[d];
+        if (from[d] < 0)
+            return -1;
+    }
+    for (int d = 0; d < c->rank; d++)
+        at = at * c->in[d] + from[d];
+    return at;
+}
+
+static void conv_integers(const conv *c, const product *p, const wide *v)
+{
+    for (int64_t o = 0; o < p->m; o++)
+        for (int64_t pos = 0; pos < p->n; pos++) {
+            uint64_t sum = 0;
+            for (int64_t k = 0; k < c->kernel; k++) {
+                int64_t at = source_of(c, k, pos);
+                for (int64_t i = 0; i < c->channels && at >= 0; i++) {
+                    nnc_num x = nnc_num_load(v->x->dtype, nnc_cell(v->x, v->base_x + i * v->step_c + at * v->step_p));
+                    nnc_num w = nnc_num_load(v->w->dtype, nnc_cell(v->w, v->base_w + o * v->step_o + i * v->step_i + k * v->step_k));
+                    sum += (uint64_t)x.i * (uint64_t)w.i;
+                }
+            }
+            nnc_num_store(c->out->dtype, nnc_cell(c->out, c->out_base + o * c->out_channel + pos * c->out_pos), (nnc_num){0, (int64_t)sum});
+        }
+}
+
+/* The constants of one group as doubles. */
+static void load_weights(const conv *c, const product *p, const wide *v)
+{
+    for (int64_t o = 0; o < p->m; o++)
+        for (int64_t i = 0; i < c->channels; i++)
+            nnc_load_f64(v->w->dtype, v->w->data, v->base_w + o * v->step_o + i * v->step_i, v->step_k, c->kernel, c->w + o * p->k + i * c->kernel);
+}
+
+static void load_image(const conv *c, const wide *v)
+{
+    for (int64_t i = 0; i < c->channels; i++)
+        nnc_load_f64(v->x->dtype, v->x->data, v->base_x + i * v->step_c, v->step_p, c->image, c->x + i * c->image);
+}
+
 INTERP(conv)
 {
     bool nhwc = nnc_attr_word(x->m, op, NNC_W_layout, NNC_W_nchw) == NNC_W_nhwc;
@@ -308,9 +354,9 @@ INTERP(conv)
     int64_t channels = in[0].dim[nhwc ? rank + 1 : 1], outs = in[1].dim[nhwc ? rank + 1 : 0];
     conv c = {.out = out, .rank = rank, .channels = in[1].dim[nhwc ? rank : 1], .kernel = 1, .image = 1};
     product p = {.row_a = conv_row_a, .row_b = conv_row_b, .put = conv_put, .user = &c};
+    bool exact;
+    wide v;
 
-    if (!exact_in_double(in[0].dtype, in[1].dtype, 1 << 16))
-        return refuse_wide_integers(x, op, in);
     for (int d = 0; d < rank; d++) {
         c.in[d] = in[0].dim[sx + d];
         c.size[d] = in[1].dim[sw + d];
@@ -329,17 +375,19 @@ INTERP(conv)
     c.x = nnc_arena_array(x->a, (size_t)(c.channels * c.image), sizeof *c.x);
     c.out_channel = nhwc ? 1 : positions;
     c.out_pos = nhwc ? outs : 1;
+    exact = exact_in_double(in[0].dtype, in[1].dtype, p.k);
+    v = (wide){.x = &in[0], .w = &in[1], .step_c = nhwc ? 1 : c.image, .step_p = nhwc ? channels : 1, .step_o = nhwc ? 1 : p.k, .step_i = nhwc ? outs : c.kernel, .step_k = nhwc ? c.channels * outs : 1};
     for (int64_t g = 0; g < groups; g++) {
-        for (int64_t o = 0; o < p.m; o++)
-            for (int64_t i = 0; i < c.channels; i++)
-                nnc_load_f64(in[1].dtype, in[1].data, nhwc ? i * outs + g * p.m + o : ((g * p.m + o) * c.channels + i) * c.kernel, nhwc ? c.channels * outs : 1, c.kernel,
-                             c.w + o * p.k + i * c.kernel);
+        v.base_w = g * p.m * v.step_o;
+        load_weights(&c, &p, &v);
         for (int64_t b = 0; b < images; b++) {
-            for (int64_t i = 0; i < c.channels; i++) {
-                int64_t ch = g * c.channels + i;
-                nnc_load_f64(in[0].dtype, in[0].data, nhwc ? b * c.image * channels + ch : (b * channels + ch) * c.image, nhwc ? channels : 1, c.image, c.x + i * c.image);
+            v.base_x = b * c.image * channels + g * c.channels * v.step_c;
+            c.out_base = b * positions * outs + g * p.m * c.out_channel;
+            if (!exact) {
+                conv_integers(&c, &p, &v);
+                continue;
             }
-            c.out_base = nhwc ? b * positions * outs + g * p.m : (b * outs + g * p.m) * positions;
+            load_image(&c, &v);
             multiply(&p);
         }
     }

@@ -204,6 +204,10 @@ static void casts(void)
 static void storage(void)
 {
     unsigned char cell[8];
+    nnc_num_store(NNC_DT_f8e5m2, cell, num_f(INFINITY));
+    CHECK_INT(cell[0], 0x7c);
+    nnc_num_store(NNC_DT_f8e5m2, cell, num_f(1e9));
+    CHECK_INT(cell[0], 0x7b);
     for (int b = -8; b < 8; b++) {
         nnc_num_store(NNC_DT_i4, cell, num_i(b));
         CHECK_INT((signed char)cell[0], b);
