@@ -80,10 +80,6 @@ class Toolchain:
         return matrix if name == "all" else [Toolchain(*name.split())]
 
 
-def from_bytes(data, dtype, shape):
-    return np.frombuffer(data, dtype, int(np.prod(shape, dtype=np.int64))).reshape(shape).copy()
-
-
 # -- running programs ------------------------------------------------------------------------------
 
 def limits(seconds, gigabytes):
@@ -129,7 +125,12 @@ class Tensor:
     def __init__(self, entry):
         self.name, self.field = entry["name"], entry["field"]
         self.dtype = np.dtype(entry["dtype"])
-        self.shape, self.bounds = entry["shape"], entry["bounds"]
+        self.signed = entry["dtype"] in ("int4", "int2")      # int8_t in C, while ml_dtypes keeps only the low bits
+        self.shape, self.bounds = entry["shape"], [high for _, high in entry["bounds"]]
+
+    def from_bytes(self, data, shape):
+        array = np.frombuffer(data, np.int8 if self.signed else self.dtype, int(np.prod(shape, dtype=np.int64))).reshape(shape)
+        return array.astype(self.dtype)
 
     def room(self):
         return int(np.prod(self.bounds, dtype=np.int64)) * self.dtype.itemsize
@@ -228,18 +229,12 @@ class Model:
     def build(self, toolchains, strict=True, seconds=300):
         (self.folder / "driver.c").write_text(self.driver())
         for number, tool in enumerate(toolchains):
-            objects = []
-            for source, flags in (("net.c", STRICT if strict else ["-std=c99"]), ("driver.c", ["-std=gnu99", "-w"])):
-                target = self.folder / f"{source}.{number}.o"
-                done = execute([tool.cc, *tool.flags, *flags, "-c", source, "-o", target.name], seconds, None,
-                               cwd=self.folder)
-                if done.returncode != 0:
-                    raise BadCode(f"{tool}: {source}: {done.stderr.strip()[:2000] or how_it_died(done)}")
-                objects.append(target.name)
             program = f"./driver.{number}"
-            done = execute([tool.cc, *tool.flags, *objects, "-o", program, "-lm"], seconds, None, cwd=self.folder)
-            if done.returncode != 0:
-                raise BadCode(f"{tool}: link: {done.stderr.strip()[:2000]}")
+            for words in (["-c", *(STRICT if strict else ["-std=c99"]), "net.c", "-o", "net.o"],
+                          ["-std=gnu99", "-w", "driver.c", "net.o", "-o", program, "-lm"]):
+                done = execute([tool.cc, *tool.flags, *words], seconds, None, cwd=self.folder)
+                if done.returncode != 0:
+                    raise BadCode(f"{tool}: {done.stderr.strip()[:2000] or how_it_died(done)}")
             self.programs.append((program, tool))
         return self
 
@@ -312,7 +307,7 @@ class Model:
             array = np.asarray(array)
             if array.dtype != tensor.dtype:
                 raise AssertionError(f"input {tensor.name}: {array.dtype} given, nnc info says {tensor.dtype}")
-            pieces.append(np.ascontiguousarray(array).tobytes())
+            pieces.append((array.astype(np.int8) if tensor.signed else array).tobytes())
         for v in self.sizes:
             if v["name"] not in known:
                 raise AssertionError(f"net.h wants size {v['name']}, the inputs define {sorted(known)}")
@@ -333,7 +328,7 @@ class Model:
         sizes = self.sizes_from(arrays)
         for v in self.found:
             sizes[v["name"]] = struct.unpack("=Q", chunk())[0]
-        return [from_bytes(chunk(), t.dtype, [evaluate(d, sizes) for d in t.shape]) for t in self.outputs]
+        return [t.from_bytes(chunk(), [evaluate(d, sizes) for d in t.shape]) for t in self.outputs]
 
 
 def evaluate(dim, sizes):

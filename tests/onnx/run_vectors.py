@@ -22,7 +22,7 @@ import onnx
 from harness import JOBS, SHARED, TMP, Toolchain, compile_onnx, ensure, isolated, nnc
 from onnx import numpy_helper
 from onnx.backend.test.runner import Runner
-from run_backend import KIND_OF, report
+from run_backend import BAD, KIND_OF, report
 
 RTOL, ATOL = 1e-3, 1e-7        # those of onnx.backend.test
 
@@ -113,7 +113,7 @@ def main():
             nodes = onnx.load(cases[name], load_external_data=False).graph.node
             operator = nodes[0].op_type if kind == "node" and nodes else name if result != "pass" else kind
             results.append({"case": name, "kind": kind, "operator": operator, "result": result, "reason": reason})
-            if result not in ("pass", "refused"):
+            if result in BAD:
                 print(f"{result}: {name}: {reason[:400]}", flush=True)
         results.sort(key=lambda r: r["case"])
         report(results, args, time.monotonic() - start)
