@@ -255,6 +255,18 @@ static nnc_value along_weights(nnc_builder *b, const linear *l, nnc_value s)
     return nnc_g_reshape(b, s, tw.rank, dim);
 }
 
+/* Quantised nets round the scaled sum: a last bit that differs there becomes a whole step, so the reference's own order of
+ * operations stays. */
+static bool is_rounded(const nnc_module *m, nnc_value v)
+{
+    for (uint32_t u = nnc_value_get(m, v)->first_use; u; u = m->use.at[u].next) {
+        nnc_opcode code = nnc_op_code(m, m->use.at[u].user);
+        if (code == NNC_OP_round || code == NNC_OP_quantize || code == NNC_OP_floor || code == NNC_OP_ceil)
+            return true;
+    }
+    return false;
+}
+
 /* (conv(x, w) + c) * s = conv(x, w * s) + c * s; the same for / and for dot. */
 nnc_value nnc_rule_scale_into_weights(nnc_builder *b, nnc_op op)
 {
@@ -269,7 +281,7 @@ nnc_value nnc_rule_scale_into_weights(nnc_builder *b, nnc_op op)
     if (!find_linear(m, nnc_op_in(m, op, 0), &l) && (code != NNC_OP_mul || !find_linear(m, nnc_op_in(m, op, i = 1), &l)))
         return nnc_no_value();
     s = nnc_op_in(m, op, 1 - i);
-    if (!per_output(m, &l, s) || nnc_value_type(m, nnc_op_out(m, op, 0)).id != nnc_value_type(m, nnc_op_out(m, l.op, 0)).id || (l.add.id && !per_output(m, &l, l.bias)))
+    if (is_rounded(m, nnc_op_out(m, op, 0)) || !per_output(m, &l, s) || nnc_value_type(m, nnc_op_out(m, op, 0)).id != nnc_value_type(m, nnc_op_out(m, l.op, 0)).id || (l.add.id && !per_output(m, &l, l.bias)))
         return nnc_no_value();
     w = nnc_g_binary(b, code, nnc_op_in(m, l.op, 1), along_weights(b, &l, s));
     copy = nnc_op_clone(m, l.op, at, NULL, 0);
