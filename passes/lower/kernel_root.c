@@ -69,6 +69,17 @@ static void reduce_axes(nnc_kx *x)
 
 typedef struct dot_axes { int a[NNC_MAX_RANK], b[NNC_MAX_RANK]; } dot_axes;
 
+/* The letter of a free dim: the last one that is not 1 gets the first, so that a row tile never falls on a dim of 1. */
+static char free_letter(const nnc_type_rec *t, const bool *taken, unsigned d, const char *letters)
+{
+    unsigned at = 0;
+    for (unsigned e = 0; e < t->rank; e++) {
+        bool later = t->dim[e] != 1 && (t->dim[d] == 1 || e > d), one = t->dim[e] == 1 && t->dim[d] == 1 && e > d;
+        at += !taken[e] && e != d && (later || one);
+    }
+    return letters[at];
+}
+
 /* Axis numbers are assigned in the order batch, rows, columns, contraction, so they can be found again. */
 static void dot_map(nnc_kx *x, dot_axes *to, bool make)
 {
@@ -77,29 +88,30 @@ static void dot_map(nnc_kx *x, dot_axes *to, bool make)
     ints(x, x->root, NNC_W_batch_b, bb, 0, 8);
     ints(x, x->root, NNC_W_contract_b, cb, 0, 8);
     nnc_type_rec a = operand_type(x, 0), b = operand_type(x, 1);
-    unsigned na = a.rank - nb - nc, nfree = b.rank - nb - nc, n = 0;
+    bool ta[NNC_MAX_RANK], tb[NNC_MAX_RANK];
     int at = 0;
+    for (unsigned d = 0; d < NNC_MAX_RANK; d++) {
+        ta[d] = has(ba, nb, d) || has(ca, nc, d);
+        tb[d] = has(bb, nb, d) || has(cb, nc, d);
+    }
     for (unsigned i = 0; i < nb; i++, at++) {
         if (make)
             x->out[x->nout++] = nnc_kix_axis(x, add_axis(x, "bdefghjv"[i], false, a.dim[ba[i]]));
         to->a[ba[i]] = to->b[bb[i]] = at;
     }
     for (unsigned d = 0; d < a.rank; d++) {
-        if (has(ba, nb, d) || has(ca, nc, d))
+        if (ta[d])
             continue;
         if (make)
-            x->out[x->nout++] = nnc_kix_axis(x, add_axis(x, "mpqrwxyz"[na - 1 - n], false, a.dim[d]));
+            x->out[x->nout++] = nnc_kix_axis(x, add_axis(x, free_letter(&a, ta, d, "mpqrwxyz"), false, a.dim[d]));
         to->a[d] = at++;
-        n++;
     }
-    n = 0;
     for (unsigned d = 0; d < b.rank; d++) {
-        if (has(bb, nb, d) || has(cb, nc, d))
+        if (tb[d])
             continue;
         if (make)
-            x->out[x->nout++] = nnc_kix_axis(x, add_axis(x, "nstuMNPQ"[nfree - 1 - n], false, b.dim[d]));
+            x->out[x->nout++] = nnc_kix_axis(x, add_axis(x, free_letter(&b, tb, d, "nstuMNPQ"), false, b.dim[d]));
         to->b[d] = at++;
-        n++;
     }
     for (unsigned i = 0; i < nc; i++, at++) {
         if (make)

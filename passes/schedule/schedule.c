@@ -75,7 +75,7 @@ static void gather(facts *f, nnc_kx *x, const nnc_target *t)
     f->t = t;
     f->lanes = t->lanes;
     f->kind = kind_of(x);
-    f->m = extent(x, 'm') * extent(x, 'p');
+    f->m = extent(x, 'm');
     f->n = extent(x, 'n');
     f->k = extent(x, 'k') * extent(x, 'l');
     f->o = extent(x, 'o');
@@ -83,7 +83,7 @@ static void gather(facts *f, nnc_kx *x, const nnc_target *t)
     f->w = extent(x, 'w');
     f->c = extent(x, 'c');
     f->taps = 1;
-    f->outer = extent(x, 'b') * extent(x, 'd') * extent(x, 'e');
+    f->outer = extent(x, 'b') * extent(x, 'd') * extent(x, 'e') * extent(x, 'p');
     for (int a = 0; a < x->nax; a++)
         if (x->ax[a].red && x->ax[a].name != 'i' && x->shape == NNC_SHAPE_ROOT)
             f->taps *= x->ax[a].hi;
