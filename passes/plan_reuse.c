@@ -176,6 +176,18 @@ static void replace_alloc(reuse *r, nnc_op f, nnc_value to, nnc_op anchor)
     nnc_op_erase(m, f);
 }
 
+/* Is there room in the memory of `to` for everything that is written to F?  An argument has its real size, so there
+ * both have to have the same size by expression; alloc for alloc, upper bounds count, and those are equal. */
+static bool has_room(const reuse *r, nnc_value to, const nnc_memory *t, const nnc_memory *f)
+{
+    nnc_module *m = r->m;
+    nnc_type whole = nnc_value_type(m, t->base), part = nnc_value_type(m, to), from = nnc_value_type(m, f->base);
+
+    if (t->arena || (nnc_type_is_static(m, whole) && nnc_type_is_static(m, from)))
+        return true;
+    return nnc_type_size(m, part) == nnc_type_size(m, from);
+}
+
 /* Let the alloc behind `from` be `to` from its first access until `op`, a copy or a call.  false: not possible. */
 static bool merge(reuse *r, nnc_value to, nnc_value from, nnc_op op, bool is_copy)
 {
@@ -186,7 +198,7 @@ static bool merge(reuse *r, nnc_value to, nnc_value from, nnc_op op, bool is_cop
     uint32_t first, last, at = l->start[op.id];
     nnc_op opener = { 0 }, falloc, anchor;
 
-    if (!t || !f || t == f || !f->arena || !is_whole(r, from))
+    if (!t || !f || t == f || !f->arena || !is_whole(r, from) || !has_room(r, to, t, f))
         return false;
     falloc = op_of(m, f->base);
     if (nnc_op_get(m, falloc)->block.id != b.id || !range_in(r, f, b, &first, &last, &opener) || first >= at)

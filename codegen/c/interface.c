@@ -145,7 +145,7 @@ nnc_status c_begin(c_cgen *g, nnc_module *m, const nnc_emit_options *opt)
     fields(g);
     c_weights_plan(g);
     workspace(g, nnc_op_region(m, g->entry, 0), &bytes);
-    g->face.workspace = bytes;
+    g->face.workspace = (uint64_t)nnc_attr_int(m, g->entry, NNC_W_arena, (int64_t)bytes);     /* whole cache lines, as the bound is */
     g->face.lower_bound = (uint64_t)nnc_attr_int(m, g->entry, NNC_W_bound, (int64_t)bytes);
     g->face.align = ALIGN;
     g->face.hash ^= code_hash(g);
