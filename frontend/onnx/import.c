@@ -7,6 +7,8 @@
 #include "frontend/onnx/import_priv.h"
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 #include "frontend/onnx/rows.h"
 #include "ir/eval.h"
 
@@ -93,6 +95,20 @@ static bool same_blob(const void *user, uint32_t id, const void *key)
     return ((const struct nnc_import *)user)->blob.at[id - 1].tensor == key;
 }
 
+/* Weights that were copied need not stay in memory in the file's pages as well. */
+static void give_back(const nnc_onnx_tensor *t)
+{
+#ifdef MADV_PAGEOUT
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE),
+              from = ((uintptr_t)t->data + page - 1) & ~(page - 1);
+    uintptr_t to = ((uintptr_t)t->data + t->bytes) & ~(page - 1);
+    if (t->mapped && to > from)
+        madvise((void *)from, to - from, MADV_PAGEOUT);
+#else
+    (void)t;
+#endif
+}
+
 static nnc_blob blob_of(nnc_onnx_cx *cx, const nnc_onnx_tensor *t, size_t align)
 {
     struct nnc_import *im = cx->im;
@@ -100,8 +116,10 @@ static nnc_blob blob_of(nnc_onnx_cx *cx, const nnc_onnx_tensor *t, size_t align)
     uint32_t id = nnc_hashset_find(im->blobs, h, same_blob, im, t);
     if (!id) {
         const void *data = t->data;
-        if (t->bytes && (uintptr_t)data % align) /* a mapped file promises nothing */
+        if (t->bytes && (uintptr_t)data % align) { /* a mapped file promises nothing */
             data = nnc_arena_copy(cx->a, data, t->bytes);
+            give_back(t);
+        }
         NNC_PUSH(cx->a, &im->blob,
                  (nnc_import_blob){t, nnc_blob_new(cx->m, data, t->bytes, cx->b.loc)});
         id = im->blob.n;
@@ -275,27 +293,25 @@ nnc_dim nnc_import_find_dim(const nnc_onnx_cx *cx, const char *name, bool *found
     return 0;
 }
 
-static nnc_dim new_symbol(nnc_onnx_cx *cx, const char *name, const char *input, uint32_t axis)
+static nnc_import_symbol new_symbol(nnc_onnx_cx *cx, const char *name, const char *input,
+                                    uint32_t axis)
 {
     const nnc_onnx_options *opt = cx->im->opt;
     const char *ident = nnc_import_ident(cx->a, name);
     nnc_sym sym = nnc_sym_put(cx->m, ident);
+    nnc_import_symbol s = {nnc_arena_str(cx->a, name), 0, input, axis, false};
 
     for (uint32_t i = 0; i < opt->nbound; i++) {
         const nnc_onnx_bound *b = &opt->bound[i];
         if (strcmp(b->name, name) != 0 && strcmp(b->name, ident) != 0)
             continue;
         cx->im->bound_used[i] = 1;
-        return b->lo == b->hi ? b->lo : nnc_dim_symbol(cx->dims, sym, b->lo, b->hi);
+        s.dim = b->lo == b->hi ? b->lo : nnc_dim_symbol(cx->dims, sym, b->lo, b->hi);
+        return s;
     }
-    cx->im->failed = true;
-    nnc_error(cx->diag, cx->b.loc,
-              "dimension '%s' (axis %u of input '%s') has no fixed size; give --dim '%s=1' (or "
-              "another size), or "
-              "--dim '%s=1..128' for a range",
-              name, axis, input, name, name);
-    return nnc_dim_symbol(cx->dims, sym, 1,
-                          INT32_MAX); /* go on with something, so that all problems are told */
+    s.unbounded = true; /* an error at the end, if anything depends on it */
+    s.dim = nnc_dim_symbol(cx->dims, sym, 0, INT32_MAX);
+    return s;
 }
 
 static nnc_dim input_dim(nnc_onnx_cx *cx, const nnc_onnx_dim *d, const char *input, uint32_t axis)
@@ -309,11 +325,37 @@ static nnc_dim input_dim(nnc_onnx_cx *cx, const nnc_onnx_dim *d, const char *inp
     if (d->kind == NNC_ONNX_DIM_unknown || !name || !*name)
         name = nnc_arena_printf(cx->a, "%s_dim%u", input, axis);
     dim = nnc_import_find_dim(cx, name, &found);
-    if (!found) {
-        dim = new_symbol(cx, name, input, axis);
-        NNC_PUSH(cx->a, &cx->im->symbol, (nnc_import_symbol){nnc_arena_str(cx->a, name), dim});
+    if (found)
+        return dim;
+    nnc_import_symbol s = new_symbol(cx, name, input, axis);
+    NNC_PUSH(cx->a, &cx->im->symbol, s);
+    return s.dim;
+}
+
+/* What else went wrong may only be due to sizes that are not known: it is kept back until here, and
+ * only told when it is certain. */
+static void unbounded_symbols(nnc_onnx_cx *cx, nnc_block body)
+{
+    bool matters = false;
+    for (uint32_t i = 0; i < cx->im->symbol.n; i++) {
+        nnc_import_symbol *s = &cx->im->symbol.at[i];
+        s->unbounded = s->unbounded && (cx->im->failed || nnc_import_dim_matters(cx, body, s->dim));
+        matters |= s->unbounded;
     }
-    return dim;
+    if (cx->im->holding && matters && !cx->im->missing)
+        nnc_diag_drop(cx->diag);
+    else if (cx->im->holding)
+        nnc_diag_release(cx->diag, true);
+    for (uint32_t i = 0; i < cx->im->symbol.n; i++) {
+        const nnc_import_symbol s = cx->im->symbol.at[i];
+        if (!s.unbounded)
+            continue;
+        cx->im->failed = true;
+        nnc_error(cx->diag, cx->b.loc,
+                  "dimension '%s' (axis %u of input '%s') has no fixed size; give --dim '%s=1' (or "
+                  "another size), or --dim '%s=1..128' for a range",
+                  s.name, s.axis, s.input, s.name, s.name);
+    }
 }
 
 static void unused_bounds(nnc_onnx_cx *cx)
@@ -464,11 +506,16 @@ nnc_status nnc_onnx_import_model(nnc_module *m, const nnc_onnx_model *model,
     nnc_attr_set_str(m, func, NNC_W_output, joined_names(&cx, g->out, g->nout));
     import_inputs(&cx, g, body);
     unused_bounds(&cx);
+    for (uint32_t i = 0; i < im.symbol.n; i++)
+        im.holding |= im.symbol.at[i].unbounded;
+    if (im.holding)
+        nnc_diag_hold(m->diag);
     bind_initializers(&cx, g);
     for (uint32_t i = 0; i < g->nnode; i++)
         import_node(&cx, &g->node[i]);
     cx.b.loc = loc;
     import_outputs(&cx, g);
+    unbounded_symbols(&cx, body);
     return im.failed || nnc_diag_errors(m->diag) ? NNC_ERR : NNC_OK;
 }
 

@@ -13,8 +13,11 @@ typedef struct nnc_fact {
 } nnc_fact;
 
 typedef struct nnc_import_symbol {
-    const char *name; /* as the model spells it */
-    nnc_dim dim;      /* a constant when pinned */
+    const char *name;  /* as the model spells it */
+    nnc_dim dim;       /* a constant when pinned */
+    const char *input; /* where it was met first, and on which axis */
+    uint32_t axis;
+    bool unbounded; /* no --dim speaks of it */
 } nnc_import_symbol;
 
 typedef struct nnc_import_blob {
@@ -40,12 +43,15 @@ struct nnc_import {
     uint8_t *bound_used; /* per --dim option */
     unsigned depth;      /* of subgraphs */
     bool failed;         /* some node was reported */
+    bool holding;        /* diagnostics are kept back until it is known which sizes matter */
     bool missing;        /* some node's operator is not supported at all */
 };
 
 nnc_fact *nnc_import_fact(nnc_onnx_cx *cx, nnc_value v);
 /* A constant tensor of the model as a value; reports strings and complex numbers. */
 nnc_status nnc_import_tensor(nnc_onnx_cx *cx, const nnc_onnx_tensor *t, nnc_value *out);
+/* live.c: does anything that matters depend on the size `d`? */
+bool nnc_import_dim_matters(nnc_onnx_cx *cx, nnc_block body, nnc_dim d);
 /* Schema and declared types: import_check.c. */
 nnc_status nnc_import_check_inputs(nnc_onnx_cx *cx);
 nnc_status nnc_import_check_output(nnc_onnx_cx *cx, uint32_t i);

@@ -72,6 +72,29 @@ nnc_status nnc_row_non_zero(nnc_onnx_cx *cx)
     return done(cx, nnc_g_concat(&cx->b, ty.rank, part, 0));
 }
 
+/* The condition may be shorter than the axis: the rest is not taken. */
+static nnc_status fit_mask(nnc_onnx_cx *cx, nnc_value *mask, nnc_dim n)
+{
+    nnc_dim have = nnc_cx_dim(cx, *mask, 0), missing = nnc_dim_sub(cx->dims, n, have), lo = 0;
+
+    if (nnc_dim_hi(cx->dims, missing) < 0)
+        return nnc_cx_error(cx, "condition %s is longer than the axis, which has %s elements",
+                            nnc_cx_type_text(cx, *mask), nnc_cx_dim_text(cx, n));
+    if (nnc_dim_lo(cx->dims, missing) >= 0 || nnc_dim_lo(cx->dims, have) < 1) {
+        if (nnc_dim_lo(cx->dims, missing) < 0)
+            return nnc_cx_same_dim(cx, n, have, "condition and the axis", &n);
+        *mask =
+            nnc_g_pad(&cx->b, *mask, nnc_cx_num(cx, NNC_DT_bool, 0), &lo, &missing, NNC_W_constant);
+        return NNC_OK;
+    }
+    nnc_value i = counting(cx, n), size = nnc_cx_extent(cx, have, NNC_DT_i64);
+    NNC_TRY(nnc_cx_check(cx, op2(cx, NNC_OP_le, size, nnc_cx_extent(cx, n, NNC_DT_i64)),
+                         "the condition is longer than the axis"));
+    nnc_value at = op2(cx, NNC_OP_min, i, op2(cx, NNC_OP_sub, size, i64(cx, 1)));
+    *mask = op2(cx, NNC_OP_and, nnc_g_gather(&cx->b, *mask, at, 0, 0), op2(cx, NNC_OP_lt, i, size));
+    return NNC_OK;
+}
+
 nnc_status nnc_row_compress(nnc_onnx_cx *cx)
 {
     nnc_value x = nnc_cx_in(cx, 0), mask = nnc_cx_in(cx, 1), count;
@@ -87,16 +110,7 @@ nnc_status nnc_row_compress(nnc_onnx_cx *cx)
     for (int i = 0; i < rank; i++)
         perm[i] = i == 0 ? axis : i == axis ? 0 : i;
     x = nnc_g_transpose(&cx->b, x, perm); /* its own inverse */
-    nnc_dim n = nnc_cx_dim(cx, x, 0), have = nnc_cx_dim(cx, mask, 0), lo = 0,
-            missing = nnc_dim_sub(cx->dims, n, have);
-    if (nnc_dim_hi(cx->dims, missing) < 0)
-        return nnc_cx_error(cx, "condition %s is longer than the axis of %s",
-                            nnc_cx_type_text(cx, mask), nnc_cx_dim_text(cx, n));
-    if (nnc_dim_lo(cx->dims, missing) < 0)
-        NNC_TRY(nnc_cx_same_dim(cx, n, have, "condition and the axis", &n));
-    else
-        mask =
-            nnc_g_pad(&cx->b, mask, nnc_cx_num(cx, NNC_DT_bool, 0), &lo, &missing, NNC_W_constant);
+    NNC_TRY(fit_mask(cx, &mask, nnc_cx_dim(cx, x, 0)));
     x = first(cx, compacted(cx, x, mask, &count), count, &dim);
     return done(cx, nnc_g_transpose(&cx->b, x, perm));
 }

@@ -150,6 +150,29 @@ nnc_status nnc_row_concat_from_sequence(nnc_onnx_cx *cx)
     return NNC_OK;
 }
 
+/* Sizes that only the run knows, but how many: each part is the largest possible one with a count. */
+static nnc_status split_at_run_time(nnc_onnx_cx *cx, nnc_value x, int axis)
+{
+    nnc_value split = nnc_cx_in(cx, 1), from = nnc_g_int(&cx->b, NNC_DT_i64, 0);
+    nnc_dim n = nnc_cx_dim(cx, split, 0), d = nnc_cx_dim(cx, x, axis),
+            most = nnc_dim_hi(cx->dims, d);
+
+    if (!nnc_dim_is_const(n) || n > 4096)
+        return nnc_cx_error(cx, "split is %s; how many parts there are must be known",
+                            nnc_cx_type_text(cx, split));
+    nnc_val *item = nnc_arena_array(cx->a, (size_t)n + 1, sizeof *item);
+    for (nnc_dim i = 0; i < n; i++) {
+        nnc_value size = nnc_cx_scalar(cx, nnc_g_slice_axis(&cx->b, split, 0, i, 1, 1));
+        size = nnc_g_cast(&cx->b, size, NNC_DT_i64);
+        nnc_value at =
+            nnc_cx_op2(cx, NNC_OP_add, nnc_g_iota(&cx->b, NNC_DT_i64, 1, &most, 0), from);
+        item[i].kind = NNC_VAL_tensor;
+        item[i].v = nnc_cx_prefix(cx, nnc_g_gather(&cx->b, x, at, axis, 0), size, axis);
+        from = nnc_cx_op2(cx, NNC_OP_add, from, size);
+    }
+    return set_list(cx, (uint32_t)n, item, nnc_cx_dtype(cx, x));
+}
+
 nnc_status nnc_row_split_to_sequence(nnc_onnx_cx *cx)
 {
     enum { MAX_PARTS = 4096 };
@@ -163,6 +186,9 @@ nnc_status nnc_row_split_to_sequence(nnc_onnx_cx *cx)
     NNC_TRY(nnc_cx_axis(cx, nnc_onnx_node_int(cx->node, "axis", 0), nnc_cx_rank(cx, x),
                         "attribute axis", &axis));
     nnc_dim d = nnc_cx_dim(cx, x, axis);
+    if (nnc_cx_has(cx, 1) && nnc_cx_rank(cx, nnc_cx_in(cx, 1)) == 1 &&
+        !nnc_cx_ints(cx, nnc_cx_in(cx, 1), &n, &at))
+        return split_at_run_time(cx, x, axis);
     if (!nnc_dim_is_const(d))
         return nnc_cx_error(
             cx,

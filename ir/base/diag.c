@@ -285,6 +285,11 @@ void nnc_diag_release(nnc_diag *d, bool as_errors)
     }
 }
 
+void nnc_diag_drop(nnc_diag *d)
+{
+    d->held.n = d->hold.at[--d->hold.n];
+}
+
 unsigned nnc_diag_errors(const nnc_diag *d) { return d->errors; }
 unsigned nnc_diag_warnings(const nnc_diag *d) { return d->warnings; }
 

@@ -38,10 +38,11 @@ void       nnc_warning(nnc_diag *d, nnc_loc loc, const char *fmt, ...) __attribu
 void       nnc_note(nnc_diag *d, nnc_loc loc, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /* Keep back what is reported from here on, until it is known whether it matters: nnc_diag_release tells it, errors as
- * errors or as warnings.  Holds nest.  nnc_diag_held: errors kept back by the innermost one. */
+ * errors or as warnings, or it is dropped.  Holds nest.  nnc_diag_held: errors kept back by the innermost one. */
 void       nnc_diag_hold(nnc_diag *d);
 unsigned   nnc_diag_held(const nnc_diag *d);
 void       nnc_diag_release(nnc_diag *d, bool as_errors);
+void       nnc_diag_drop(nnc_diag *d);                /* the innermost hold, untold */
 
 unsigned   nnc_diag_errors(const nnc_diag *d);        /* so far; at most 50 are printed */
 unsigned   nnc_diag_warnings(const nnc_diag *d);

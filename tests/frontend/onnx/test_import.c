@@ -225,6 +225,11 @@ static void dimensions_need_a_bound(void)
     CHECK_HAS(said, "'n' (axis 0 of input 'x')");
     CHECK_HAS(said, "--dim 'x_dim1=1..128'");
     CHECK_INT(import_with(m, &opt), NNC_OK);
+    /* nothing depends on n here but the shape of x itself */
+    CHECK_INT(import(model(15, graph(IN("x", F32, "n,2"),
+                                     node_with("Shape", "x", "y", a_int("start", 1), END),
+                                     OUT("y", I64, "1"), END))),
+              NNC_OK);
     b[0].name = "batch";
     CHECK(import_with(m, &opt) != NNC_OK);
     CHECK_HAS(said, "--dim batch: no input has a dimension of that name; there are: n, x_dim1");
@@ -346,6 +351,30 @@ static void sequences_stay_inside(void)
             "is a sequence");
 }
 
+/* ---- gradients --------------------------------------------------------------------------------- */
+
+static struct wire a_strs(const char *name, const char *list)
+{
+    return f_msg(5, parts(f_str(1, name), f_int(20, 8), f_strs(9, list), END));
+}
+
+/* y = sum(tanh(x w)): dy/dx = (1 - t^2) w', dy/dw = x' (1 - t^2) */
+static void gradients_follow_the_chain_rule(void)
+{
+    struct wire grad = node_with("Gradient", "x,w", "gx,gw", f_str(7, "ai.onnx.preview.training"),
+                                 a_strs("xs", "x,w"), a_str("y", "y"), END);
+    struct wire g = graph(IN("x", F32, "1,2"), IN("w", F32, "2,1"), node("MatMul", "x,w", "z"),
+                          node("Tanh", "z", "t"), node("ReduceSum", "t", "y"), grad,
+                          OUT("gx", F32, NULL), OUT("gw", F32, NULL), END);
+    REQUIRE(import(parts(f_int(1, 8), opset(8, "", 13), opset(8, "ai.onnx.preview.training", 1), g,
+                         END)) == NNC_OK);
+    nnc_tensor in[2] = {floats(2, DIMS(1, 2), FLOATS(0.5f, -1)),
+                        floats(2, DIMS(2, 1), FLOATS(2, 0.25f))};
+    float t = tanhf(0.75f), d = 1 - t * t;
+    REQUIRE(run(2, in));
+    check_result(2, DIMS(1, 2), FLOATS(2 * d, 0.25f * d));
+}
+
 /* ---- wrong models ------------------------------------------------------------------------------ */
 
 static void one_run_tells_every_problem(void)
@@ -409,6 +438,7 @@ int main(void)
     RUN(loops_of_unknown_length_need_a_declared_size);
     RUN(sequences_disappear);
     RUN(sequences_stay_inside);
+    RUN(gradients_follow_the_chain_rule);
     RUN(one_run_tells_every_problem);
     RUN(declared_shapes_must_agree);
     RUN(strings_are_refused_unless_unused);
