@@ -13,6 +13,8 @@ static nnc_op splat_of(const c_cgen *g, nnc_value v)
 
 static const char *splat_text(c_cgen *g, nnc_value scalar, nnc_dtype dt, unsigned lanes)
 {
+    if (nnc_value_is_const(g->m, scalar) && nnc_value_get(g->m, scalar)->bits == 0)
+        return c_fmt(g, "(%s){0}", c_vector(g, dt, lanes));
     if (c_dtype(g, scalar) == NNC_DT_bool)
         return c_fmt(g, "SPLAT(%s, (%s)-%s)", c_vector(g, dt, lanes), c_storage(dt), c_operand(g, scalar, C_PRIMARY));
     return c_fmt(g, "SPLAT(%s, %s)", c_vector(g, dt, lanes), c_operand(g, scalar, C_UNARY));

@@ -124,6 +124,15 @@ static void unroll_one(nnc_expand *x, nnc_op op, bool all)
     x->cx->changed++;
 }
 
+/* A loop that runs once, or never, is no loop. */
+static bool runs_once(const nnc_module *m, nnc_op op)
+{
+    int64_t lo, hi, step;
+
+    return nnc_value_idx(m, nnc_op_in(m, op, 0), &lo) && nnc_value_idx(m, nnc_op_in(m, op, 1), &hi) && nnc_value_idx(m, nnc_op_in(m, op, 2), &step) && step > 0 &&
+           hi - lo <= step;
+}
+
 static void unroll_block(nnc_expand *x, nnc_block b, bool all)
 {
     nnc_op next;
@@ -132,7 +141,11 @@ static void unroll_block(nnc_expand *x, nnc_block b, bool all)
         next = nnc_op_next(x->m, op);
         for (unsigned r = 0; r < nnc_op_nregion(x->m, op); r++) /* inner loops first */
             unroll_block(x, nnc_op_region(x->m, op, r), all);
-        if (nnc_op_code(x->m, op) == NNC_OP_for && nnc_attr_word(x->m, op, NNC_W_kind, NNC_W_serial) == NNC_W_unroll)
+        if (nnc_op_code(x->m, op) != NNC_OP_for)
+            continue;
+        if (runs_once(x->m, op))
+            unroll_one(x, op, true);
+        else if (nnc_attr_word(x->m, op, NNC_W_kind, NNC_W_serial) == NNC_W_unroll)
             unroll_one(x, op, all);
     }
 }
