@@ -198,18 +198,31 @@ static nnc_walk plain_walk(const nnc_tensor *t)
     return w;
 }
 
-/* Integer zero points are added after rounding, as integers; the quotient is rounded in the dtype of the scale. */
-static nnc_num quantize_one(nnc_num v, nnc_dtype from, nnc_num s, nnc_dtype st, nnc_num z, nnc_dtype to, bool saturate)
+/* Where the division of quantize is done: in the dtype of the scale, or in that of x when wider; never below f16. */
+static nnc_dtype division_dtype(nnc_dtype x, nnc_dtype scale)
 {
-    nnc_num arg[2] = {nnc_eval_cast(v, from, st, true, NNC_W_up), s}, q = nnc_eval_scalar(NNC_OP_div, st, arg, false);
-    nnc_num bound = {0, 0};
+    nnc_dtype dt = nnc_dtype_infos[scale].bits < 16 ? NNC_DT_f32 : scale;
+
+    return nnc_dtype_is_float(x) && nnc_dtype_infos[x].bits > nnc_dtype_infos[dt].bits ? x : dt;
+}
+
+/* Integer zero points are added after rounding, as integers; nan becomes the zero point.  The zero of 8-bit floats is 0 by
+ * definition, f4e2m1 adds it. */
+static nnc_num quantize_one(nnc_num q, nnc_num z, nnc_dtype div, nnc_dtype to, bool saturate)
+{
+    nnc_num sum = {0, 0};
 
     if (nnc_dtype_is_float(to)) {
-        q.f += z.f;
-        return nnc_eval_cast(q, NNC_DT_f64, to, saturate, NNC_W_up);
+        q.f = nnc_dtype_infos[to].bits < 8 ? q.f + z.f : q.f;
+        return nnc_eval_cast(q, div, to, saturate, NNC_W_up);
     }
-    bound.f = nearbyint(q.f) + (to == NNC_DT_u64 ? (double)(uint64_t)z.i : (double)z.i);
-    return nnc_eval_cast(bound, NNC_DT_f64, to, true, NNC_W_up);
+    sum.f = (isnan(q.f) ? 0 : nearbyint(q.f)) + (double)z.i;
+    return nnc_eval_cast(sum, NNC_DT_f64, to, true, NNC_W_up);
+}
+
+static nnc_num scale_at(const nnc_tensor *t, const int64_t *pos, int axis, int64_t block)
+{
+    return nnc_num_load(t->dtype, nnc_cell(t, scale_index(t, pos, axis, block)));
 }
 
 INTERP(quantize)
@@ -217,34 +230,33 @@ INTERP(quantize)
     int axis = (int)nnc_attr_int(x->m, op, NNC_W_axis, 0);
     int64_t block = nnc_attr_int(x->m, op, NNC_W_block, 0), n = nnc_tensor_count(out);
     bool saturate = nnc_attr_int(x->m, op, NNC_W_saturate, 1) != 0;
+    nnc_dtype div = division_dtype(in[0].dtype, in[1].dtype);
     nnc_walk w = plain_walk(out);
 
     for (int64_t i = 0; i < n; i++, nnc_walk_next(&w)) {
-        int64_t k = scale_index(&in[1], w.pos, axis, block);
-        nnc_num v = nnc_num_load(in[0].dtype, nnc_cell(&in[0], i)), s = nnc_num_load(in[1].dtype, nnc_cell(&in[1], k));
-        nnc_num z = nnc_num_load(in[2].dtype, nnc_cell(&in[2], scale_index(&in[2], w.pos, axis, block)));
-        nnc_num_store(out->dtype, nnc_cell(out, i), quantize_one(v, in[0].dtype, s, in[1].dtype, z, out->dtype, saturate));
+        nnc_num arg[2] = {nnc_num_load(in[0].dtype, nnc_cell(&in[0], i)), scale_at(&in[1], w.pos, axis, block)}, q;
+        arg[0] = nnc_eval_cast(arg[0], in[0].dtype, div, true, NNC_W_up);
+        arg[1] = nnc_eval_cast(arg[1], in[1].dtype, div, true, NNC_W_up);
+        q = nnc_eval_scalar(NNC_OP_div, div, arg, false);
+        nnc_num_store(out->dtype, nnc_cell(out, i), quantize_one(q, scale_at(&in[2], w.pos, axis, block), div, out->dtype, saturate));
     }
     return NNC_OK;
 }
 
+/* The product is made in f32 at least and rounded to the dtype of the scale. */
 INTERP(dequantize)
 {
     int axis = (int)nnc_attr_int(x->m, op, NNC_W_axis, 0);
     int64_t block = nnc_attr_int(x->m, op, NNC_W_block, 0), n = nnc_tensor_count(out);
-    nnc_dtype st = in[1].dtype;
+    nnc_dtype st = in[1].dtype, wide = st == NNC_DT_f64 ? st : NNC_DT_f32;
+    bool flt = nnc_dtype_is_float(in[0].dtype);
     nnc_walk w = plain_walk(out);
 
     for (int64_t i = 0; i < n; i++, nnc_walk_next(&w)) {
-        nnc_num q = nnc_num_load(in[0].dtype, nnc_cell(&in[0], i));
-        nnc_num z = nnc_num_load(in[2].dtype, nnc_cell(&in[2], scale_index(&in[2], w.pos, axis, block)));
-        nnc_num arg[2];
-        bool small = nnc_dtype_is_float(in[0].dtype);
-        arg[0].i = 0;
-        arg[0].f = small ? q.f - z.f : (double)(q.i - z.i);
-        arg[0] = nnc_eval_cast(arg[0], NNC_DT_f64, st, true, NNC_W_up);
-        arg[1] = nnc_num_load(st, nnc_cell(&in[1], scale_index(&in[1], w.pos, axis, block)));
-        nnc_num_store(out->dtype, nnc_cell(out, i), nnc_eval_cast(nnc_eval_scalar(NNC_OP_mul, st, arg, false), st, out->dtype, true, NNC_W_up));
+        nnc_num q = nnc_num_load(in[0].dtype, nnc_cell(&in[0], i)), z = scale_at(&in[2], w.pos, axis, block), arg[2];
+        arg[0] = flt ? nnc_eval_cast(q, in[0].dtype, wide, true, NNC_W_up) : nnc_eval_cast((nnc_num){0, q.i - z.i}, NNC_DT_i64, wide, true, NNC_W_up);
+        arg[1] = nnc_eval_cast(scale_at(&in[1], w.pos, axis, block), st, wide, true, NNC_W_up);
+        nnc_num_store(out->dtype, nnc_cell(out, i), nnc_eval_cast(nnc_eval_scalar(NNC_OP_mul, wide, arg, false), wide, out->dtype, true, NNC_W_up));
     }
     return NNC_OK;
 }
