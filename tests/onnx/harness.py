@@ -230,7 +230,7 @@ class Model:
         (self.folder / "driver.c").write_text(self.driver())
         for number, tool in enumerate(toolchains):
             program = f"./driver.{number}"
-            for words in (["-c", *(STRICT if strict else ["-std=c99"]), "net.c", "-o", "net.o"],
+            for words in (["-c", *(STRICT if strict else ["-std=gnu99", "-Wall", "-Wextra"]), "net.c", "-o", "net.o"],
                           ["-std=gnu99", "-w", "driver.c", "net.o", "-o", program, "-lm"]):
                 done = execute([tool.cc, *tool.flags, *words], seconds, None, cwd=self.folder)
                 if done.returncode != 0:
@@ -346,7 +346,8 @@ def compile_onnx(path, toolchains=None, options=(), folder=None, net="net", stri
     """Compile `path` to `folder`/net.c and build it; returns a Model."""
     folder = Path(folder or tempfile.mkdtemp(dir=scratch_folder()))
     nnc(path, "-o", folder / "net.c", f"--name={net}", *options, seconds=seconds)
-    info = json.loads(nnc("info", "--json", *options, path, seconds=seconds))
+    shared = [o for i, o in enumerate(options) if o.startswith("--dim") or i and options[i - 1] == "--dim"]
+    info = json.loads(nnc("info", "--json", *shared, path, seconds=seconds))
     model = Model(folder, info, net)
     return model.build(toolchains or [Toolchain()], strict) if build else model
 
