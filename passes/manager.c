@@ -13,6 +13,8 @@
 const nnc_pass_info nnc_pass_infos[] = {
 #define PASS(name, before, after, doc) {#name, NNC_LEVEL_##before, NNC_LEVEL_##after, doc, nnc_pass_##name},
 #include "passes/passes.def"
+
+static void free_arena(void *a) { nnc_arena_free(a); }
 };
 const unsigned nnc_pass_count = sizeof nnc_pass_infos / sizeof nnc_pass_infos[0];
 
@@ -165,7 +167,7 @@ static nnc_status run_list(nnc_module *m, const nnc_options *opt, unsigned n, co
     nnc_validate *v = NULL;
     nnc_status s = check_names(m, opt->print_before);
 
-    nnc_arena_defer(m->arena, (void (*)(void *))nnc_arena_free, scratch); /* also when a recovery point takes over */
+    nnc_arena_defer(m->arena, free_arena, scratch); /* also when a recovery point takes over */
     if (check_names(m, opt->print_after) != NNC_OK)
         s = NNC_ERR;
     if (s == NNC_OK && n)

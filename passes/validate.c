@@ -13,6 +13,8 @@
 #include <math.h>
 #include <string.h>
 
+static void free_arena(void *a) { nnc_arena_free(a); }
+
 enum { PLAIN, SPECIAL, SETS };
 static const double MAX_K_WORK = 4e6;  /* multiply-adds and elements; a second or two in the K interpreter */
 static const double MAX_K_TWICE = 2e5; /* up to here K code also runs with special values */
@@ -309,7 +311,7 @@ nnc_status nnc_validate_begin(nnc_module *m, uint64_t seed, bool fast, nnc_valid
         v->out_type[i] = nnc_value_type(m, nnc_op_in(m, end, i));
     for (int k = 0; k < 2; k++) {
         v->runs[k] = nnc_arena_new();
-        nnc_arena_defer(m->arena, (void (*)(void *))nnc_arena_free, v->runs[k]);
+        nnc_arena_defer(m->arena, free_arena, v->runs[k]);
     }
     draw_symbols(v);
     *out = v;
