@@ -516,7 +516,10 @@ nnc_status nnc_onnx_import_model(nnc_module *m, const nnc_onnx_model *model,
     cx.b.loc = loc;
     import_outputs(&cx, g);
     unbounded_symbols(&cx, body);
-    return im.failed || nnc_diag_errors(m->diag) ? NNC_ERR : NNC_OK;
+    if (im.failed || nnc_diag_errors(m->diag))
+        return NNC_ERR;
+    nnc_import_sweep(&cx, body);
+    return NNC_OK;
 }
 
 nnc_status nnc_onnx_import(nnc_module *m, const char *path, const nnc_onnx_options *opt)

@@ -52,6 +52,8 @@ nnc_fact *nnc_import_fact(nnc_onnx_cx *cx, nnc_value v);
 nnc_status nnc_import_tensor(nnc_onnx_cx *cx, const nnc_onnx_tensor *t, nnc_value *out);
 /* live.c: does anything that matters depend on the size `d`? */
 bool nnc_import_dim_matters(nnc_onnx_cx *cx, nnc_block body, nnc_dim d);
+/* Pure ops without users go: shape arithmetic leaves many. */
+void nnc_import_sweep(nnc_onnx_cx *cx, nnc_block body);
 /* Schema and declared types: import_check.c. */
 nnc_status nnc_import_check_inputs(nnc_onnx_cx *cx);
 nnc_status nnc_import_check_output(nnc_onnx_cx *cx, uint32_t i);

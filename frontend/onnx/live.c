@@ -1,4 +1,4 @@
-/* frontend/onnx/live.c - does a dimension matter?
+/* frontend/onnx/live.c - what is needed: does a dimension matter, and away with ops that nobody reads.
  *
  * A dimension of unknown size is only a problem when something that is needed depends on it: an op that leads to an
  * output or to a check, and that reads or makes a tensor of such a shape or asks for the size.  Inner regions count
@@ -76,4 +76,21 @@ bool nnc_import_dim_matters(nnc_onnx_cx *cx, nnc_block body, nnc_dim d)
             need_op(&l, op);
     }
     return l.found;
+}
+
+/* Backwards, so that a whole dead chain goes in one sweep. */
+void nnc_import_sweep(nnc_onnx_cx *cx, nnc_block body)
+{
+    nnc_module *m = cx->m;
+    nnc_op prev;
+    for (nnc_op op = nnc_block_last(m, body); op.id; op = prev) {
+        bool used = !nnc_op_has(m, op, NNC_PURE);
+        prev = nnc_op_prev(m, op);
+        for (unsigned i = 0; i < nnc_op_nout(m, op); i++)
+            used |= nnc_value_nuse(m, nnc_op_out(m, op, i)) != 0;
+        if (!used)
+            nnc_op_erase(m, op);
+        for (unsigned r = 0; used && r < nnc_op_nregion(m, op); r++)
+            nnc_import_sweep(cx, nnc_op_region(m, op, r));
+    }
 }

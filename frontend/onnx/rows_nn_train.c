@@ -120,9 +120,3 @@ nnc_status nnc_row_optimiser(nnc_onnx_cx *cx)
     }
     return NNC_OK;
 }
-
-nnc_status nnc_row_gradient(nnc_onnx_cx *cx)
-{
-    return nnc_cx_error(cx, "derivatives inside of a model are not supported; export the backward pass as ordinary operators (in PyTorch: trace the step "
-                            "with torch.func.grad), or train outside of the compiled model");
-}
