@@ -10,11 +10,11 @@
 #include <string.h>
 #include <time.h>
 
+static void free_arena(void *a) { nnc_arena_free(a); }
+
 const nnc_pass_info nnc_pass_infos[] = {
 #define PASS(name, before, after, doc) {#name, NNC_LEVEL_##before, NNC_LEVEL_##after, doc, nnc_pass_##name},
 #include "passes/passes.def"
-
-static void free_arena(void *a) { nnc_arena_free(a); }
 };
 const unsigned nnc_pass_count = sizeof nnc_pass_infos / sizeof nnc_pass_infos[0];
 
