@@ -124,6 +124,17 @@ nnc_status nnc_cx_need_float(nnc_onnx_cx *cx, uint32_t i, const char *what, doub
     return nnc_cx_float(cx, nnc_cx_in(cx, i), out) ? NNC_OK : not_known(cx, i, what);
 }
 
+/* The two ways out are told by the same words everywhere. */
+nnc_status nnc_cx_unknown_shape(nnc_onnx_cx *cx, uint32_t i, const char *what)
+{
+    return nnc_cx_error(cx,
+                        "%s ('%s') is only known at run time and output '%s' has no declared "
+                        "static shape; fold constants "
+                        "before exporting, fix the input shapes, or declare the output's shape",
+                        what, nnc_onnx_name(cx->model, nnc_onnx_node_in(cx->node, i)),
+                        nnc_onnx_name(cx->model, nnc_onnx_node_out(cx->node, 0)));
+}
+
 /* ---- checks ---- */
 
 nnc_status nnc_cx_axis(nnc_onnx_cx *cx, int64_t axis, int rank, const char *what, int *out)

@@ -116,6 +116,9 @@ nnc_status nnc_cx_need_float(nnc_onnx_cx *cx, uint32_t i, const char *what, doub
 nnc_status nnc_cx_shape_operand(nnc_onnx_cx *cx, uint32_t i, const char *what, int *rank,
                                 nnc_dim *dim);
 
+/* Operand i says what the shape will be, and neither the import nor a declaration knows it. */
+nnc_status nnc_cx_unknown_shape(nnc_onnx_cx *cx, uint32_t i, const char *what);
+
 /* ---- checks -------------------------------------------------------------------------------------------- */
 
 /* -rank .. rank-1 becomes 0 .. rank-1, else a diagnostic naming `what`. */
