@@ -425,10 +425,24 @@ static void arg_update(nnc_kx *x)
     nnc_kx_acc_store(x, 1, nnc_kx_select(x, take, nnc_kx_cast(x, nnc_kix_value(x, &where), NNC_DT_i64), at));
 }
 
+/* Partial results in lanes need a horizontal operation at the end: sums and extremes of 32-bit numbers have one. */
+static void note_lanes(nnc_kx *x)
+{
+    nnc_opcode c = nnc_kx_combine(x);
+    nnc_dtype dt = nnc_kx_acc_dtype(x, 0);
+    if ((dt == NNC_DT_f32 || dt == NNC_DT_i32) && (c == NNC_OP_add || c == NNC_OP_max || c == NNC_OP_min))
+        return;
+    for (int a = 0; a < x->nax; a++)
+        if (x->ax[a].red)
+            x->novec |= 1u << a;
+}
+
 static void reduce_update(nnc_kx *x)
 {
     nnc_kix ix[NNC_MAX_RANK];
     nnc_value valid = { 0 };
+    if (x->probe)
+        note_lanes(x);
     if (nnc_op_code(x->m, x->root) == NNC_OP_window_reduce) {
         window_index(x, ix, &valid);
     } else {

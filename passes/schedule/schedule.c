@@ -21,7 +21,7 @@ typedef struct facts {
     const nnc_target *t;
     kernel_kind kind;
     int64_t m, n, k, o, h, w, c, taps, lanes, outer;  /* extents of the axes (1 when absent); taps: window positions; outer: batches */
-    bool packed, joined, heavy;
+    bool packed, joined, heavy, scalar;
     uint32_t vec;                 /* axes that may be vectors */
     int64_t mr, nr, ku;           /* the tile being tried */
 } facts;
@@ -93,6 +93,7 @@ static void gather(facts *f, nnc_kx *x, const nnc_target *t)
     nnc_kx_probe(x);
     f->heavy = x->heavy > 0;
     f->vec = x->scalar_only ? 0 : ~x->novec;
+    f->scalar = x->scalar_only || f->lanes < 2;
 }
 
 /* ---- costs, in cycles ---- */
@@ -151,6 +152,7 @@ static double outputs(const facts *f)
 static double cost_conv_rows(const facts *f) { return outputs(f) / (double)f->lanes * 1.5; }
 static double cost_depthwise(const facts *f) { return outputs(f) / (double)f->lanes; }
 static double cost_vector(const facts *f) { return outputs(f) / (double)f->lanes * 2; }
+static double cost_cells(const facts *f) { return outputs(f) * 2; }
 static double cost_scalar(const facts *f) { return outputs(f) * 4; }
 
 /* ---- rows ---- */
@@ -213,11 +215,12 @@ static int64_t partial_sums(const facts *f)
     return ku > f->k ? f->k : ku < 1 ? 1 : ku;
 }
 
-static void choose(nnc_pass_cx *cx, nnc_op fused)
+const char *nnc_schedule_choose(nnc_pass_cx *cx, nnc_op fused)
 {
     nnc_kx *x = nnc_arena_alloc(cx->scratch, sizeof *x);
     facts f;
     char best[256] = "", text[256];
+    const char *name = "";
     double least = 0;
     bool any = false;
     nnc_kx_init(x, cx->m, cx->scratch, fused);
@@ -233,6 +236,7 @@ static void choose(nnc_pass_cx *cx, nnc_op fused)
             double cost = rows[i].cost(&f);
             if (!any || cost < least) {
                 any = true;
+                name = rows[i].name;
                 least = cost;
                 fill(&f, rows[i].loops, text, sizeof text);
                 memcpy(best, text, sizeof best);
@@ -243,6 +247,12 @@ static void choose(nnc_pass_cx *cx, nnc_op fused)
     }
     nnc_attr_set_str(cx->m, fused, NNC_W_plan, best);
     cx->changed++;
+    return name;
+}
+
+const char *nnc_schedule_row_name(unsigned i)
+{
+    return i < sizeof rows / sizeof rows[0] ? rows[i].name : NULL;
 }
 
 static void schedule_block(nnc_pass_cx *cx, nnc_block b)
@@ -250,7 +260,7 @@ static void schedule_block(nnc_pass_cx *cx, nnc_block b)
     for (nnc_op op = nnc_block_first(cx->m, b); op.id; op = nnc_op_next(cx->m, op)) {
         if (nnc_op_code(cx->m, op) == NNC_OP_fused) {
             if (!nnc_attr_find(cx->m, op, NNC_W_plan))
-                choose(cx, op);
+                nnc_schedule_choose(cx, op);
             continue;
         }
         for (unsigned i = 0; i < nnc_op_nregion(cx->m, op); i++)

@@ -9,7 +9,7 @@
 #include "ir/text.h"
 #include "passes/pass.h"
 
-static const char *target_name = "avx512";
+static const char *target_name;
 static const char *pass_list = "layout,dce,halo,group,schedule,lower,merge,kexpand,plan";
 
 static void to_constant(nnc_module *m, nnc_op graph, unsigned i)
@@ -76,11 +76,16 @@ static const test_case cases[] = {
 
 static void lowers_like_the_graph(void)
 {
+    static const char *const targets[] = { "avx512", "avx2", "neon", "scalar" };
     const char *only = getenv("CASE");
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         if (only && strcmp(only, cases[i].name))
             continue;
-        CHECK(run(cases[i].name, cases[i].text, NULL));
+        for (size_t t = 0; t < sizeof targets / sizeof targets[0]; t++) {
+            target_name = targets[t];
+            CHECK(run(cases[i].name, cases[i].text, NULL));
+        }
+        target_name = targets[0];
         CHECK(run(cases[i].name, cases[i].text, ""));
         for (unsigned k = 0; k < 8 && cases[i].plan[k]; k++)
             CHECK(run(cases[i].name, cases[i].text, cases[i].plan[k]));
