@@ -410,10 +410,13 @@ static bool reduction_joins(const grouping *g, const cluster *p, const cluster *
 
 static bool movement_joins(const grouping *g, const cluster *p, const cluster *c, nnc_op op, nnc_value v)
 {
+    bool same;
     if (p->kind != MAP || read_elsewhere(g, v, c))
         return false;
     if (p->views)
         return true;
+    if (results_of(g, p, c, v, &same) > 1)                    /* a result inside p would have other dims than c's */
+        return false;
     int64_t from = nnc_type_count(g->m, nnc_value_type(g->m, v)), to = nnc_type_count(g->m, nnc_value_type(g->m, nnc_op_out(g->m, op, 0)));
     return !p->heavy && p->op.n <= 4 && to <= 2 * from;
 }
