@@ -1,7 +1,7 @@
 /* frontend/onnx/rows_nn_train.c - steps of optimisers: Adam, Adagrad, Momentum.
  *
  * Inputs: rate r, step t, then n tensors X, n gradients and the n states of each kind; outputs: new X, new states in the
- * same order.  Gradient itself differentiates a part of the model and is refused. */
+ * same order. */
 #include "frontend/onnx/rows_short.h"
 
 struct step {
