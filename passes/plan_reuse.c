@@ -225,9 +225,24 @@ static bool merge(reuse *r, nnc_value to, nnc_value from, nnc_op op, bool is_cop
     return true;
 }
 
+/* Is op a copy of a whole buffer: the op, or a call of a kernel that does it for dynamic sizes? */
+static bool is_copy(const nnc_module *m, nnc_op op, nnc_value *to, nnc_value *from)
+{
+    nnc_op kernel = callee_of(m, op);
+    bool call = kernel.id && nnc_attr_int(m, kernel, NNC_W_copy, 0) && nnc_op_nin(m, op) >= 2;
+
+    if (!call && nnc_op_code(m, op) != NNC_OP_copy)
+        return false;
+    *to = nnc_op_in(m, op, call ? 1 : 0);
+    *from = nnc_op_in(m, op, call ? 0 : 1);
+    return true;
+}
+
 static bool try_copy(reuse *r, nnc_op op)
 {
-    if (!merge(r, nnc_op_in(r->m, op, 0), nnc_op_in(r->m, op, 1), op, true))
+    nnc_value to, from;
+
+    if (!is_copy(r->m, op, &to, &from) || !merge(r, to, from, op, true))
         return false;
     nnc_op_erase(r->m, op);
     return true;
@@ -280,7 +295,7 @@ static void mark_aliases(reuse *r)
 {
     for (uint32_t s = 0; s < r->l->nstep; s++) {
         nnc_op op = r->l->step.at[s], kernel = { 0 };
-        if (nnc_op_code(r->m, op) != NNC_OP_call)
+        if (!op.id || nnc_op_code(r->m, op) != NNC_OP_call)
             continue;
         kernel = callee_of(r->m, op);
         for (unsigned i = 0; kernel.id && i < nnc_op_nin(r->m, op); i++) {
@@ -300,10 +315,12 @@ unsigned nnc_plan_reuse(nnc_module *m, nnc_arena *scratch, nnc_op entry)
     unsigned n = 0;
 
     for (uint32_t s = 0; s < r.l->nstep; s++)
-        if (nnc_op_code(m, r.l->step.at[s]) == NNC_OP_copy)
-            n += try_copy(&r, r.l->step.at[s]);
+        if (try_copy(&r, r.l->step.at[s])) {
+            r.l->step.at[s] = (nnc_op){ 0 };
+            n++;
+        }
     for (uint32_t s = 0; s < r.l->nstep; s++)
-        if (nnc_op_code(m, r.l->step.at[s]) == NNC_OP_call)
+        if (r.l->step.at[s].id && nnc_op_code(m, r.l->step.at[s]) == NNC_OP_call)
             n += try_call(&r, r.l->step.at[s]);
     mark_aliases(&r);
     return n;

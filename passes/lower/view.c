@@ -88,9 +88,22 @@ nnc_value nnc_entry_flat(nnc_lower *x, nnc_value buffer)
     return view_as(x, buffer, (nnc_value){ 0 }, &r);
 }
 
-/* A kernel for to[..] = from[..] over `dim`. */
+static bool same_strides(const nnc_module *m, nnc_value a, nnc_value b)
+{
+    const nnc_type_rec *x = nnc_value_ty(m, a), *y = nnc_value_ty(m, b);
+
+    if (x->rank != y->rank)
+        return false;
+    for (int i = 0; i < x->rank; i++)
+        if (x->dim[i] != y->dim[i] || (x->stride[i] != y->stride[i] && x->dim[i] != 1))
+            return false;
+    return true;
+}
+
+/* A kernel for to[..] = from[..] over `dim`.  Between equal layouts it is marked [copy]: the planner may drop the call. */
 static void copy_kernel(nnc_lower *x, int rank, const nnc_dim *dim, side to, side from)
 {
+    bool plain = !to.flat && !from.flat && !from.start && !from.step && same_strides(x->m, to.buffer, from.buffer);
     nnc_kb k;
     nnc_value i[NNC_MAX_RANK], ti[NNC_MAX_RANK], fi[NNC_MAX_RANK], v;
     unsigned nt, nf;
@@ -100,6 +113,8 @@ static void copy_kernel(nnc_lower *x, int rank, const nnc_dim *dim, side to, sid
     if (from.flat)
         from.buffer = nnc_entry_flat(x, from.buffer);
     nnc_kb_begin(&k, x, "copy", x->b.loc);
+    if (plain)
+        nnc_attr_set_int(x->m, k.kernel, NNC_W_copy, 1);
     from.buffer = nnc_kb_param(&k, from.buffer, "from");
     to.buffer = nnc_kb_param(&k, to.buffer, "to");
     for (int d = 0; d < rank; d++)

@@ -126,6 +126,17 @@ static void branches(void)
     }
 }
 
+/* A state of dynamic size is made where the loop wants it, too. */
+static void dynamic_state(void)
+{
+    for (int64_t n = 0; n < 4; n++) {
+        judge_result r = run_n("dim n = 0..9\ngraph @g [entry=1] (%s0: f32[3,n], %xs: f32[5,3,n]) {\n  %s = scan %s0, %xs [carried=1, trips=5]"
+              " : f32[3,n] (%i: i64[], %s1: f32[3,n], %x: f32[3,n]) {\n" MAP2("t", "add", "s1", "x", "f32[3,n]")
+              "    yield %t\n  }\n  yield %s\n}\n", n);
+        CHECK_INT(r.arena, 128 + 576);        /* the state (3 x 9 floats) and xs; no second state */
+    }
+}
+
 /* while i < n: x = x + x; i = i + 1 */
 static void loops(void)
 {
@@ -220,6 +231,7 @@ int main(void)
     RUN(dynamic_sizes);
     RUN(sizes_that_depend_on_data);
     RUN(branches);
+    RUN(dynamic_state);
     RUN(loops);
     RUN(scans);
     RUN(calls);
