@@ -189,8 +189,7 @@ unsigned nnc_entry_nyield(const nnc_module *m, nnc_block b)
     return nnc_op_nin(m, nnc_block_last(m, b));
 }
 
-/* Is g made by an op of this block that can write its result anywhere? */
-static bool can_place(nnc_lower *x, nnc_block b, nnc_value g)
+bool nnc_entry_can_place(nnc_lower *x, nnc_block b, nnc_value g)
 {
     nnc_module *m = x->m;
     nnc_op op = nnc_value_op(m, g);
@@ -200,11 +199,8 @@ static bool can_place(nnc_lower *x, nnc_block b, nnc_value g)
     return nnc_op_code(m, op) != NNC_OP_const && nnc_op_code(m, op) != NNC_OP_call && !nnc_op_has(m, op, NNC_VIEW);
 }
 
-/* Values to clear from `target` once the block is done. */
-typedef NNC_BUF(uint32_t) placed_list;
-
 /* Make `g` in `where`, or what it is a reshape of in a view of it. */
-static void place(nnc_lower *x, nnc_block b, nnc_value g, nnc_value where, placed_list *placed)
+static void place(nnc_lower *x, nnc_block b, nnc_value g, nnc_value where, nnc_placed *placed)
 {
     nnc_module *m = x->m;
     nnc_op op = nnc_value_op(m, g);
@@ -218,7 +214,7 @@ static void place(nnc_lower *x, nnc_block b, nnc_value g, nnc_value where, place
             place(x, b, from, seen, placed);
         return;
     }
-    if (can_place(x, b, g)) {
+    if (nnc_entry_can_place(x, b, g)) {
         nnc_entry_of(x)->target[g.id] = where;
         NNC_PUSH(x->cx->scratch, placed, g.id);
     }
@@ -244,6 +240,8 @@ static nnc_status lower_op(nnc_lower *x, nnc_op op)
     switch (code) {
     case NNC_OP_const: return NNC_OK;         /* made when first needed */
     case NNC_OP_fused:
+        if (nnc_entry_assemble(x, op))
+            return NNC_OK;
         NNC_TRY(nnc_lower_fused(x, op));
         nnc_entry_in_place(x, op, last_made(x));
         return NNC_OK;
@@ -271,11 +269,12 @@ nnc_status nnc_entry_block(nnc_lower *x, nnc_block b, const nnc_value *target, n
 {
     nnc_module *m = x->m;
     nnc_op last = nnc_block_last(m, b);
-    placed_list placed = { 0 };
+    nnc_placed placed = { 0 };
 
     for (unsigned i = 0; i < nnc_op_nin(m, last); i++)
         if (target[i].id)
             place(x, b, nnc_op_in(m, last, i), target[i], &placed);
+    nnc_entry_concats(x, b, &placed);
     for (nnc_op op = nnc_block_first(m, b); op.id && op.id != last.id; op = nnc_op_next(m, op))
         NNC_TRY(lower_op(x, op));
     for (unsigned i = 0; i < nnc_op_nin(m, last); i++)
@@ -462,6 +461,7 @@ static nnc_status lower_graph(nnc_pass_cx *cx, nnc_op graph)
     x->buffer = nnc_arena_array(cx->scratch, x->nbuffer, sizeof *x->buffer);
     x->sym = nnc_arena_array(cx->scratch, x->nsym + 1u, sizeof *x->sym);
     e.target = nnc_arena_array(cx->scratch, x->nbuffer, sizeof *e.target);
+    e.pieces = nnc_arena_array(cx->scratch, x->nbuffer, sizeof *e.pieces);
     e.stamp = nnc_arena_array(cx->scratch, x->nbuffer, sizeof *e.stamp);
     x->kernel = nnc_build_func(m, NNC_OP_kernel, nnc_func_name(m, graph), true, nnc_op_loc(m, graph));
     e.top = nnc_op_region(m, x->kernel, 0);

@@ -14,11 +14,16 @@ typedef struct nnc_entry {
     nnc_op last_const;            /* weights stand first in the entry kernel, in order of first need */
     nnc_block top;                /* body of the entry kernel */
     uint32_t *stamp, nstamp;      /* per G value id: scratch of inplace.c */
+    bool *pieces;                 /* per G value id: a concat whose parts are made in place (concat.c) */
 } nnc_entry;
 
 static inline nnc_entry *nnc_entry_of(nnc_lower *x) { return (nnc_entry *)x; }
 
+typedef NNC_BUF(uint32_t) nnc_placed;         /* ids of G values that were given a target */
+
 /* ---- entry.c ---- */
+/* Is g made by an op of block b that can write its result anywhere, and free to be placed? */
+bool       nnc_entry_can_place(nnc_lower *x, nnc_block b, nnc_value g);
 /* The ops of a G block at x->b, then its yielded values into yields[]; target[i] (may be none) is where value i
  * should be made when that is possible.  The caller copies what did not end up there. */
 nnc_status nnc_entry_block(nnc_lower *x, nnc_block b, const nnc_value *target, nnc_value *yields);
@@ -54,6 +59,12 @@ nnc_value  nnc_entry_reshaped(nnc_lower *x, nnc_value buffer, nnc_type tensor);
 nnc_value  nnc_entry_row(nnc_lower *x, nnc_value buffer, nnc_value i);
 /* reshape, transpose, broadcast, slice, prefix */
 nnc_status nnc_entry_view(nnc_lower *x, nnc_op op);
+
+/* ---- concat.c ---- */
+/* Targets for parts of concats in block b, at its begin. */
+void       nnc_entry_concats(nnc_lower *x, nnc_block b, nnc_placed *placed);
+/* A fused op whose parts were made in place: copies what is left.  false: it is not one. */
+bool       nnc_entry_assemble(nnc_lower *x, nnc_op fused);
 
 /* ---- inplace.c ---- */
 /* After the call of a fused op was made: [inplace] on its kernel, pairs of parameters (result, operand) that may share

@@ -194,6 +194,41 @@ static void scans(void)
     CHECK(r.ok);
 }
 
+#define CONCAT(y, a, ta, b, tb, axis, t) "  %" y " = fused %" a ", %" b " : " t " (%" y "a: " ta ", %" y "b: " tb ") {\n    %" y \
+    "c = concat %" y "a, %" y "b [axis=" axis "] : " t "\n    yield %" y "c\n  }\n"
+
+static void parts_of_a_concat_are_made_in_place(void)
+{
+    judge_result r = run("graph @g [entry=1] (%x: f32[4,4], %w: f32[4,2]) {\n" MAP1("p", "neg", "x", "f32[4,4]") MAP1("q", "abs", "w", "f32[4,2]")
+        CONCAT("c", "p", "f32[4,4]", "q", "f32[4,2]", "1", "f32[4,6]") MAP1("y", "exp", "c", "f32[4,6]") "  yield %y\n}\n");
+    CHECK_INT(r.kernels, 3);      /* neg, abs, exp; no concat */
+    CHECK_INT(r.arena, 0);        /* and all of it in the output */
+    /* one part is an input, one is used again, one is a result */
+    run("graph @g [entry=1] (%x: f32[4,4], %w: f32[4,2]) {\n" MAP1("p", "neg", "x", "f32[4,4]")
+        CONCAT("c", "w", "f32[4,2]", "p", "f32[4,4]", "1", "f32[4,6]") "  yield %c\n}\n");
+    run("graph @g [entry=1] (%x: f32[4,4], %w: f32[2,4]) {\n" MAP1("p", "neg", "x", "f32[4,4]") MAP1("q", "abs", "w", "f32[2,4]")
+        CONCAT("c", "p", "f32[4,4]", "q", "f32[2,4]", "0", "f32[6,4]") MAP1("z", "exp", "p", "f32[4,4]") "  yield %z, %c, %q\n}\n");
+    run("graph @g [entry=1] (%x: f32[4,4]) {\n" MAP1("p", "neg", "x", "f32[4,4]")
+        CONCAT("c", "p", "f32[4,4]", "p", "f32[4,4]", "0", "f32[8,4]") "  yield %c\n}\n");
+    /* a concat of a concat, and one in a loop whose result is a row of a stack */
+    run("graph @g [entry=1] (%x: f32[4,4], %w: f32[4,2]) {\n" MAP1("p", "neg", "x", "f32[4,4]") MAP1("q", "abs", "w", "f32[4,2]")
+        CONCAT("c", "p", "f32[4,4]", "q", "f32[4,2]", "1", "f32[4,6]") MAP1("s", "exp", "w", "f32[4,2]")
+        CONCAT("d", "s", "f32[4,2]", "c", "f32[4,6]", "1", "f32[4,8]") "  %e = reshape %d : f32[32]\n  yield %e\n}\n");
+    run("graph @g [entry=1] (%h0: f32[4], %xs: f32[5,4]) {\n  %h, %ys = scan %h0, %xs [carried=1, trips=5]"
+        " : f32[4], f32[5,8] (%i: i64[], %h1: f32[4], %x: f32[4]) {\n" MAP2("t", "add", "h1", "x", "f32[4]") MAP1("u", "neg", "x", "f32[4]")
+        CONCAT("c", "t", "f32[4]", "u", "f32[4]", "0", "f32[8]") MAP1("v", "abs", "x", "f32[4]") "    yield %v, %c\n  }\n  yield %h, %ys\n}\n");
+    /* the first part would keep the whole alive while large things come and go: it is copied */
+    r = judge("graph @g [entry=1] (%x: f32[2,64]) {\n" MAP1("p", "neg", "x", "f32[2,64]")
+        "  %m = fused %x : f32[2] (%ma: f32[2,64]) {\n    %mb = reduce %ma [kind=max, axes=[1], keep=0] : f32[2]\n    yield %mb\n  }\n"
+        "  %b = fused %m : f32[64,2] (%ba: f32[2]) {\n    %bb = broadcast %ba : f32[64,2]\n    %bc = exp %bb : f32[64,2]\n    yield %bc\n  }\n"
+        "  %d = fused %b : f32[2] (%da: f32[64,2]) {\n    %db = reduce %da [kind=sum, axes=[0], keep=0] : f32[2]\n    yield %db\n  }\n"
+        "  %e = fused %d : f32[2,64] (%ea: f32[2]) {\n    %ec = reshape %ea : f32[2,1]\n    %eb = broadcast %ec : f32[2,64]\n    %ed = neg %eb : f32[2,64]\n    yield %ed\n  }\n"
+        CONCAT("c", "p", "f32[2,64]", "e", "f32[2,64]", "1", "f32[2,128]")
+        "  %y = fused %c : f32[] (%ya: f32[2,128]) {\n    %yb = reduce %ya [kind=sum, axes=[0,1], keep=0] : f32[]\n    yield %yb\n  }\n  yield %y\n}\n",
+        (judge_options){ .tolerance = 1e-5 });
+    CHECK(r.arena <= 1536 + 128);
+}
+
 static void calls(void)
 {
     run("graph @f (%a: f32[4], %b: f32[4]) {\n" MAP2("s", "sub", "a", "b", "f32[4]") "  yield %s, %a\n}\n"
@@ -234,6 +269,7 @@ int main(void)
     RUN(dynamic_state);
     RUN(loops);
     RUN(scans);
+    RUN(parts_of_a_concat_are_made_in_place);
     RUN(calls);
     RUN(unknown_sizes_are_errors);
     return test_end();

@@ -131,6 +131,23 @@ static void update(gen *g)
     see(g, y);
 }
 
+/* Two halves side by side. */
+static void join(gen *g)
+{
+    char p[8], q[8], y[8];
+    const char *a = some(g), *b = some(g);
+
+    strcpy(p, fresh(g));
+    strcpy(q, fresh(g));
+    strcpy(y, fresh(g));
+    for (int i = 0; i < 2; i++)
+        out(g, "%%%s = fused %%%s : f32[4,2] (%%a: f32[4,4]) {\n  %%s = slice %%a [start=[0,%u], step=[1,1]] : f32[4,2]\n"
+            "  %%b = abs %%s : f32[4,2]\n  yield %%b\n}\n", i ? q : p, i ? b : a, dice(3));
+    out(g, "%%%s = fused %%%s, %%%s : f32[4,4] (%%a: f32[4,2], %%b: f32[4,2]) {\n  %%c = concat %%a, %%b [axis=1] : f32[4,4]\n  yield %%c\n}\n",
+        y, p, q);
+    see(g, y);
+}
+
 static void block(gen *g, int ops, int depth);
 
 static void branch(gen *g, int depth)
@@ -187,7 +204,7 @@ static void loop(gen *g, int depth)
 static void block(gen *g, int ops, int depth)
 {
     for (int i = 0; i < ops; i++)
-        switch (dice(depth < 2 ? 16 : 13)) {
+        switch (dice(depth < 2 ? 17 : 14)) {
         case 0: case 1: case 2: map1(g); break;
         case 3: case 4: case 5: map2(g); break;
         case 6: map_two(g); break;
@@ -195,7 +212,8 @@ static void block(gen *g, int ops, int depth)
         case 9: product(g); break;
         case 10: case 11: view(g); break;
         case 12: update(g); break;
-        case 13: branch(g, depth); break;
+        case 13: join(g); break;
+        case 14: branch(g, depth); break;
         default: loop(g, depth); break;
         }
 }
