@@ -15,10 +15,11 @@ static int compare(const void *x, const void *y)
 
 int cli_ops(cli *c)
 {
-    uint32_t n = nnc_onnx_row_count(), names = 0;
-    nnc_onnx_row_info *row = nnc_arena_array(c->arena, n + 1u, sizeof *row);
-    for (uint32_t i = 0; i < n; i++)
-        row[i] = nnc_onnx_row_at(i);
+    uint32_t count = nnc_onnx_row_count(), n = 0, names = 0;
+    nnc_onnx_row_info *row = nnc_arena_array(c->arena, count + 1u, sizeof *row);
+    for (uint32_t i = 0; i < count; i++)
+        if (!nnc_onnx_row_at(i).refused)
+            row[n++] = nnc_onnx_row_at(i);
     qsort(row, n, sizeof *row, compare);
     for (uint32_t i = 0; i < n; i++) {
         bool first = !i || strcmp(row[i - 1].op, row[i].op) || strcmp(row[i - 1].domain, row[i].domain);

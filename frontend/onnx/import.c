@@ -36,7 +36,7 @@ uint32_t nnc_onnx_row_count(void)
 
 nnc_onnx_row_info nnc_onnx_row_at(uint32_t i)
 {
-    return (nnc_onnx_row_info){rows[i].domain, rows[i].op, rows[i].since};
+    return (nnc_onnx_row_info){rows[i].domain, rows[i].op, rows[i].since, rows[i].run == nnc_row_refused};
 }
 
 static const struct row *find_row(const nnc_onnx_node *n)

@@ -30,6 +30,7 @@ nnc_status nnc_onnx_import_model(nnc_module *m, const nnc_onnx_model *model,
 typedef struct nnc_onnx_row_info {
     const char *domain, *op;
     int since;
+    bool refused;                 /* known, but only to say why it cannot be compiled */
 } nnc_onnx_row_info;
 uint32_t nnc_onnx_row_count(void);
 nnc_onnx_row_info nnc_onnx_row_at(uint32_t i);

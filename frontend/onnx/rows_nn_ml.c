@@ -307,6 +307,10 @@ nnc_status nnc_row_linear_classifier(nnc_onnx_cx *cx)
     int64_t rows = f ? n / f : 0;
     NNC_TRY(linear(cx, x, f, rows, &y));
     if (rows == 1 && labels == 2) {
+        if (post != NNC_POST_logistic)
+            return nnc_cx_error(cx, "one row of coefficients for two labels with post_transform %s: runtimes differ in the first score; give a row for each label, or "
+                                    "use LOGISTIC",
+                                nnc_onnx_node_str(cx->node, "post_transform", "NONE"));
         nnc_value two[2] = { neg_of(cx, y), y };
         y = nnc_g_concat(&cx->b, 2, two, 1);
     } else if (rows != labels || labels < 2) {
@@ -328,12 +332,12 @@ struct pairs {
     double at_nan;
 };
 
-struct entry { double from, to; };
+struct entry { double from, to; uint32_t place; };
 
 static int by_key(const void *a, const void *b)
 {
-    double x = ((const struct entry *)a)->from, y = ((const struct entry *)b)->from;
-    return (x > y) - (x < y);
+    const struct entry *x = a, *y = b;
+    return x->from != y->from ? (x->from > y->from) - (x->from < y->from) : (x->place > y->place) - (x->place < y->place);
 }
 
 /* One of the lists or the tensor `stem`_floats, _int64s, _tensor; strings are refused. */
@@ -358,28 +362,27 @@ static nnc_status read_side(nnc_onnx_cx *cx, const char *stem, nnc_dtype *dt, ui
     return NNC_OK;
 }
 
-/* Sorted, without NaN. */
-static nnc_status sort_pairs(nnc_onnx_cx *cx, struct pairs *p)
+/* Sorted; of equal keys the last.  Before version 4 no input equals NaN. */
+static void sort_pairs(nnc_onnx_cx *cx, struct pairs *p)
 {
     struct entry *e = nnc_arena_array(cx->a, p->n + 1, sizeof *e);
-    uint32_t n = 0;
+    uint32_t n = 0, kept = 0;
     for (uint32_t i = 0; i < p->n; i++) {
         if (isnan(p->from[i])) {
-            p->has_nan = true;
+            p->has_nan = cx->arg != 0;
             p->at_nan = p->to[i];
         } else {
-            e[n++] = (struct entry){ p->from[i], p->to[i] };
+            e[n++] = (struct entry){ p->from[i], p->to[i], i };
         }
     }
     qsort(e, n, sizeof *e, by_key);
     for (uint32_t i = 0; i < n; i++) {
-        if (i && e[i].from == e[i - 1].from && e[i].to != e[i - 1].to)
-            return nnc_cx_error(cx, "key %g has two values, %g and %g", e[i].from, e[i - 1].to, e[i].to);
-        p->from[i] = e[i].from;
-        p->to[i] = e[i].to;
+        if (i + 1 < n && e[i].from == e[i + 1].from)
+            continue;
+        p->from[kept] = e[i].from;
+        p->to[kept++] = e[i].to;
     }
-    p->n = n;
-    return NNC_OK;
+    p->n = kept;
 }
 
 static nnc_value number_table(nnc_onnx_cx *cx, nnc_dtype dt, uint32_t n, const double *v)
@@ -422,6 +425,7 @@ static nnc_status read_default(nnc_onnx_cx *cx, struct pairs *p)
     return NNC_OK;
 }
 
+/* arg: 1 when NaN is a key like others */
 nnc_status nnc_row_label_encoder(nnc_onnx_cx *cx)
 {
     struct pairs p = { 0 };
@@ -436,7 +440,7 @@ nnc_status nnc_row_label_encoder(nnc_onnx_cx *cx)
     if (nnc_cx_dtype(cx, x) != p.key)
         return nnc_cx_error(cx, "input is %s, but the keys are %s", nnc_cx_type_text(cx, x), nnc_dtype_infos[p.key].name);
     NNC_TRY(read_default(cx, &p));
-    NNC_TRY(sort_pairs(cx, &p));
+    sort_pairs(cx, &p);
     y = nnc_cx_num(cx, p.value, p.other);
     if (p.n) {
         nnc_value keys = number_table(cx, p.key, p.n, p.from), at = search(cx, x, keys, p.n);
