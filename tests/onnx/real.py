@@ -52,8 +52,8 @@ def pins(path, options):
     for v in free_inputs(path):
         dims = v.type.tensor_type.shape.dim
         for i, d in enumerate(dims):
-            if d.dim_param:
-                found[d.dim_param] = FRAME + CONTEXT if len(dims) == 2 and i == 1 else 1
+            if not d.HasField("dim_value"):
+                found[d.dim_param or f"{v.name}_dim{i}"] = FRAME + CONTEXT if len(dims) == 2 and i == 1 else 1
     return options + [f"--dim={k}={n}" for k, n in found.items()]
 
 
