@@ -36,6 +36,24 @@ static void widen(nnc_module *m, nnc_op op)
     nnc_op_erase(m, op);
 }
 
+/* A value that was widened and is narrowed again: what it was before.  (An infinity of f8e5m2 would not survive a cast
+ * that saturates.) */
+static bool there_and_back(nnc_module *m, nnc_op op)
+{
+    if (nnc_op_code(m, op) != NNC_OP_cast)
+        return false;
+    nnc_value v = nnc_op_out(m, op, 0);
+    nnc_op first = nnc_value_op(m, nnc_op_in(m, op, 0));
+    if (!first.id || nnc_op_code(m, first) != NNC_OP_cast || nnc_value_type(m, nnc_op_in(m, first, 0)).id != nnc_value_type(m, v).id)
+        return false;
+    nnc_dtype narrow = (nnc_dtype)nnc_value_ty(m, v)->dtype;
+    if (wide(narrow) == narrow || wide(narrow) != (nnc_dtype)nnc_value_ty(m, nnc_op_out(m, first, 0))->dtype)
+        return false;
+    nnc_value_replace(m, v, nnc_op_in(m, first, 0));
+    nnc_op_erase(m, op);
+    return true;
+}
+
 static void legalise_block(nnc_pass_cx *cx, nnc_block b)
 {
     nnc_op next;
@@ -46,6 +64,8 @@ static void legalise_block(nnc_pass_cx *cx, nnc_block b)
             legalise_block(cx, nnc_op_region(cx->m, op, r));
         if (is_narrow(cx->m, op)) {
             widen(cx->m, op);
+            cx->changed++;
+        } else if (there_and_back(cx->m, op)) {
             cx->changed++;
         }
     }

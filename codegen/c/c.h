@@ -45,6 +45,7 @@ typedef struct c_cgen {
     uint32_t *weight_of;      /* per op: index + 1 in weight */
     nnc_interface face;
     nnc_weights_mode mode;    /* never auto */
+    unsigned kernels;
     nnc_status status;        /* NNC_ERR once something had no spelling */
 
     nnc_names *globals;
@@ -52,7 +53,7 @@ typedef struct c_cgen {
     uint64_t *alias;          /* per kernel op: bit i set: parameter i may share memory with another */
     NNC_BUF(c_helper) helper;
     NNC_BUF(uint32_t) dep;
-    bool math_h, string_h, immintrin_h;
+    bool math_h, string_h, immintrin_h, keep;
     NNC_BUF(uint32_t) vectors;/* dtype << 16 | lanes: vector types in use */
 
     /* the function being written */

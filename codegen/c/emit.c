@@ -38,6 +38,10 @@ static void vector_prelude(c_cgen *g, FILE *f)
                "#define SPLAT(type, x) ((x) - (type){0})\n");
     fprintf(f, "#if defined(__clang__) && defined(__AVX512F__) /* else clang stays at 256 bits */\n"
                "#define WIDE __attribute__((min_vector_width(512)))\n#else\n#define WIDE\n#endif\n");
+    if (g->keep)
+        fprintf(f, "#if defined(__clang__) /* gcc reads memory again rather than keep a vector in a register */\n#define KEEP(x) (void)0\n"
+                   "#elif defined(__x86_64__)\n#define KEEP(x) __asm__(\"\" : \"+v\"(x))\n"
+                   "#elif defined(__aarch64__)\n#define KEEP(x) __asm__(\"\" : \"+w\"(x))\n#else\n#define KEEP(x) (void)0\n#endif\n");
     fprintf(f, "#endif\n");
 }
 
@@ -51,6 +55,8 @@ static void prelude(c_cgen *g, FILE *f)
         fprintf(f, "#include <string.h>\n");
     fprintf(f, "\n#if defined(__GNUC__) && !defined(__clang__)\n"
                "#pragma GCC optimize(\"fp-contract=fast\") /* -std=c99 turns fused multiply-add off */\n#endif\n");
+    if (g->kernels) /* one function per kernel keeps reuse of memory under another type apart, and compiles faster */
+        fprintf(f, "#ifdef __GNUC__\n#define KERNEL __attribute__((noinline))\n#else\n#define KERNEL\n#endif\n");
     if (g->weight.n && g->mode == NNC_WEIGHTS_strings)
         fprintf(f, "#ifdef __GNUC__\n#define ALIGNED __attribute__((aligned(64)))\n#else\n#define ALIGNED\n#endif\n");
     vector_prelude(g, f);
@@ -91,7 +97,7 @@ static void describe(c_cgen *g, FILE *f)
     fprintf(f, numbers ? " 0\n    };\n    return text;\n}\n" : "\";\n}\n");
 }
 
-static const char *const reserved[] = {"weights", "weights_fit", "LOAD", "STORE", "SPLAT", "WIDE", "VECTORS", "ALIGNED", "KEEP"};
+static const char *const reserved[] = {"weights", "weights_fit", "LOAD", "STORE", "SPLAT", "WIDE", "KERNEL", "VECTORS", "ALIGNED", "KEEP"};
 
 static void prepare(c_cgen *g)
 {

@@ -74,12 +74,17 @@ const char *c_linear(c_cgen *g, const nnc_linear *l)
     return s ? s : "0";
 }
 
-/* Walks views down to memory, collecting their offsets. */
+static bool same_storage(const c_cgen *g, nnc_value a, nnc_value b)
+{
+    return !strcmp(c_storage(c_dtype(g, a)), c_storage(c_dtype(g, b)));
+}
+
+/* Walks views down to memory, or to the view that changes the type, collecting their offsets. */
 static nnc_value through_views(c_cgen *g, nnc_value b, nnc_linear *l)
 {
     nnc_op d;
 
-    while ((d = nnc_value_op(g->m, b)).id && nnc_op_code(g->m, d) == NNC_OP_view) {
+    while ((d = nnc_value_op(g->m, b)).id && nnc_op_code(g->m, d) == NNC_OP_view && same_storage(g, b, nnc_op_in(g->m, d, 0))) {
         if (nnc_op_nin(g->m, d) > 1)
             nnc_linear_add(g->m, l, nnc_op_in(g->m, d, 1), 1);
         b = nnc_op_in(g->m, d, 0);
@@ -87,10 +92,29 @@ static nnc_value through_views(c_cgen *g, nnc_value b, nnc_linear *l)
     return b;
 }
 
+static c_expr pointer(c_cgen *g, nnc_value b);
+
+/* Elements of another type in the memory of a view's source. */
+static const char *retyped(c_cgen *g, nnc_op view)
+{
+    nnc_linear l = {0};
+    c_expr p = pointer(g, nnc_op_in(g->m, view, 0));
+    bool only_read = nnc_value_ty(g->m, nnc_op_in(g->m, view, 0))->space == NNC_SPACE_weight;
+
+    if (nnc_op_nin(g->m, view) > 1)
+        nnc_linear_add(g->m, &l, nnc_op_in(g->m, view, 1), 1);
+    const char *offset = c_linear(g, &l);
+    if (strcmp(offset, "0") != 0)
+        p = c_prec(c_fmt(g, "%s + %s", p.s, offset), C_ADD);
+    return c_fmt(g, "(%s%s *)(%svoid *)%s", only_read ? "const " : "", c_storage(c_dtype(g, nnc_op_out(g->m, view, 0))), only_read ? "const " : "", c_wrap(g, p, C_UNARY));
+}
+
 static const char *memory(c_cgen *g, nnc_value root)
 {
     nnc_op d = nnc_value_op(g->m, root);
 
+    if (d.id && nnc_op_code(g->m, d) == NNC_OP_view)
+        return retyped(g, d);
     return d.id && nnc_op_code(g->m, d) == NNC_OP_const ? c_weight_ref(g, d) : c_name(g, root);
 }
 
@@ -100,10 +124,11 @@ static c_expr pointer(c_cgen *g, nnc_value b)
     nnc_linear l = {0};
     nnc_value root = through_views(g, b, &l);
     const char *offset = c_linear(g, &l), *base = memory(g, root);
+    int p = *base == '(' ? C_UNARY : strchr(base, ' ') ? C_ADD : C_PRIMARY;
 
     if (strcmp(offset, "0") != 0)
         return c_prec(c_fmt(g, "%s + %s", base, offset), C_ADD);
-    return c_prec(base, strchr(base, ' ') ? C_ADD : C_PRIMARY);
+    return c_prec(base, p);
 }
 
 static unsigned first_index(const c_cgen *g, nnc_op op)
@@ -119,10 +144,6 @@ static const char *base_and_offset(c_cgen *g, nnc_op op, const char **offset)
     nnc_linear_address(g->m, &l, op, first_index(g, op));
     *offset = c_linear(g, &l);
     const char *base = memory(g, root);
-    nnc_dtype have = c_dtype(g, root), want = c_dtype(g, nnc_op_buffer(g->m, op));
-    if (have != want && strcmp(c_storage(have), c_storage(want)) != 0)
-        return c_fmt(g, "((%s%s *)(%svoid *)%s)", nnc_op_code(g->m, op) == NNC_OP_load ? "const " : "", c_storage(want),
-                     nnc_op_code(g->m, op) == NNC_OP_load ? "const " : "", base);
     return strchr(base, ' ') ? c_fmt(g, "(%s)", base) : base;
 }
 

@@ -141,7 +141,7 @@ static void function(c_cgen *g, nnc_op func, const char *name, FILE *f, unsigned
         if (!nnc_value_get(g->m, nnc_block_arg(g->m, b, i))->first_use)
             unused = c_fmt(g, "%s    (void)%s;\n", unused, c_name(g, nnc_block_arg(g->m, b, i)));
     }
-    nnc_out_line(&o, "static %svoid %s(%s)", section == C_VECTOR ? "WIDE " : "", name, *params ? params : "void");
+    nnc_out_line(&o, "static KERNEL %svoid %s(%s)", section == C_VECTOR ? "WIDE " : "", name, *params ? params : "void");
     fprintf(f, "{\n%s", unused);
     o.indent = 1;
     c_block(g, b);
@@ -198,6 +198,7 @@ void c_kernels(c_cgen *g, FILE *f)
         if (nnc_op_code(g->m, op) != NNC_OP_kernel || op.id == g->entry.id || is_form(g, op, NNC_W_portable))
             continue;
         g->function[op.id] = nnc_names_put(g->globals, nnc_func_name(g->m, op));
+        g->kernels++;
         if (twin.id)
             g->alias[twin.id] = g->alias[op.id];
     }

@@ -295,6 +295,21 @@ static void check(c_cgen *g, nnc_op op)
     nnc_out_line(g->o, "    return %s_ERR_CHECK; /* %s */", g->upper, c_comment(g->a, nnc_attr_str(g->m, op, NNC_W_message, "a check of the model"), 60));
 }
 
+/* A vector load that two to four products share: gcc would rather load it again for each of them, which makes small
+ * tiles load-bound. */
+static bool feeds_few_products(const c_cgen *g, nnc_op op)
+{
+    nnc_value v = nnc_op_out(g->m, op, 0);
+    unsigned n = 0;
+
+    if (g->section != C_VECTOR || nnc_op_code(g->m, op) != NNC_OP_load || c_lanes(g, v) == 1 || c_lanes(g, nnc_op_in(g->m, op, 0)) > 1)
+        return false;
+    for (uint32_t u = nnc_value_get(g->m, v)->first_use; u; u = g->m->use.at[u].next, n++)
+        if (nnc_op_code(g->m, g->m->use.at[u].user) != NNC_OP_mul || n > 4)
+            return false;
+    return n >= 2 && n <= 4;
+}
+
 static void value(c_cgen *g, nnc_op op)
 {
     nnc_value v = nnc_op_out(g->m, op, 0);
@@ -302,7 +317,11 @@ static void value(c_cgen *g, nnc_op op)
     if (g->flow.in_place[v.id] || !nnc_value_get(g->m, v)->first_use)
         return;
     const char *e = c_compute(g, op).s;
-    nnc_out_line(g->o, "const %s %s = %s;", c_value_type(g, v), c_name(g, v), e);
+    bool keep = feeds_few_products(g, op);
+    nnc_out_line(g->o, "%s%s %s = %s;", keep ? "" : "const ", c_value_type(g, v), c_name(g, v), e);
+    if (keep)
+        nnc_out_line(g->o, "KEEP(%s);", c_name(g, v));
+    g->keep = g->keep || keep;
 }
 
 static void statement(c_cgen *g, nnc_op op)
