@@ -59,13 +59,30 @@ static bool sizes(const nnc_module *m, nnc_op op, int64_t *in, int64_t *out)
     return true;
 }
 
+/* Does an attribute of a pure op without regions speak of a size that only the run knows? */
+static bool asks_for_size(const nnc_module *m, nnc_op op)
+{
+    static const nnc_word keys[] = {NNC_W_start, NNC_W_lo, NNC_W_hi};
+    unsigned n;
+
+    if (nnc_attr_int(m, op, NNC_W_dim, 0) < 0 || nnc_op_code(m, op) == NNC_OP_prefix)
+        return true;
+    for (size_t k = 0; k < sizeof keys / sizeof *keys && nnc_op_code(m, op) != NNC_OP_conv; k++) {
+        const int64_t *at = nnc_attr_ints(m, op, keys[k], &n);
+        for (unsigned i = 0; i < n; i++)
+            if (at[i] < 0)
+                return true;
+    }
+    return false;
+}
+
 static bool should_fold(const nnc_module *m, nnc_op op)
 {
     nnc_opcode code = nnc_op_code(m, op);
     int64_t in, out;
     nnc_tensor t;
 
-    if (code == NNC_OP_const || code == NNC_OP_fused || nnc_op_nout(m, op) == 0 || !nnc_op_has(m, op, NNC_PURE))
+    if (code == NNC_OP_const || code == NNC_OP_fused || nnc_op_nout(m, op) == 0 || !nnc_op_has(m, op, NNC_PURE) || asks_for_size(m, op))
         return false;
     for (unsigned i = 0; i < nnc_op_nin(m, op); i++)
         if (!nnc_tensor_of(m, nnc_op_in(m, op, i), &t))

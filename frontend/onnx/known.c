@@ -30,14 +30,31 @@ nnc_fact *nnc_import_fact(nnc_onnx_cx *cx, nnc_value v)
 
 static bool const_at(nnc_onnx_cx *cx, nnc_value v, nnc_tensor *out, unsigned depth);
 
+/* Does an attribute speak of a size that only the run knows? */
+static bool asks_for_size(nnc_onnx_cx *cx, nnc_op op)
+{
+    static const nnc_word keys[] = {NNC_W_start, NNC_W_lo, NNC_W_hi};
+    unsigned n;
+
+    if (nnc_op_code(cx->m, op) == NNC_OP_extent || nnc_op_code(cx->m, op) == NNC_OP_prefix)
+        return true;
+    for (size_t k = 0; k < sizeof keys / sizeof *keys && nnc_op_code(cx->m, op) != NNC_OP_conv;
+         k++) {
+        const int64_t *at = nnc_attr_ints(cx->m, op, keys[k], &n);
+        for (unsigned i = 0; i < n; i++)
+            if (at[i] < 0)
+                return true;
+    }
+    return false;
+}
+
 static bool const_op(nnc_onnx_cx *cx, nnc_op op, nnc_value v, nnc_tensor *out, unsigned depth)
 {
     unsigned nin = nnc_op_nin(cx->m, op), nout = nnc_op_nout(cx->m, op);
     nnc_opcode code = nnc_op_code(cx->m, op);
 
-    if (!nnc_op_has(cx->m, op, NNC_PURE) || nnc_op_nregion(cx->m, op) || code == NNC_OP_extent ||
-        code == NNC_OP_prefix || code == NNC_OP_rng_bits ||
-        !nnc_type_is_static(cx->m, nnc_value_type(cx->m, v)))
+    if (!nnc_op_has(cx->m, op, NNC_PURE) || nnc_op_nregion(cx->m, op) || asks_for_size(cx, op) ||
+        code == NNC_OP_rng_bits || !nnc_type_is_static(cx->m, nnc_value_type(cx->m, v)))
         return false;
     for (unsigned i = 0; i < nout; i++)
         if (nnc_type_bytes(cx->m, nnc_value_type(cx->m, nnc_op_out(cx->m, op, i))) > MAX_BYTES)
