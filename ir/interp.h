@@ -24,6 +24,7 @@ typedef struct nnc_kernel_arg { void *buf; size_t bytes; int64_t idx; } nnc_kern
 nnc_status nnc_interp_kernel(nnc_module *m, nnc_op kernel, nnc_arena *a, unsigned n, nnc_kernel_arg *arg);
 /* Evaluate one op whose operands are all constants; results as dense tensors. */
 nnc_status nnc_interp_op(nnc_module *m, nnc_op op, nnc_arena *a, const nnc_tensor *in, nnc_tensor *out);
-/* The data of a value that is a constant (interned, or a `const` op); false if it is not. */
+/* The data of a value that is a constant (interned, or a `const` op); false if it is not.  Weights in a mapped file have no
+ * alignment: memcmp and memcpy are fine, typed access needs a copy. */
 bool       nnc_tensor_of(const nnc_module *m, nnc_value v, nnc_tensor *out);
 #endif

@@ -151,7 +151,8 @@ static nnc_status run_one(nnc_pass_cx *cx, const nnc_pass_info *p, nnc_validate 
     NNC_TRY(p->run(cx));
     nnc_arena_restore(cx->scratch, mark);
     if (cx->opt->stats)
-        fprintf(stderr, "%-10s %8.2f ms  %7u -> %7u ops  %6u changes\n", p->name, 1e3 * (seconds() - t0), before, count_ops(m, m->top), cx->changed);
+        fprintf(stderr, "%-10s %8.2f ms  %7u -> %7u ops  %6u changes  %8.2f MB\n", p->name, 1e3 * (seconds() - t0), before, count_ops(m, m->top),
+                cx->changed, (double)nnc_arena_used(m->arena) * 1e-6);
     if (listed(cx->opt->print_after, p->name))
         print(m, "after", p->name);
     NNC_TRY(verify_around(m, p, "after"));

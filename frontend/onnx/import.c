@@ -7,8 +7,6 @@
 #include "frontend/onnx/import_priv.h"
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 #include "frontend/onnx/rows.h"
 #include "ir/eval.h"
 
@@ -95,33 +93,15 @@ static bool same_blob(const void *user, uint32_t id, const void *key)
     return ((const struct nnc_import *)user)->blob.at[id - 1].tensor == key;
 }
 
-/* Weights that were copied need not stay in memory in the file's pages as well. */
-static void give_back(const nnc_onnx_tensor *t)
-{
-#ifdef MADV_PAGEOUT
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE),
-              from = ((uintptr_t)t->data + page - 1) & ~(page - 1);
-    uintptr_t to = ((uintptr_t)t->data + t->bytes) & ~(page - 1);
-    if (t->mapped && to > from)
-        madvise((void *)from, to - from, MADV_PAGEOUT);
-#else
-    (void)t;
-#endif
-}
-
-static nnc_blob blob_of(nnc_onnx_cx *cx, const nnc_onnx_tensor *t, size_t align)
+/* A mapped file promises no alignment: readers of nnc_const_data copy what they need aligned. */
+static nnc_blob blob_of(nnc_onnx_cx *cx, const nnc_onnx_tensor *t)
 {
     struct nnc_import *im = cx->im;
     uint64_t h = nnc_hash(&t, sizeof t, 0);
     uint32_t id = nnc_hashset_find(im->blobs, h, same_blob, im, t);
     if (!id) {
-        const void *data = t->data;
-        if (t->bytes && (uintptr_t)data % align) { /* a mapped file promises nothing */
-            data = nnc_arena_copy(cx->a, data, t->bytes);
-            give_back(t);
-        }
         NNC_PUSH(cx->a, &im->blob,
-                 (nnc_import_blob){t, nnc_blob_new(cx->m, data, t->bytes, cx->b.loc)});
+                 (nnc_import_blob){t, nnc_blob_new(cx->m, t->data, t->bytes, cx->b.loc)});
         id = im->blob.n;
         nnc_hashset_add(im->blobs, h, id);
     }
@@ -145,7 +125,7 @@ nnc_status nnc_import_tensor(nnc_onnx_cx *cx, const nnc_onnx_tensor *t, nnc_valu
         uint64_t bits = nnc_num_bits(dt, nnc_num_load(dt, t->data));
         *out = nnc_const_bits(cx->m, ty, bits);
     } else {
-        *out = nnc_g_const(&cx->b, ty, blob_of(cx, t, nnc_dtype_bytes(dt)), 0);
+        *out = nnc_g_const(&cx->b, ty, blob_of(cx, t), 0);
     }
     return NNC_OK;
 }
