@@ -123,6 +123,14 @@ static nnc_status do_load(run *x, nnc_op op)
     char *p = NULL;
 
     NNC_TRY(address(x, op, nnc_op_in(x->m, op, 0), 1, size * n, &p));
+    if (dt == NNC_DT_f32) {
+        for (int k = 0; k < n; k++) {
+            float f;
+            memcpy(&f, p + k * size, sizeof f);
+            v[k] = (nnc_num){(double)f, 0};
+        }
+        return NNC_OK;
+    }
     for (int k = 0; k < n; k++)
         v[k] = nnc_num_load(dt, p + k * size);
     return NNC_OK;
@@ -242,9 +250,29 @@ static nnc_num op_on(nnc_opcode code, nnc_dtype dt, const nnc_num *in, bool flag
         switch (code) {
         case NNC_OP_add: return (nnc_num){(double)((float)in[0].f + (float)in[1].f), 0};
         case NNC_OP_mul: return (nnc_num){(double)((float)in[0].f * (float)in[1].f), 0};
+        case NNC_OP_fma: return (nnc_num){(double)(float)(in[0].f * in[1].f + in[2].f), 0};
         default: break;
         }
     return nnc_eval_scalar(code, dt, in, flag);
+}
+
+/* The lanes of an operand: the first, and the step to the next (0 for scalars and constants). */
+typedef struct source {
+    const nnc_num *p;
+    int step;
+    nnc_num own;
+} source;
+
+static void open_source(const run *x, nnc_value v, source *s)
+{
+    if (nnc_value_is_const(x->m, v)) {
+        s->own = num_of(x, v);
+        s->p = &s->own;
+        s->step = 0;
+    } else {
+        s->step = lanes_of(x, v) > 1;
+        s->p = s->step ? x->val[v.id].u.v : &x->val[v.id].u.n;
+    }
 }
 
 static nnc_status do_scalar(run *x, nnc_op op)
@@ -254,15 +282,17 @@ static nnc_status do_scalar(run *x, nnc_op op)
     nnc_value to = nnc_op_out(x->m, op, 0);
     nnc_dtype dt = dtype_of(x, nnc_op_in(x->m, op, 0));
     bool flag = code == NNC_OP_rem && nnc_attr_int(x->m, op, NNC_W_fmod, 0);
-    nnc_num *v = lanes_for(x, to), tmp[MAX_LANES], in[3];
+    nnc_num *v = lanes_for(x, to), in[3];
     int n = lanes_of(x, to);
+    source s[3];
 
-    for (int k = 0; k < n; k++) {
+    for (unsigned i = 0; i < nin && i < 3; i++)
+        open_source(x, nnc_op_in(x->m, op, i), &s[i]);
+    for (int k = 0; k < n; k++) { /* operands are other values: SSA */
         for (unsigned i = 0; i < nin && i < 3; i++)
-            in[i] = lane(x, nnc_op_in(x->m, op, i), k);
-        tmp[k] = op_on(code, dt, in, flag);
+            in[i] = s[i].p[k * s[i].step];
+        v[k] = op_on(code, dt, in, flag);
     }
-    memcpy(v, tmp, (size_t)n * sizeof *v);
     return NNC_OK;
 }
 

@@ -16,7 +16,7 @@
 static void free_arena(void *a) { nnc_arena_free(a); }
 
 enum { PLAIN, SPECIAL, SETS };
-static const double MAX_K_WORK = 4e6;  /* multiply-adds and elements; a second or two in the K interpreter */
+static const double MAX_K_WORK = 2e7;  /* multiply-adds and elements; a few seconds per pass in the K interpreter */
 static const double MAX_K_TWICE = 2e5; /* up to here K code also runs with special values */
 static const int64_t MAX_SYMBOL = 8;  /* symbols are drawn below lo + this */
 

@@ -204,7 +204,7 @@ static const char *float_to_int(c_cgen *g, nnc_dtype from, nnc_dtype to)
     const char *name = c_fmt(g, "%s_to_%s", nnc_dtype_infos[from].name, nnc_dtype_infos[to].name);
     const char *t = c_storage(to);
     nnc_type type = nnc_type_scalar(g->m, to, 1);
-    const char *least = c_number(g, to, nnc_value_get(g->m, nnc_const_int(g->m, type, sg ? -(INT64_C(1) << (w - 1)) : 0))->bits);
+    const char *least = c_number(g, to, nnc_value_get(g->m, nnc_const_int(g->m, type, sg ? (int64_t)(~UINT64_C(0) << (w - 1)) : 0))->bits);
     const char *most = c_number(g, to, nnc_value_get(g->m, nnc_const_int(g->m, type, sg ? (int64_t)(~UINT64_C(0) >> (65 - w)) : (int64_t)(~UINT64_C(0) >> (64 - w))))->bits);
     const char *s = f ? "f" : "";
 
