@@ -36,7 +36,8 @@ typedef struct c_field {
 
 typedef struct c_cgen {
     nnc_module *m;
-    nnc_arena *a;
+    nnc_arena *a;             /* texts; while a function is written, an arena of its own */
+    nnc_arena *root;          /* what lives as long as the file: helpers, names, tables */
     const nnc_emit_options *opt;
     const char *name, *upper; /* "net", "NET" */
     nnc_op entry;

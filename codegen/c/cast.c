@@ -154,7 +154,7 @@ static const char *need_text(c_cgen *g, const char *name, const char *text, cons
             (void)c_helper_known(g, dep, &d);
             g->helper.at[i].first_dep = g->dep.n;
             g->helper.at[i].ndep = 1;
-            NNC_PUSH(g->a, &g->dep, d);
+            NNC_PUSH(g->root, &g->dep, d);
         }
     }
     g->helper.at[i].sections |= g->section;

@@ -43,7 +43,9 @@ void c_helper_mark(c_cgen *g, uint32_t i)
 
 void c_helper_add(c_cgen *g, const char *name, const char *text)
 {
-    NNC_PUSH(g->a, &g->helper, (c_helper){.name = name, .text = text, .sections = g->section});
+    name = nnc_arena_str(g->root, name);
+    text = nnc_arena_str(g->root, text);
+    NNC_PUSH(g->root, &g->helper, (c_helper){.name = name, .text = text, .sections = g->section});
     nnc_names_reserve(g->globals, name);
 }
 
@@ -192,7 +194,7 @@ const char *c_need(c_cgen *g, const char *name, nnc_dtype dt, unsigned lanes)
     g->helper.at[g->helper.n - 1].first_dep = g->dep.n;
     g->helper.at[g->helper.n - 1].ndep = k.dep.n;
     for (i = 0; i < k.dep.n; i++)
-        NNC_PUSH(g->a, &g->dep, k.dep.at[i]);
+        NNC_PUSH(g->root, &g->dep, k.dep.at[i]);
     return full;
 }
 

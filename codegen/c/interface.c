@@ -135,7 +135,7 @@ nnc_status c_begin(c_cgen *g, nnc_module *m, const nnc_emit_options *opt)
 
     memset(g, 0, sizeof *g);
     g->m = m;
-    g->a = m->arena;
+    g->a = g->root = m->arena;
     g->opt = opt;
     g->name = opt->name && *opt->name ? opt->name : "net";
     g->upper = nnc_identifier(g->a, g->name, true);

@@ -135,6 +135,7 @@ static void function(c_cgen *g, nnc_op func, const char *name, FILE *f, unsigned
     nnc_out o = {.f = f};
     const char *params = "", *unused = "";
 
+    g->a = nnc_arena_new();
     c_begin_function(g, func, &o, section);
     for (unsigned i = 0; i < nnc_block_narg(g->m, b); i++) {
         params = c_fmt(g, "%s%s%s", params, i ? ", " : "", parameter(g, func, i));
@@ -146,6 +147,8 @@ static void function(c_cgen *g, nnc_op func, const char *name, FILE *f, unsigned
     o.indent = 1;
     c_block(g, b);
     fprintf(f, "}\n");
+    nnc_arena_free(g->a);
+    g->a = g->root;
 }
 
 static nnc_op portable_twin(const c_cgen *g, nnc_op func)

@@ -49,7 +49,7 @@ const char *c_vector(c_cgen *g, nnc_dtype dt, unsigned lanes)
     while (i < g->vectors.n && g->vectors.at[i] != key)
         i++;
     if (i == g->vectors.n)
-        NNC_PUSH(g->a, &g->vectors, key);
+        NNC_PUSH(g->root, &g->vectors, key);
     return c_fmt(g, "%sx%u", nnc_dtype_infos[dt].name, lanes);
 }
 

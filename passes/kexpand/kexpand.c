@@ -31,6 +31,7 @@ static nnc_op make_twin(nnc_expand *x)
 
     (void)nnc_expand_map(x);
     nnc_op twin = nnc_op_clone(m, x->func, (nnc_pos){m->top, nnc_op_next(m, x->func)}, x->map, x->nmap);
+    memset(x->map, 0, x->nmap * sizeof *x->map);          /* the original's values live on, unmapped */
     nnc_attr_set_str(m, twin, NNC_W_sym, name);
     nnc_attr_set_word(m, twin, NNC_W_form, NNC_W_portable);
     nnc_attr_set_word(m, x->func, NNC_W_form, NNC_W_vector);
@@ -84,6 +85,7 @@ nnc_status nnc_pass_kexpand(nnc_pass_cx *cx)
         next = nnc_op_next(m, f);
         if (nnc_op_code(m, f) != NNC_OP_kernel || nnc_attr_word(m, f, NNC_W_form, NNC_W_none) != NNC_W_none)
             continue;
+        nnc_arena_mark mark = nnc_arena_save(cx->scratch);
         nnc_expand x = {.cx = cx, .m = m, .func = f, .vector_bytes = t ? 4u * t->lanes : 64};
         nnc_legalise_func(cx, f);
         bool entry = nnc_attr_int(m, f, NNC_W_entry, 0) != 0;
@@ -95,6 +97,7 @@ nnc_status nnc_pass_kexpand(nnc_pass_cx *cx)
             nnc_expand_cse(&x);
             nnc_expand_dce(&x);
         }
+        nnc_arena_restore(cx->scratch, mark);
     }
     return NNC_OK;
 }

@@ -14,7 +14,8 @@ typedef struct nnc_expand {
     nnc_op func;
     unsigned vector_bytes;        /* the widest vector of the target */
     nnc_value *map;               /* scratch for cloning, grown as needed */
-    uint32_t nmap;
+    bool *vector;                 /* per value: has lanes (vector.c) */
+    uint32_t nmap, nvector;
 } nnc_expand;
 
 /* Loops of kind unroll with constant bounds are replaced by their iterations, index arithmetic folded.  `all`: every
@@ -32,7 +33,8 @@ void nnc_expand_scalar(nnc_expand *x);
 /* Equal pure ops and loads are shared, loads as long as nothing is stored in between; then what nobody reads goes. */
 void nnc_expand_cse(nnc_expand *x);
 void nnc_expand_dce(nnc_expand *x);
-/* Room for a map of all values there are now, cleared. */
+/* Room for a map of all values there are now.  Entries of earlier clones stay: what they map was erased, or is mapped
+ * anew before it is used. */
 nnc_value *nnc_expand_map(nnc_expand *x);
 
 /* Can a target with vectors do this operation on lanes of these dtypes (operand, result)? */

@@ -10,8 +10,6 @@ nnc_value *nnc_expand_map(nnc_expand *x)
         x->nmap = x->m->value.n + x->m->value.n / 2;
         x->map = nnc_arena_array(x->cx->scratch, x->nmap, sizeof *x->map);
     }
-    for (uint32_t i = 0; i < x->nmap; i++)
-        x->map[i].id = 0;
     return x->map;
 }
 

@@ -169,7 +169,11 @@ static bool can_do(nnc_expand *x, nnc_op loop, lanes *l)
     if (!const_trips(x->m, loop, &lo, &n))
         return false;
     l->n = (int)n;
-    l->vector = nnc_arena_array(x->cx->scratch, x->m->value.n, sizeof *l->vector);
+    if (x->nvector < x->m->value.n) {                     /* flags of other loops may stay: their values are not seen here */
+        x->nvector = x->m->value.n + x->m->value.n / 2;
+        x->vector = nnc_arena_array(x->cx->scratch, x->nvector, sizeof *x->vector);
+    }
+    l->vector = x->vector;
     for (nnc_op op = nnc_block_first(x->m, nnc_op_region(x->m, loop, 0)); op.id; op = nnc_op_next(x->m, op))
         if (!check_op(l, op))
             return false;
