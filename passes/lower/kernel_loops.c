@@ -482,7 +482,7 @@ static void reduce_stage(nnc_kx *x, const nnc_kstage *s)
     x->root = nnc_value_op(x->m, s->v);
     x->acc_ready = false;
     if (lanes) {
-        for (unsigned j = n0; j < last; j++)
+        for (unsigned j = n0; j < last && (e >= 0 || w == 1); j++)     /* run-time extent: whole steps of the outermost loop */
             if (x->loop_axis[j] == a)
                 w = x->plan.loop[j].step;
         whole = e < 0 ? k2(x, NNC_OP_mul, k2(x, NNC_OP_div, x->ext[a], nnc_const_idx(x->m, w)), nnc_const_idx(x->m, w)) : nnc_const_idx(x->m, e / w * w);
