@@ -15,9 +15,10 @@ nnc_type nnc_build_guess(nnc_builder *b, nnc_dtype dt)
     return nnc_type_tensor(b->m, dt, 0, NULL);
 }
 
-nnc_op nnc_build_start(nnc_builder *b, nnc_opcode code, unsigned nin, const nnc_value *in, unsigned nout, nnc_type guess)
+nnc_op nnc_build_start(nnc_builder *b, nnc_opcode code, unsigned nin, const nnc_value *in,
+                       unsigned nout, nnc_type guess)
 {
-    nnc_type few[4] = { guess, guess, guess, guess }, *out = few;
+    nnc_type few[4] = {guess, guess, guess, guess}, *out = few;
     if (nout > 4) {
         out = nnc_arena_array(b->m->arena, nout, sizeof *out);
         for (unsigned i = 0; i < nout; i++)
@@ -59,7 +60,8 @@ static bool same_attr(const nnc_module *m, const nnc_attr_rec *x, const nnc_attr
         return false;
     if (x->kind == NNC_ATTR_ints)
         return x->u.ints.n == y->u.ints.n &&
-               (!x->u.ints.n || !memcmp(m->ints.at + x->u.ints.at, m->ints.at + y->u.ints.at, x->u.ints.n * sizeof(int64_t)));
+               (!x->u.ints.n || !memcmp(m->ints.at + x->u.ints.at, m->ints.at + y->u.ints.at,
+                                        x->u.ints.n * sizeof(int64_t)));
     if (x->kind == NNC_ATTR_int || x->kind == NNC_ATTR_float)
         return x->u.i == y->u.i;
     return x->u.s.id == y->u.s.id;
@@ -70,9 +72,10 @@ static bool same_op(const void *user, uint32_t id, const void *key)
 {
     const nnc_builder *b = user;
     const nnc_module *m = b->m;
-    nnc_op x = { id }, y = *(const nnc_op *)key;
+    nnc_op x = {id}, y = *(const nnc_op *)key;
     const nnc_op_rec *p = nnc_op_get(m, x), *q = nnc_op_get(m, y);
-    if (p->code != q->code || p->block.id != q->block.id || p->nin != q->nin || p->nout != q->nout || p->nattr != q->nattr)
+    if (p->code != q->code || p->block.id != q->block.id || p->nin != q->nin ||
+        p->nout != q->nout || p->nattr != q->nattr)
         return false;
     if (!nnc_op_before(m, x, y))
         return false;
@@ -103,7 +106,7 @@ static nnc_op share(nnc_builder *b, nnc_op op)
         return op;
     }
     nnc_op_erase(b->m, op);
-    return (nnc_op){ old };
+    return (nnc_op){old};
 }
 
 static void type_results(nnc_builder *b, nnc_op op)
@@ -120,10 +123,11 @@ nnc_value nnc_build_finish(nnc_builder *b, nnc_op op)
 {
     type_results(b, op);
     op = share(b, op);
-    return nnc_op_nout(b->m, op) ? nnc_op_out(b->m, op, 0) : (nnc_value){ 0 };
+    return nnc_op_nout(b->m, op) ? nnc_op_out(b->m, op, 0) : (nnc_value){0};
 }
 
-nnc_value nnc_build_plain(nnc_builder *b, nnc_opcode code, unsigned nin, const nnc_value *in, nnc_type guess)
+nnc_value nnc_build_plain(nnc_builder *b, nnc_opcode code, unsigned nin, const nnc_value *in,
+                          nnc_type guess)
 {
     return nnc_build_finish(b, nnc_build_start(b, code, nin, in, 1, guess));
 }
@@ -138,17 +142,20 @@ nnc_value nnc_g_const(nnc_builder *b, nnc_type t, nnc_blob blob, uint64_t at)
     return nnc_build_finish(b, op);
 }
 
-nnc_value nnc_g_const_data(nnc_builder *b, nnc_dtype dt, int rank, const nnc_dim *dim, const void *data)
+nnc_value nnc_g_const_data(nnc_builder *b, nnc_dtype dt, int rank, const nnc_dim *dim,
+                           const void *data)
 {
     nnc_type t = nnc_type_tensor(b->m, dt, rank, dim);
     size_t bytes = (size_t)nnc_type_bytes(b->m, t);
-    const void *copy = bytes ? nnc_arena_copy(b->m->arena, data, bytes) : nnc_arena_alloc(b->m->arena, 0);
+    const void *copy =
+        bytes ? nnc_arena_copy(b->m->arena, data, bytes) : nnc_arena_alloc(b->m->arena, 0);
     return nnc_g_const(b, t, nnc_blob_new(b->m, copy, bytes, b->loc), 0);
 }
 
 nnc_value nnc_g_int(nnc_builder *b, nnc_dtype dt, int64_t v)
 {
-    return nnc_dtype_is_float(dt) ? nnc_g_float(b, dt, (double)v) : nnc_const_int(b->m, nnc_build_guess(b, dt), v);
+    return nnc_dtype_is_float(dt) ? nnc_g_float(b, dt, (double)v)
+                                  : nnc_const_int(b->m, nnc_build_guess(b, dt), v);
 }
 
 nnc_value nnc_g_float(nnc_builder *b, nnc_dtype dt, double v)
@@ -166,7 +173,8 @@ nnc_value nnc_g_ints(nnc_builder *b, unsigned n, const int64_t *v)
 
 static bool gives_bool(nnc_opcode code)
 {
-    return code == NNC_OP_eq || code == NNC_OP_lt || code == NNC_OP_le || code == NNC_OP_isnan || code == NNC_OP_isinf;
+    return code == NNC_OP_eq || code == NNC_OP_lt || code == NNC_OP_le || code == NNC_OP_isnan ||
+           code == NNC_OP_isinf;
 }
 
 /* Fold when all operands are interned constants of one dtype.  rem is left: its [fmod] is set later. */
@@ -175,37 +183,41 @@ static nnc_value fold(nnc_builder *b, nnc_opcode code, unsigned n, const nnc_val
     nnc_num v[2];
     nnc_dtype dt = nnc_build_dtype(b, x[0]), to = gives_bool(code) ? NNC_DT_bool : dt;
     if (code == NNC_OP_rem || nnc_dtype_infos[dt].class == NNC_DC_OTHER)
-        return (nnc_value){ 0 };
+        return (nnc_value){0};
     for (unsigned i = 0; i < n; i++) {
         if (!nnc_value_is_const(b->m, x[i]) || nnc_build_dtype(b, x[i]) != dt)
-            return (nnc_value){ 0 };
+            return (nnc_value){0};
         v[i] = nnc_num_of_bits(dt, nnc_value_get(b->m, x[i])->bits);
     }
-    return nnc_const_bits(b->m, nnc_build_guess(b, to), nnc_num_bits(to, nnc_eval_scalar(code, dt, v, false)));
+    return nnc_const_bits(b->m, nnc_build_guess(b, to),
+                          nnc_num_bits(to, nnc_eval_scalar(code, dt, v, false)));
 }
 
 nnc_value nnc_g_unary(nnc_builder *b, nnc_opcode code, nnc_value x)
 {
     bool composite = (nnc_op_infos[code].traits & NNC_COMPOSITE) != 0;
-    nnc_value r = composite ? (nnc_value){ 0 } : fold(b, code, 1, &x);
+    nnc_value r = composite ? (nnc_value){0} : fold(b, code, 1, &x);
     return r.id ? r : nnc_build_plain(b, code, 1, &x, nnc_value_type(b->m, x));
 }
 
 nnc_value nnc_g_binary(nnc_builder *b, nnc_opcode code, nnc_value x, nnc_value y)
 {
-    nnc_value in[2] = { x, y }, r = fold(b, code, 2, in);
+    nnc_value in[2] = {x, y}, r = fold(b, code, 2, in);
     if (r.id)
         return r;
-    if (nnc_value_is_const(b->m, x) && !nnc_value_is_const(b->m, y) && nnc_op_infos[code].traits & NNC_COMMUTES) {
-        in[0] = y;                            /* constants to the right: fewer forms for the rules */
+    if (nnc_value_is_const(b->m, x) && !nnc_value_is_const(b->m, y) &&
+        nnc_op_infos[code].traits & NNC_COMMUTES) {
+        in[0] = y; /* constants to the right: fewer forms for the rules */
         in[1] = x;
     }
-    return nnc_build_plain(b, code, 2, in, gives_bool(code) ? nnc_build_guess(b, NNC_DT_bool) : nnc_value_type(b->m, in[0]));
+    return nnc_build_plain(b, code, 2, in,
+                           gives_bool(code) ? nnc_build_guess(b, NNC_DT_bool)
+                                            : nnc_value_type(b->m, in[0]));
 }
 
 nnc_value nnc_g_select(nnc_builder *b, nnc_value c, nnc_value x, nnc_value y)
 {
-    nnc_value in[3] = { c, x, y };
+    nnc_value in[3] = {c, x, y};
     return nnc_build_plain(b, NNC_OP_select, 3, in, nnc_value_type(b->m, x));
 }
 
@@ -216,8 +228,10 @@ nnc_value nnc_g_cast(nnc_builder *b, nnc_value x, nnc_dtype dt)
         return x;
     /* 8-bit floats are left: [saturate] and [mode] are set later */
     bool small = nnc_dtype_is_float(dt) && nnc_dtype_infos[dt].bits <= 8;
-    if (nnc_value_is_const(b->m, x) && !small && nnc_dtype_infos[from].class != NNC_DC_OTHER && nnc_dtype_infos[dt].class != NNC_DC_OTHER) {
-        nnc_num n = nnc_eval_cast(nnc_num_of_bits(from, nnc_value_get(b->m, x)->bits), from, dt, true, NNC_W_none);
+    if (nnc_value_is_const(b->m, x) && !small && nnc_dtype_infos[from].class != NNC_DC_OTHER &&
+        nnc_dtype_infos[dt].class != NNC_DC_OTHER) {
+        nnc_num n = nnc_eval_cast(nnc_num_of_bits(from, nnc_value_get(b->m, x)->bits), from, dt,
+                                  true, NNC_W_none);
         return nnc_const_bits(b->m, nnc_build_guess(b, dt), nnc_num_bits(dt, n));
     }
     return nnc_build_plain(b, NNC_OP_cast, 1, &x, nnc_build_guess(b, dt));
@@ -227,7 +241,8 @@ nnc_value nnc_g_bitcast(nnc_builder *b, nnc_value x, nnc_dtype dt)
 {
     if (nnc_build_dtype(b, x) == dt)
         return x;
-    if (nnc_value_is_const(b->m, x) && nnc_dtype_infos[nnc_build_dtype(b, x)].bits == nnc_dtype_infos[dt].bits)
+    if (nnc_value_is_const(b->m, x) &&
+        nnc_dtype_infos[nnc_build_dtype(b, x)].bits == nnc_dtype_infos[dt].bits)
         return nnc_const_bits(b->m, nnc_build_guess(b, dt), nnc_value_get(b->m, x)->bits);
     return nnc_build_plain(b, NNC_OP_bitcast, 1, &x, nnc_build_guess(b, dt));
 }
@@ -265,7 +280,8 @@ static nnc_type stacked(nnc_module *m, nnc_type t, nnc_dim trips)
     return nnc_type_tensor(m, (nnc_dtype)r.dtype, r.rank + 1, r.dim);
 }
 
-nnc_op nnc_g_scan(nnc_builder *b, nnc_dim trips, unsigned ncarried, unsigned nin, const nnc_value *in, unsigned nys, const nnc_type *ys)
+nnc_op nnc_g_scan(nnc_builder *b, nnc_dim trips, unsigned ncarried, unsigned nin,
+                  const nnc_value *in, unsigned nys, const nnc_type *ys)
 {
     nnc_module *m = b->m;
     nnc_type *out = nnc_arena_array(m->arena, ncarried + nys, sizeof *out);
@@ -295,7 +311,8 @@ void nnc_g_finish(nnc_builder *b, nnc_op op)
     if (nnc_op_code(b->m, op) == NNC_OP_if) {
         nnc_op y = nnc_block_last(b->m, nnc_op_region(b->m, op, 0));
         for (unsigned i = 0; i < nnc_op_nout(b->m, op) && y.id && i < nnc_op_nin(b->m, y); i++)
-            nnc_value_set_type(b->m, nnc_op_out(b->m, op, i), nnc_value_type(b->m, nnc_op_in(b->m, y, i)));
+            nnc_value_set_type(b->m, nnc_op_out(b->m, op, i),
+                               nnc_value_type(b->m, nnc_op_in(b->m, y, i)));
     }
     type_results(b, op);
 }

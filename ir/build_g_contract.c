@@ -11,7 +11,8 @@ static int by_value(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-nnc_value nnc_g_reduce(nnc_builder *b, nnc_word kind, nnc_value x, unsigned naxes, const int64_t *axes, bool keep)
+nnc_value nnc_g_reduce(nnc_builder *b, nnc_word kind, nnc_value x, unsigned naxes,
+                       const int64_t *axes, bool keep)
 {
     int64_t sorted[NNC_MAX_RANK];
     assert(naxes <= NNC_MAX_RANK);
@@ -26,7 +27,8 @@ nnc_value nnc_g_reduce(nnc_builder *b, nnc_word kind, nnc_value x, unsigned naxe
     return nnc_build_finish(b, op);
 }
 
-nnc_value nnc_g_argreduce(nnc_builder *b, nnc_word kind, nnc_value x, int axis, bool last, bool keep)
+nnc_value nnc_g_argreduce(nnc_builder *b, nnc_word kind, nnc_value x, int axis, bool last,
+                          bool keep)
 {
     nnc_op op = nnc_build_start(b, NNC_OP_argreduce, 1, &x, 1, nnc_build_guess(b, NNC_DT_i64));
     nnc_attr_set_word(b->m, op, NNC_W_kind, kind);
@@ -36,7 +38,8 @@ nnc_value nnc_g_argreduce(nnc_builder *b, nnc_word kind, nnc_value x, int axis, 
     return nnc_build_finish(b, op);
 }
 
-nnc_value nnc_g_cumulate(nnc_builder *b, nnc_word kind, nnc_value x, int axis, bool exclusive, bool reverse)
+nnc_value nnc_g_cumulate(nnc_builder *b, nnc_word kind, nnc_value x, int axis, bool exclusive,
+                         bool reverse)
 {
     nnc_op op = nnc_build_start(b, NNC_OP_cumulate, 1, &x, 1, nnc_value_type(b->m, x));
     nnc_attr_set_word(b->m, op, NNC_W_kind, kind);
@@ -49,7 +52,7 @@ nnc_value nnc_g_cumulate(nnc_builder *b, nnc_word kind, nnc_value x, int axis, b
 /* An entry left 0 means 1. */
 static void set_steps(nnc_builder *b, nnc_op op, nnc_word key, unsigned n, const int64_t *v)
 {
-    int64_t step[NNC_MAX_RANK] = { 0 };
+    int64_t step[NNC_MAX_RANK] = {0};
     for (unsigned i = 0; i < n; i++)
         step[i] = v[i] ? v[i] : 1;
     nnc_attr_set_ints(b->m, op, key, n, step);
@@ -80,11 +83,13 @@ nnc_value nnc_g_window_argmax(nnc_builder *b, nnc_value x, const nnc_window *w)
     return nnc_build_finish(b, op);
 }
 
-nnc_value nnc_g_dot(nnc_builder *b, nnc_value x, nnc_value y, unsigned nbatch, const int64_t *batch_x, const int64_t *batch_y,
-                    unsigned ncontract, const int64_t *contract_x, const int64_t *contract_y, nnc_dtype out)
+nnc_value nnc_g_dot(nnc_builder *b, nnc_value x, nnc_value y, unsigned nbatch,
+                    const int64_t *batch_x, const int64_t *batch_y, unsigned ncontract,
+                    const int64_t *contract_x, const int64_t *contract_y, nnc_dtype out)
 {
-    nnc_value in[2] = { x, y };
-    nnc_op op = nnc_build_start(b, NNC_OP_dot, 2, in, 1, nnc_build_guess(b, out ? out : nnc_build_dtype(b, x)));
+    nnc_value in[2] = {x, y};
+    nnc_op op = nnc_build_start(b, NNC_OP_dot, 2, in, 1,
+                                nnc_build_guess(b, out ? out : nnc_build_dtype(b, x)));
     if (nbatch) {
         nnc_attr_set_ints(b->m, op, NNC_W_batch_a, nbatch, batch_x);
         nnc_attr_set_ints(b->m, op, NNC_W_batch_b, nbatch, batch_y);
@@ -119,11 +124,11 @@ static nnc_value spread(nnc_builder *b, nnc_value x, int n, const nnc_dim *batch
 static nnc_value batched(nnc_builder *b, nnc_value x, nnc_value y, nnc_dtype out)
 {
     const nnc_type_rec rx = *nnc_value_ty(b->m, x), ry = *nnc_value_ty(b->m, y);
-    static const int64_t axes[NNC_MAX_RANK] = { 0, 1, 2, 3, 4, 5, 6, 7 };
+    static const int64_t axes[NNC_MAX_RANK] = {0, 1, 2, 3, 4, 5, 6, 7};
     nnc_dim batch[NNC_MAX_RANK];
     int n;
     if (!nnc_broadcast_dims(b->m->dims, rx.rank - 2, rx.dim, ry.rank - 2, ry.dim, &n, batch))
-        n = 0;                                /* the inference of dot will say so */
+        n = 0; /* the inference of dot will say so */
     else {
         x = spread(b, x, n, batch);
         y = spread(b, y, n, batch);
@@ -137,7 +142,7 @@ nnc_value nnc_g_matmul(nnc_builder *b, nnc_value x, nnc_value y, nnc_dtype out)
     const nnc_type_rec rx = *nnc_value_ty(b->m, x);
     nnc_type_rec ry = *nnc_value_ty(b->m, y);
     if (rx.rank >= 2 && ry.rank > 2 && ry.rank <= rx.rank && all_one(&ry, ry.rank - 2)) {
-        y = nnc_g_reshape(b, y, 2, ry.dim + ry.rank - 2);     /* a batch of one is no batch */
+        y = nnc_g_reshape(b, y, 2, ry.dim + ry.rank - 2); /* a batch of one is no batch */
         ry.rank = 2;
     }
     if (rx.rank >= 2 && ry.rank > 2)
@@ -146,11 +151,13 @@ nnc_value nnc_g_matmul(nnc_builder *b, nnc_value x, nnc_value y, nnc_dtype out)
     return nnc_g_dot(b, x, y, 0, NULL, NULL, 1, &cx, &cy, out);
 }
 
-nnc_value nnc_g_conv(nnc_builder *b, nnc_value x, nnc_value w, const nnc_window *win, int64_t groups, nnc_word layout, nnc_dtype out)
+nnc_value nnc_g_conv(nnc_builder *b, nnc_value x, nnc_value w, const nnc_window *win,
+                     int64_t groups, nnc_word layout, nnc_dtype out)
 {
-    nnc_value in[2] = { x, w };
+    nnc_value in[2] = {x, w};
     unsigned n = nnc_build_rank(b, x) > 2 ? (unsigned)nnc_build_rank(b, x) - 2 : 0;
-    nnc_op op = nnc_build_start(b, NNC_OP_conv, 2, in, 1, nnc_build_guess(b, out ? out : nnc_build_dtype(b, x)));
+    nnc_op op = nnc_build_start(b, NNC_OP_conv, 2, in, 1,
+                                nnc_build_guess(b, out ? out : nnc_build_dtype(b, x)));
     set_steps(b, op, NNC_W_stride, n, win->stride);
     nnc_attr_set_ints(b->m, op, NNC_W_lo, n, win->lo);
     nnc_attr_set_ints(b->m, op, NNC_W_hi, n, win->hi);
@@ -170,7 +177,8 @@ static void results(nnc_builder *b, nnc_value first, unsigned n, nnc_value *out)
         out[i] = nnc_op_out(b->m, op, i);
 }
 
-void nnc_g_sort(nnc_builder *b, unsigned n, const nnc_value *x, int axis, bool descending, nnc_value *out)
+void nnc_g_sort(nnc_builder *b, unsigned n, const nnc_value *x, int axis, bool descending,
+                nnc_value *out)
 {
     nnc_op op = nnc_build_start(b, NNC_OP_sort, n, x, n, nnc_value_type(b->m, x[0]));
     nnc_attr_set_int(b->m, op, NNC_W_axis, axis);
@@ -189,13 +197,17 @@ void nnc_g_topk(nnc_builder *b, nnc_value x, nnc_dim k, int axis, bool largest, 
 
 void nnc_g_compact(nnc_builder *b, nnc_value x, nnc_value mask, nnc_value out[2])
 {
-    nnc_value in[2] = { x, mask };
-    results(b, nnc_build_finish(b, nnc_build_start(b, NNC_OP_compact, 2, in, 2, nnc_value_type(b->m, x))), 2, out);
+    nnc_value in[2] = {x, mask};
+    results(
+        b,
+        nnc_build_finish(b, nnc_build_start(b, NNC_OP_compact, 2, in, 2, nnc_value_type(b->m, x))),
+        2, out);
 }
 
 nnc_value nnc_g_rng_bits(nnc_builder *b, nnc_value key, int rank, const nnc_dim *dim)
 {
-    return nnc_build_plain(b, NNC_OP_rng_bits, 1, &key, nnc_type_tensor(b->m, NNC_DT_u32, rank, dim));
+    return nnc_build_plain(b, NNC_OP_rng_bits, 1, &key,
+                           nnc_type_tensor(b->m, NNC_DT_u32, rank, dim));
 }
 
 void nnc_g_check(nnc_builder *b, nnc_value cond, const char *message)
@@ -203,7 +215,7 @@ void nnc_g_check(nnc_builder *b, nnc_value cond, const char *message)
     int64_t v;
     if (nnc_value_idx(b->m, cond, &v) && v)
         return;
-    nnc_op op = nnc_build_start(b, NNC_OP_check, 1, &cond, 0, (nnc_type){ 0 });
+    nnc_op op = nnc_build_start(b, NNC_OP_check, 1, &cond, 0, (nnc_type){0});
     nnc_attr_set_str(b->m, op, NNC_W_message, message);
     nnc_build_finish(b, op);
 }
@@ -212,7 +224,8 @@ void nnc_g_check(nnc_builder *b, nnc_value cond, const char *message)
 
 nnc_value nnc_g_softmax(nnc_builder *b, nnc_value x, int axis, bool log)
 {
-    nnc_op op = nnc_build_start(b, log ? NNC_OP_log_softmax : NNC_OP_softmax, 1, &x, 1, nnc_value_type(b->m, x));
+    nnc_op op = nnc_build_start(b, log ? NNC_OP_log_softmax : NNC_OP_softmax, 1, &x, 1,
+                                nnc_value_type(b->m, x));
     nnc_attr_set_int(b->m, op, NNC_W_axis, axis);
     return nnc_build_finish(b, op);
 }
@@ -225,20 +238,24 @@ nnc_value nnc_g_layer_norm(nnc_builder *b, nnc_value x, int axis, double eps)
     return nnc_build_finish(b, op);
 }
 
-nnc_value nnc_g_quantize(nnc_builder *b, nnc_value x, nnc_value scale, nnc_value zero, int axis, int64_t block, bool saturate)
+nnc_value nnc_g_quantize(nnc_builder *b, nnc_value x, nnc_value scale, nnc_value zero, int axis,
+                         int64_t block, bool saturate)
 {
-    nnc_value in[3] = { x, scale, zero };
-    nnc_op op = nnc_build_start(b, NNC_OP_quantize, 3, in, 1, nnc_build_guess(b, nnc_build_dtype(b, zero)));
+    nnc_value in[3] = {x, scale, zero};
+    nnc_op op =
+        nnc_build_start(b, NNC_OP_quantize, 3, in, 1, nnc_build_guess(b, nnc_build_dtype(b, zero)));
     nnc_attr_set_int(b->m, op, NNC_W_axis, axis);
     nnc_attr_set_int(b->m, op, NNC_W_block, block);
     nnc_attr_set_int(b->m, op, NNC_W_saturate, saturate);
     return nnc_build_finish(b, op);
 }
 
-nnc_value nnc_g_dequantize(nnc_builder *b, nnc_value q, nnc_value scale, nnc_value zero, int axis, int64_t block)
+nnc_value nnc_g_dequantize(nnc_builder *b, nnc_value q, nnc_value scale, nnc_value zero, int axis,
+                           int64_t block)
 {
-    nnc_value in[3] = { q, scale, zero };
-    nnc_op op = nnc_build_start(b, NNC_OP_dequantize, 3, in, 1, nnc_build_guess(b, nnc_build_dtype(b, scale)));
+    nnc_value in[3] = {q, scale, zero};
+    nnc_op op = nnc_build_start(b, NNC_OP_dequantize, 3, in, 1,
+                                nnc_build_guess(b, nnc_build_dtype(b, scale)));
     nnc_attr_set_int(b->m, op, NNC_W_axis, axis);
     nnc_attr_set_int(b->m, op, NNC_W_block, block);
     return nnc_build_finish(b, op);

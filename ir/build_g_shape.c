@@ -18,7 +18,7 @@ static nnc_value view(nnc_builder *b, nnc_opcode code, nnc_value x, int rank, co
 
 nnc_value nnc_g_reshape(nnc_builder *b, nnc_value x, int rank, const nnc_dim *dim)
 {
-    nnc_dim copy[NNC_MAX_RANK];               /* dim may point into the table of types */
+    nnc_dim copy[NNC_MAX_RANK]; /* dim may point into the table of types */
     assert(rank <= NNC_MAX_RANK);
     for (int i = 0; i < rank; i++)
         copy[i] = dim[i];
@@ -56,7 +56,8 @@ nnc_value nnc_g_transpose(nnc_builder *b, nnc_value x, const int64_t *perm)
     return nnc_build_finish(b, op);
 }
 
-nnc_value nnc_g_slice(nnc_builder *b, nnc_value x, const nnc_dim *start, const int64_t *step, const nnc_dim *size)
+nnc_value nnc_g_slice(nnc_builder *b, nnc_value x, const nnc_dim *start, const int64_t *step,
+                      const nnc_dim *size)
 {
     const nnc_type_rec r = *nnc_value_ty(b->m, x);
     bool all = true;
@@ -64,16 +65,18 @@ nnc_value nnc_g_slice(nnc_builder *b, nnc_value x, const nnc_dim *start, const i
         all &= start[i] == 0 && step[i] == 1 && size[i] == r.dim[i];
     if (all)
         return x;
-    nnc_op op = nnc_build_start(b, NNC_OP_slice, 1, &x, 1, nnc_type_tensor(b->m, (nnc_dtype)r.dtype, r.rank, size));
+    nnc_op op = nnc_build_start(b, NNC_OP_slice, 1, &x, 1,
+                                nnc_type_tensor(b->m, (nnc_dtype)r.dtype, r.rank, size));
     nnc_attr_set_ints(b->m, op, NNC_W_start, r.rank, start);
     nnc_attr_set_ints(b->m, op, NNC_W_step, r.rank, step);
     return nnc_build_finish(b, op);
 }
 
-nnc_value nnc_g_slice_axis(nnc_builder *b, nnc_value x, int axis, nnc_dim start, int64_t step, nnc_dim size)
+nnc_value nnc_g_slice_axis(nnc_builder *b, nnc_value x, int axis, nnc_dim start, int64_t step,
+                           nnc_dim size)
 {
     nnc_type_rec r = *nnc_value_ty(b->m, x);
-    nnc_dim starts[NNC_MAX_RANK] = { 0 };
+    nnc_dim starts[NNC_MAX_RANK] = {0};
     int64_t steps[NNC_MAX_RANK];
     for (int i = 0; i < r.rank; i++)
         steps[i] = 1;
@@ -117,7 +120,8 @@ static nnc_value crop(nnc_builder *b, nnc_value x, nnc_dim *lo, nnc_dim *hi)
     return nnc_g_slice(b, x, start, step, size);
 }
 
-nnc_value nnc_g_pad(nnc_builder *b, nnc_value x, nnc_value value, const nnc_dim *lo, const nnc_dim *hi, nnc_word mode)
+nnc_value nnc_g_pad(nnc_builder *b, nnc_value x, nnc_value value, const nnc_dim *lo,
+                    const nnc_dim *hi, nnc_word mode)
 {
     int rank = nnc_build_rank(b, x);
     nnc_dim low[NNC_MAX_RANK], high[NNC_MAX_RANK];
@@ -129,7 +133,7 @@ nnc_value nnc_g_pad(nnc_builder *b, nnc_value x, nnc_value value, const nnc_dim 
         none &= low[i] == 0 && high[i] == 0;
     if (none)
         return x;
-    nnc_value in[2] = { x, value };
+    nnc_value in[2] = {x, value};
     nnc_op op = nnc_build_start(b, NNC_OP_pad, 2, in, 1, nnc_value_type(b->m, x));
     nnc_attr_set_ints(b->m, op, NNC_W_lo, (unsigned)rank, low);
     nnc_attr_set_ints(b->m, op, NNC_W_hi, (unsigned)rank, high);
@@ -161,7 +165,7 @@ static nnc_value as_index(nnc_builder *b, nnc_value i)
 
 nnc_value nnc_g_gather(nnc_builder *b, nnc_value x, nnc_value i, int axis, int batch_dims)
 {
-    nnc_value in[2] = { x, as_index(b, i) };
+    nnc_value in[2] = {x, as_index(b, i)};
     nnc_op op = nnc_build_start(b, NNC_OP_gather, 2, in, 1, nnc_value_type(b->m, x));
     nnc_attr_set_int(b->m, op, NNC_W_axis, axis);
     nnc_attr_set_int(b->m, op, NNC_W_batch_dims, batch_dims);
@@ -170,7 +174,7 @@ nnc_value nnc_g_gather(nnc_builder *b, nnc_value x, nnc_value i, int axis, int b
 
 nnc_value nnc_g_gather_elements(nnc_builder *b, nnc_value x, nnc_value i, int axis)
 {
-    nnc_value in[2] = { x, as_index(b, i) };
+    nnc_value in[2] = {x, as_index(b, i)};
     nnc_op op = nnc_build_start(b, NNC_OP_gather_elements, 2, in, 1, nnc_value_type(b->m, x));
     nnc_attr_set_int(b->m, op, NNC_W_axis, axis);
     return nnc_build_finish(b, op);
@@ -178,24 +182,26 @@ nnc_value nnc_g_gather_elements(nnc_builder *b, nnc_value x, nnc_value i, int ax
 
 nnc_value nnc_g_gather_nd(nnc_builder *b, nnc_value x, nnc_value i, int batch_dims)
 {
-    nnc_value in[2] = { x, as_index(b, i) };
+    nnc_value in[2] = {x, as_index(b, i)};
     nnc_op op = nnc_build_start(b, NNC_OP_gather_nd, 2, in, 1, nnc_value_type(b->m, x));
     nnc_attr_set_int(b->m, op, NNC_W_batch_dims, batch_dims);
     return nnc_build_finish(b, op);
 }
 
-nnc_value nnc_g_scatter_elements(nnc_builder *b, nnc_value x, nnc_value i, nnc_value u, int axis, nnc_word reduction)
+nnc_value nnc_g_scatter_elements(nnc_builder *b, nnc_value x, nnc_value i, nnc_value u, int axis,
+                                 nnc_word reduction)
 {
-    nnc_value in[3] = { x, as_index(b, i), u };
+    nnc_value in[3] = {x, as_index(b, i), u};
     nnc_op op = nnc_build_start(b, NNC_OP_scatter_elements, 3, in, 1, nnc_value_type(b->m, x));
     nnc_attr_set_int(b->m, op, NNC_W_axis, axis);
     nnc_attr_set_word(b->m, op, NNC_W_reduction, reduction);
     return nnc_build_finish(b, op);
 }
 
-nnc_value nnc_g_scatter_nd(nnc_builder *b, nnc_value x, nnc_value i, nnc_value u, nnc_word reduction)
+nnc_value nnc_g_scatter_nd(nnc_builder *b, nnc_value x, nnc_value i, nnc_value u,
+                           nnc_word reduction)
 {
-    nnc_value in[3] = { x, as_index(b, i), u };
+    nnc_value in[3] = {x, as_index(b, i), u};
     nnc_op op = nnc_build_start(b, NNC_OP_scatter_nd, 3, in, 1, nnc_value_type(b->m, x));
     nnc_attr_set_word(b->m, op, NNC_W_reduction, reduction);
     return nnc_build_finish(b, op);
@@ -203,23 +209,24 @@ nnc_value nnc_g_scatter_nd(nnc_builder *b, nnc_value x, nnc_value i, nnc_value u
 
 nnc_value nnc_g_dynamic_slice(nnc_builder *b, nnc_value x, nnc_value start, const nnc_dim *size)
 {
-    nnc_value in[2] = { x, nnc_g_cast(b, start, NNC_DT_i64) };
+    nnc_value in[2] = {x, nnc_g_cast(b, start, NNC_DT_i64)};
     nnc_type t = nnc_type_tensor(b->m, nnc_build_dtype(b, x), nnc_build_rank(b, x), size);
     return nnc_build_plain(b, NNC_OP_dynamic_slice, 2, in, t);
 }
 
 nnc_value nnc_g_dynamic_update_slice(nnc_builder *b, nnc_value x, nnc_value u, nnc_value start)
 {
-    nnc_value in[3] = { x, u, nnc_g_cast(b, start, NNC_DT_i64) };
+    nnc_value in[3] = {x, u, nnc_g_cast(b, start, NNC_DT_i64)};
     return nnc_build_plain(b, NNC_OP_dynamic_update_slice, 3, in, nnc_value_type(b->m, x));
 }
 
 nnc_value nnc_g_prefix(nnc_builder *b, nnc_value x, nnc_value count, int axis, nnc_dim dim)
 {
     nnc_type_rec r = *nnc_value_ty(b->m, x);
-    nnc_value in[2] = { x, nnc_g_cast(b, count, NNC_DT_i64) };
+    nnc_value in[2] = {x, nnc_g_cast(b, count, NNC_DT_i64)};
     r.dim[axis] = dim;
-    nnc_op op = nnc_build_start(b, NNC_OP_prefix, 2, in, 1, nnc_type_tensor(b->m, (nnc_dtype)r.dtype, r.rank, r.dim));
+    nnc_op op = nnc_build_start(b, NNC_OP_prefix, 2, in, 1,
+                                nnc_type_tensor(b->m, (nnc_dtype)r.dtype, r.rank, r.dim));
     nnc_attr_set_int(b->m, op, NNC_W_axis, axis);
     return nnc_build_finish(b, op);
 }

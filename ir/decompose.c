@@ -4,7 +4,10 @@
 #include <assert.h>
 #include <math.h>
 
-static nnc_dtype dtype_of(const nnc_builder *b, nnc_value x) { return (nnc_dtype)nnc_value_ty(b->m, x)->dtype; }
+static nnc_dtype dtype_of(const nnc_builder *b, nnc_value x)
+{
+    return (nnc_dtype)nnc_value_ty(b->m, x)->dtype;
+}
 
 /* The dtype to compute in. */
 static nnc_dtype wide(nnc_dtype dt)
@@ -12,8 +15,14 @@ static nnc_dtype wide(nnc_dtype dt)
     return dt == NNC_DT_f64 || !nnc_dtype_is_float(dt) ? dt : NNC_DT_f32;
 }
 
-static nnc_value bin(nnc_builder *b, nnc_opcode code, nnc_value x, nnc_value y) { return nnc_g_binary(b, code, x, y); }
-static nnc_value un(nnc_builder *b, nnc_opcode code, nnc_value x) { return nnc_g_unary(b, code, x); }
+static nnc_value bin(nnc_builder *b, nnc_opcode code, nnc_value x, nnc_value y)
+{
+    return nnc_g_binary(b, code, x, y);
+}
+static nnc_value un(nnc_builder *b, nnc_opcode code, nnc_value x)
+{
+    return nnc_g_unary(b, code, x);
+}
 
 /* x op c for a constant of x's dtype. */
 static nnc_value with(nnc_builder *b, nnc_opcode code, nnc_value x, double c)
@@ -50,7 +59,8 @@ static nnc_value layer_norm(nnc_builder *b, nnc_value x, int axis, double eps)
     nnc_value count = count_from(b, x, axis);
     nnc_value mean = bin(b, NNC_OP_div, nnc_g_reduce(b, NNC_W_sum, x, n, axes, true), count);
     nnc_value d = bin(b, NNC_OP_sub, x, mean);
-    nnc_value var = bin(b, NNC_OP_div, nnc_g_reduce(b, NNC_W_sum, bin(b, NNC_OP_mul, d, d), n, axes, true), count);
+    nnc_value var = bin(b, NNC_OP_div,
+                        nnc_g_reduce(b, NNC_W_sum, bin(b, NNC_OP_mul, d, d), n, axes, true), count);
     nnc_value scale = un(b, NNC_OP_rsqrt, with(b, NNC_OP_add, var, eps));
     return bin(b, NNC_OP_mul, d, scale);
 }
@@ -60,7 +70,7 @@ static nnc_value layer_norm(nnc_builder *b, nnc_value x, int axis, double eps)
 static nnc_value gelu(nnc_builder *b, nnc_value x, bool approx)
 {
     nnc_value t;
-    if (approx) {                             /* tanh(sqrt(2 / pi) * (x + 0.044715 x^3)) */
+    if (approx) { /* tanh(sqrt(2 / pi) * (x + 0.044715 x^3)) */
         nnc_value cube = bin(b, NNC_OP_mul, bin(b, NNC_OP_mul, x, x), x);
         nnc_value inner = bin(b, NNC_OP_add, x, with(b, NNC_OP_mul, cube, 0.044715));
         t = un(b, NNC_OP_tanh, with(b, NNC_OP_mul, inner, 0.7978845608028654));
@@ -73,7 +83,8 @@ static nnc_value gelu(nnc_builder *b, nnc_value x, bool approx)
 /* max(x, 0) + log1p(exp(-|x|)): never overflows, keeps small results. */
 static nnc_value softplus(nnc_builder *b, nnc_value x)
 {
-    nnc_value small = un(b, NNC_OP_log1p, un(b, NNC_OP_exp, un(b, NNC_OP_neg, un(b, NNC_OP_abs, x))));
+    nnc_value small =
+        un(b, NNC_OP_log1p, un(b, NNC_OP_exp, un(b, NNC_OP_neg, un(b, NNC_OP_abs, x))));
     return bin(b, NNC_OP_add, with(b, NNC_OP_max, x, 0.0), small);
 }
 
@@ -85,7 +96,7 @@ static nnc_value spread_blocks(nnc_builder *b, nnc_value s, int axis, int64_t bl
     const nnc_type_rec r = *nnc_value_ty(b->m, s);
     nnc_dim dim[NNC_MAX_RANK];
     int k = 0;
-    if (r.rank == NNC_MAX_RANK) {             /* no room for one more dim: by index */
+    if (r.rank == NNC_MAX_RANK) { /* no room for one more dim: by index */
         nnc_value i = nnc_g_iota(b, NNC_DT_i64, 1, &n, 0);
         return nnc_g_gather(b, s, bin(b, NNC_OP_div, i, nnc_g_int(b, NNC_DT_i64, block)), axis, 0);
     }
@@ -143,7 +154,8 @@ static nnc_value to_integer(nnc_builder *b, nnc_value q, nnc_value zero, nnc_dty
 }
 
 /* To 4- and 8-bit floats.  The zero of 8-bit floats is 0 by definition; f4e2m1 adds it. */
-static nnc_value to_float(nnc_builder *b, nnc_value q, nnc_value zero, nnc_dtype to, int64_t saturate)
+static nnc_value to_float(nnc_builder *b, nnc_value q, nnc_value zero, nnc_dtype to,
+                          int64_t saturate)
 {
     if (nnc_dtype_infos[to].bits < 8)
         q = bin(b, NNC_OP_add, q, nnc_g_cast(b, zero, dtype_of(b, q)));
@@ -181,7 +193,8 @@ static nnc_value dequantize(nnc_builder *b, nnc_op op, nnc_value q, nnc_value sc
         nnc_dtype mid = nnc_dtype_infos[dq].bits < 32 ? NNC_DT_i32 : NNC_DT_i64;
         v = bin(b, NNC_OP_sub, nnc_g_cast(b, q, mid), aligned(b, op, q, nnc_g_cast(b, zero, mid)));
     }
-    nnc_value y = bin(b, NNC_OP_mul, nnc_g_cast(b, v, dt), aligned(b, op, q, nnc_g_cast(b, scale, dt)));
+    nnc_value y =
+        bin(b, NNC_OP_mul, nnc_g_cast(b, v, dt), aligned(b, op, q, nnc_g_cast(b, scale, dt)));
     return nnc_g_cast(b, y, ds);
 }
 
@@ -200,12 +213,14 @@ void nnc_decompose(nnc_builder *b, nnc_op op, const nnc_value *in, nnc_value *ou
     nnc_dtype dt = dtype_of(b, in[0]);
     nnc_value x = nnc_g_cast(b, in[0], wide(dt)), y = x;
     switch (code) {
-    case NNC_OP_softmax:     y = softmax(b, x, axis, false); break;
+    case NNC_OP_softmax: y = softmax(b, x, axis, false); break;
     case NNC_OP_log_softmax: y = softmax(b, x, axis, true); break;
-    case NNC_OP_layer_norm:  y = layer_norm(b, x, axis, nnc_attr_float(b->m, op, NNC_W_eps, 0.0)); break;
-    case NNC_OP_gelu:        y = gelu(b, x, nnc_attr_int(b->m, op, NNC_W_approx, 0) != 0); break;
-    case NNC_OP_softplus:    y = softplus(b, x); break;
-    default:                 assert(!"a composite without a definition");
+    case NNC_OP_layer_norm:
+        y = layer_norm(b, x, axis, nnc_attr_float(b->m, op, NNC_W_eps, 0.0));
+        break;
+    case NNC_OP_gelu: y = gelu(b, x, nnc_attr_int(b->m, op, NNC_W_approx, 0) != 0); break;
+    case NNC_OP_softplus: y = softplus(b, x); break;
+    default: assert(!"a composite without a definition");
     }
     out[0] = nnc_g_cast(b, y, dt);
 }

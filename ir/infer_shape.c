@@ -19,13 +19,15 @@ static nnc_status given_const(nnc_module *m, nnc_op op, const nnc_type_rec *y)
     if (blob <= 0 || blob >= m->blob.n)
         return nnc_infer_error(m, op, "blob %lld does not exist", (long long)blob);
     if (y->kind == NNC_TYPE_buffer)
-        return NNC_OK;                        /* packed: the source extent is in src_*, checked by the verifier */
+        return NNC_OK; /* packed: the source extent is in src_*, checked by the verifier */
     if (!nnc_type_is_static(m, nnc_value_type(m, nnc_op_out(m, op, 0))))
         return nnc_infer_error(m, op, "type %s is not static", result_text(m, op));
     int64_t bytes = nnc_type_bytes(m, nnc_value_type(m, nnc_op_out(m, op, 0)));
-    if (at < 0 || bytes < 0 || (uint64_t)at > m->blob.at[blob].bytes || (uint64_t)bytes > m->blob.at[blob].bytes - (uint64_t)at)
-        return nnc_infer_error(m, op, "%s at byte %lld of blob %lld ends behind its %zu bytes", result_text(m, op), (long long)at,
-                               (long long)blob, m->blob.at[blob].bytes);
+    if (at < 0 || bytes < 0 || (uint64_t)at > m->blob.at[blob].bytes ||
+        (uint64_t)bytes > m->blob.at[blob].bytes - (uint64_t)at)
+        return nnc_infer_error(m, op, "%s at byte %lld of blob %lld ends behind its %zu bytes",
+                               result_text(m, op), (long long)at, (long long)blob,
+                               m->blob.at[blob].bytes);
     return NNC_OK;
 }
 
@@ -33,7 +35,8 @@ static nnc_status same_dtype(nnc_module *m, nnc_op op, const nnc_type_rec *y, nn
 {
     NNC_TRY(nnc_infer_tensor(m, op, 0, x));
     if (x->dtype != y->dtype)
-        return nnc_infer_error(m, op, "from %s to %s: the dtype must stay", nnc_infer_text(m, op, 0), result_text(m, op));
+        return nnc_infer_error(m, op, "from %s to %s: the dtype must stay",
+                               nnc_infer_text(m, op, 0), result_text(m, op));
     return NNC_OK;
 }
 
@@ -45,8 +48,9 @@ static nnc_status given_reshape(nnc_module *m, nnc_op op, const nnc_type_rec *y)
     nnc_dim have = nnc_type_size(m, nnc_value_type(m, nnc_op_in(m, op, 0)));
     nnc_dim want = nnc_type_size(m, nnc_value_type(m, nnc_op_out(m, op, 0)));
     if (!nnc_dim_meet(m->dims, have, want, &d))
-        return nnc_infer_error(m, op, "%s has %s elements, %s has %s", nnc_infer_text(m, op, 0), nnc_dim_text(m->dims, have),
-                               result_text(m, op), nnc_dim_text(m->dims, want));
+        return nnc_infer_error(m, op, "%s has %s elements, %s has %s", nnc_infer_text(m, op, 0),
+                               nnc_dim_text(m->dims, have), result_text(m, op),
+                               nnc_dim_text(m->dims, want));
     return NNC_OK;
 }
 
@@ -59,7 +63,9 @@ static nnc_status given_broadcast(nnc_module *m, nnc_op op, const nnc_type_rec *
         nnc_dim d, a = x.dim[i], b = y->dim[y->rank - x.rank + i];
         ok = a == 1 || nnc_dim_meet(m->dims, a, b, &d);
     }
-    return ok ? NNC_OK : nnc_infer_error(m, op, "%s does not broadcast to %s", nnc_infer_text(m, op, 0), result_text(m, op));
+    return ok ? NNC_OK
+              : nnc_infer_error(m, op, "%s does not broadcast to %s", nnc_infer_text(m, op, 0),
+                                result_text(m, op));
 }
 
 static nnc_status given_slice(nnc_module *m, nnc_op op, const nnc_type_rec *y)
@@ -68,22 +74,27 @@ static nnc_status given_slice(nnc_module *m, nnc_op op, const nnc_type_rec *y)
     int64_t start[NNC_MAX_RANK], step[NNC_MAX_RANK];
     NNC_TRY(same_dtype(m, op, y, &x));
     if (x.rank != y->rank)
-        return nnc_infer_error(m, op, "%s to %s: the rank must stay", nnc_infer_text(m, op, 0), result_text(m, op));
+        return nnc_infer_error(m, op, "%s to %s: the rank must stay", nnc_infer_text(m, op, 0),
+                               result_text(m, op));
     NNC_TRY(nnc_infer_ints(m, op, NNC_W_start, x.rank, start));
     NNC_TRY(nnc_infer_ints(m, op, NNC_W_step, x.rank, step));
     for (int i = 0; i < x.rank; i++) {
-        int64_t n = nnc_dim_hi(m->dims, x.dim[i]), at = nnc_dim_lo(m->dims, start[i]), size = nnc_dim_lo(m->dims, y->dim[i]), last;
+        int64_t n = nnc_dim_hi(m->dims, x.dim[i]), at = nnc_dim_lo(m->dims, start[i]),
+                size = nnc_dim_lo(m->dims, y->dim[i]), last;
         if (!step[i])
             return nnc_infer_error(m, op, "the step of dim %d is 0", i);
         if (size <= 0)
             continue;
         /* the last element; bounds of start and size are only tied together when constant */
         bool fixed = nnc_dim_is_const(start[i]) && nnc_dim_is_const(y->dim[i]);
-        if (__builtin_mul_overflow(size - 1, step[i], &last) || __builtin_add_overflow(last, at, &last))
+        if (__builtin_mul_overflow(size - 1, step[i], &last) ||
+            __builtin_add_overflow(last, at, &last))
             return nnc_infer_error(m, op, "dim %d: the end of the slice overflows", i);
         if (at >= n || (step[i] > 0 && last >= n) || (fixed && last < 0))
-            return nnc_infer_error(m, op, "dim %d: %s elements from %s with step %lld leave %s", i, nnc_dim_text(m->dims, y->dim[i]),
-                                   nnc_dim_text(m->dims, start[i]), (long long)step[i], nnc_infer_text(m, op, 0));
+            return nnc_infer_error(m, op, "dim %d: %s elements from %s with step %lld leave %s", i,
+                                   nnc_dim_text(m->dims, y->dim[i]),
+                                   nnc_dim_text(m->dims, start[i]), (long long)step[i],
+                                   nnc_infer_text(m, op, 0));
     }
     return NNC_OK;
 }
@@ -97,7 +108,8 @@ static nnc_status given_dynamic_slice(nnc_module *m, nnc_op op, const nnc_type_r
     for (int i = 0; ok && i < x.rank; i++)
         ok = !surely_above(m->dims, y->dim[i], x.dim[i]);
     if (!ok)
-        return nnc_infer_error(m, op, "a window %s of %s at %s", result_text(m, op), nnc_infer_text(m, op, 0), nnc_infer_text(m, op, 1));
+        return nnc_infer_error(m, op, "a window %s of %s at %s", result_text(m, op),
+                               nnc_infer_text(m, op, 0), nnc_infer_text(m, op, 1));
     return NNC_OK;
 }
 
@@ -111,8 +123,11 @@ static nnc_status given_prefix(nnc_module *m, nnc_op op, const nnc_type_rec *y)
     NNC_TRY(nnc_infer_axis(m, op, NNC_W_axis, x.rank, &axis));
     bool ok = x.rank == y->rank;
     for (int i = 0; ok && i < x.rank; i++)
-        ok = i == axis ? !surely_above(m->dims, y->dim[i], x.dim[i]) : nnc_dim_meet(m->dims, x.dim[i], y->dim[i], &d);
-    return ok ? NNC_OK : nnc_infer_error(m, op, "%s is no prefix of %s along axis %d", result_text(m, op), nnc_infer_text(m, op, 0), axis);
+        ok = i == axis ? !surely_above(m->dims, y->dim[i], x.dim[i])
+                       : nnc_dim_meet(m->dims, x.dim[i], y->dim[i], &d);
+    return ok ? NNC_OK
+              : nnc_infer_error(m, op, "%s is no prefix of %s along axis %d", result_text(m, op),
+                                nnc_infer_text(m, op, 0), axis);
 }
 
 static nnc_status given_scalar_i64(nnc_module *m, nnc_op op, const nnc_type_rec *y)
@@ -128,7 +143,8 @@ static nnc_status given_rng(nnc_module *m, nnc_op op, const nnc_type_rec *y)
 {
     NNC_TRY(nnc_infer_operand(m, op, 0, NNC_DT_u32, 1, "the key"));
     if (y->dtype != NNC_DT_u32 || nnc_value_ty(m, nnc_op_in(m, op, 0))->dim[0] != 2)
-        return nnc_infer_error(m, op, "makes %s from %s, must make u32 from u32[2]", result_text(m, op), nnc_infer_text(m, op, 0));
+        return nnc_infer_error(m, op, "makes %s from %s, must make u32 from u32[2]",
+                               result_text(m, op), nnc_infer_text(m, op, 0));
     return NNC_OK;
 }
 
@@ -145,15 +161,15 @@ nnc_status nnc_infer_given(nnc_module *m, nnc_op op, nnc_type *out)
     if (y.kind != NNC_TYPE_tensor)
         return nnc_infer_error(m, op, "makes %s, must make a tensor", result_text(m, op));
     switch (nnc_op_code(m, op)) {
-    case NNC_OP_reshape:       return given_reshape(m, op, &y);
-    case NNC_OP_broadcast:     return given_broadcast(m, op, &y);
-    case NNC_OP_slice:         return given_slice(m, op, &y);
+    case NNC_OP_reshape: return given_reshape(m, op, &y);
+    case NNC_OP_broadcast: return given_broadcast(m, op, &y);
+    case NNC_OP_slice: return given_slice(m, op, &y);
     case NNC_OP_dynamic_slice: return given_dynamic_slice(m, op, &y);
-    case NNC_OP_prefix:        return given_prefix(m, op, &y);
-    case NNC_OP_extent:        return given_scalar_i64(m, op, &y);
-    case NNC_OP_rng_bits:      return given_rng(m, op, &y);
-    case NNC_OP_iota:          return nnc_infer_axis(m, op, NNC_W_axis, y.rank, &axis);
-    default:                   return NNC_OK;
+    case NNC_OP_prefix: return given_prefix(m, op, &y);
+    case NNC_OP_extent: return given_scalar_i64(m, op, &y);
+    case NNC_OP_rng_bits: return given_rng(m, op, &y);
+    case NNC_OP_iota: return nnc_infer_axis(m, op, NNC_W_axis, y.rank, &axis);
+    default: return NNC_OK;
     }
 }
 
@@ -183,17 +199,18 @@ nnc_status nnc_infer_pad(nnc_module *m, nnc_op op, nnc_type *out)
     NNC_TRY(nnc_infer_ints(m, op, NNC_W_lo, x.rank, lo));
     NNC_TRY(nnc_infer_ints(m, op, NNC_W_hi, x.rank, hi));
     if (mode != NNC_W_constant && mode != NNC_W_reflect && mode != NNC_W_edge && mode != NNC_W_wrap)
-        return nnc_infer_error(m, op, "mode %s, must be constant, reflect, edge or wrap", nnc_sym_str(m, nnc_w(mode)));
+        return nnc_infer_error(m, op, "mode %s, must be constant, reflect, edge or wrap",
+                               nnc_sym_str(m, nnc_w(mode)));
     for (int i = 0; i < x.rank; i++) {
         nnc_dim d = x.dim[i];
         if (nnc_dim_hi(m->dims, lo[i]) < 0 || nnc_dim_hi(m->dims, hi[i]) < 0)
-            return nnc_infer_error(m, op, "dim %d: a negative padding (%s, %s)", i, nnc_dim_text(m->dims, lo[i]),
-                                   nnc_dim_text(m->dims, hi[i]));
+            return nnc_infer_error(m, op, "dim %d: a negative padding (%s, %s)", i,
+                                   nnc_dim_text(m->dims, lo[i]), nnc_dim_text(m->dims, hi[i]));
         x.dim[i] = nnc_dim_add(m->dims, nnc_dim_add(m->dims, d, lo[i]), hi[i]);
         /* nothing to copy from */
         if (mode != NNC_W_constant && x.dim[i] != d && nnc_dim_hi(m->dims, d) <= 0)
-            return nnc_infer_error(m, op, "dim %d of %s is empty: mode %s has nothing to repeat", i, nnc_infer_text(m, op, 0),
-                                   nnc_sym_str(m, nnc_w(mode)));
+            return nnc_infer_error(m, op, "dim %d of %s is empty: mode %s has nothing to repeat", i,
+                                   nnc_infer_text(m, op, 0), nnc_sym_str(m, nnc_w(mode)));
     }
     out[0] = nnc_type_tensor(m, (nnc_dtype)x.dtype, x.rank, x.dim);
     return NNC_OK;
@@ -212,7 +229,8 @@ nnc_status nnc_infer_concat(nnc_module *m, nnc_op op, nnc_type *out)
             if (k != axis)
                 ok = nnc_dim_meet(m->dims, y.dim[k], x.dim[k], &y.dim[k]);
         if (!ok)
-            return nnc_infer_error(m, op, "%s and %s differ in more than axis %d", nnc_infer_text(m, op, 0), nnc_infer_text(m, op, i), axis);
+            return nnc_infer_error(m, op, "%s and %s differ in more than axis %d",
+                                   nnc_infer_text(m, op, 0), nnc_infer_text(m, op, i), axis);
         y.dim[axis] = nnc_dim_add(m->dims, y.dim[axis], x.dim[axis]);
     }
     out[0] = nnc_type_tensor(m, (nnc_dtype)y.dtype, y.rank, y.dim);
@@ -224,25 +242,29 @@ static nnc_status index_operand(nnc_module *m, nnc_op op, nnc_type_rec *out)
     NNC_TRY(nnc_infer_tensor(m, op, 1, out));
     if (out->dtype == NNC_DT_i64 || out->dtype == NNC_DT_i32)
         return NNC_OK;
-    return nnc_infer_error(m, op, "the indices have type %s, need i64 or i32", nnc_infer_text(m, op, 1));
+    return nnc_infer_error(m, op, "the indices have type %s, need i64 or i32",
+                           nnc_infer_text(m, op, 1));
 }
 
 static nnc_status too_deep(nnc_module *m, nnc_op op, int rank)
 {
-    return nnc_infer_error(m, op, "%s by %s has rank %d, at most %d is supported", nnc_infer_text(m, op, 0), nnc_infer_text(m, op, 1),
-                           rank, NNC_MAX_RANK);
+    return nnc_infer_error(m, op, "%s by %s has rank %d, at most %d is supported",
+                           nnc_infer_text(m, op, 0), nnc_infer_text(m, op, 1), rank, NNC_MAX_RANK);
 }
 
 /* The common leading dims of x and i; *n of them. */
-static nnc_status batch_dims(nnc_module *m, nnc_op op, nnc_type_rec *x, const nnc_type_rec *i, int most, int *n)
+static nnc_status batch_dims(nnc_module *m, nnc_op op, nnc_type_rec *x, const nnc_type_rec *i,
+                             int most, int *n)
 {
     int64_t v = nnc_attr_int(m, op, NNC_W_batch_dims, 0);
     if (v < 0 || v > most)
-        return nnc_infer_error(m, op, "batch_dims is %lld, must be from 0 to %d", (long long)v, most);
+        return nnc_infer_error(m, op, "batch_dims is %lld, must be from 0 to %d", (long long)v,
+                               most);
     *n = (int)v;
     for (int k = 0; k < *n; k++)
         if (!nnc_dim_meet(m->dims, x->dim[k], i->dim[k], &x->dim[k]))
-            return nnc_infer_error(m, op, "batch dim %d of %s and %s differs", k, nnc_infer_text(m, op, 0), nnc_infer_text(m, op, 1));
+            return nnc_infer_error(m, op, "batch dim %d of %s and %s differs", k,
+                                   nnc_infer_text(m, op, 0), nnc_infer_text(m, op, 1));
     return NNC_OK;
 }
 
@@ -278,7 +300,8 @@ nnc_status nnc_infer_gather_elements(nnc_module *m, nnc_op op, nnc_type *out)
     for (int k = 0; ok && k < x.rank; k++)
         ok = k == axis || !surely_above(m->dims, i.dim[k], x.dim[k]);
     if (!ok)
-        return nnc_infer_error(m, op, "indices %s for %s along axis %d", nnc_infer_text(m, op, 1), nnc_infer_text(m, op, 0), axis);
+        return nnc_infer_error(m, op, "indices %s for %s along axis %d", nnc_infer_text(m, op, 1),
+                               nnc_infer_text(m, op, 0), axis);
     out[0] = nnc_type_tensor(m, (nnc_dtype)x.dtype, i.rank, i.dim);
     return NNC_OK;
 }
@@ -291,12 +314,14 @@ nnc_status nnc_infer_gather_nd(nnc_module *m, nnc_op op, nnc_type *out)
     NNC_TRY(nnc_infer_tensor(m, op, 0, &x));
     NNC_TRY(index_operand(m, op, &i));
     if (!i.rank || !nnc_dim_is_const(i.dim[i.rank - 1]))
-        return nnc_infer_error(m, op, "the indices have type %s, need a static last dimension", nnc_infer_text(m, op, 1));
+        return nnc_infer_error(m, op, "the indices have type %s, need a static last dimension",
+                               nnc_infer_text(m, op, 1));
     NNC_TRY(batch_dims(m, op, &x, &i, i.rank - 1 < x.rank ? i.rank - 1 : x.rank, &nb));
     int64_t depth = i.dim[i.rank - 1];
     if (depth > x.rank - nb)
-        return nnc_infer_error(m, op, "%s indexes %lld dims of %s behind %d batch dims", nnc_infer_text(m, op, 1), (long long)depth,
-                               nnc_infer_text(m, op, 0), nb);
+        return nnc_infer_error(m, op, "%s indexes %lld dims of %s behind %d batch dims",
+                               nnc_infer_text(m, op, 1), (long long)depth, nnc_infer_text(m, op, 0),
+                               nb);
     for (int k = 0; k < nb; k++)
         dim[r++] = x.dim[k];
     for (int k = nb; k < i.rank - 1; k++)
@@ -316,7 +341,8 @@ static nnc_status update_dtype(nnc_module *m, nnc_op op, unsigned i, const nnc_t
     nnc_type_rec u;
     NNC_TRY(nnc_infer_tensor(m, op, i, &u));
     if (u.dtype != x->dtype)
-        return nnc_infer_error(m, op, "updates %s for %s: the dtypes must be equal", nnc_infer_text(m, op, i), nnc_infer_text(m, op, 0));
+        return nnc_infer_error(m, op, "updates %s for %s: the dtypes must be equal",
+                               nnc_infer_text(m, op, i), nnc_infer_text(m, op, 0));
     return NNC_OK;
 }
 
@@ -325,7 +351,8 @@ static nnc_status check_reduction(nnc_module *m, nnc_op op)
     nnc_word r = nnc_attr_word(m, op, NNC_W_reduction, NNC_W_none);
     if (r == NNC_W_none || r == NNC_W_add || r == NNC_W_mul || r == NNC_W_max || r == NNC_W_min)
         return NNC_OK;
-    return nnc_infer_error(m, op, "reduction %s, must be none, add, mul, max or min", nnc_sym_str(m, nnc_w(r)));
+    return nnc_infer_error(m, op, "reduction %s, must be none, add, mul, max or min",
+                           nnc_sym_str(m, nnc_w(r)));
 }
 
 static nnc_status same_scatter_elements(nnc_module *m, nnc_op op, const nnc_type_rec *x)
@@ -339,10 +366,12 @@ static nnc_status same_scatter_elements(nnc_module *m, nnc_op op, const nnc_type
     NNC_TRY(nnc_infer_tensor(m, op, 2, &u));
     bool ok = i.rank == x->rank && u.rank == i.rank;
     for (int k = 0; ok && k < i.rank; k++)
-        ok = nnc_dim_meet(m->dims, i.dim[k], u.dim[k], &d) && (k == axis || !surely_above(m->dims, i.dim[k], x->dim[k]));
+        ok = nnc_dim_meet(m->dims, i.dim[k], u.dim[k], &d) &&
+             (k == axis || !surely_above(m->dims, i.dim[k], x->dim[k]));
     if (!ok)
-        return nnc_infer_error(m, op, "%s with indices %s and updates %s along axis %d", nnc_infer_text(m, op, 0),
-                               nnc_infer_text(m, op, 1), nnc_infer_text(m, op, 2), axis);
+        return nnc_infer_error(m, op, "%s with indices %s and updates %s along axis %d",
+                               nnc_infer_text(m, op, 0), nnc_infer_text(m, op, 1),
+                               nnc_infer_text(m, op, 2), axis);
     return check_reduction(m, op);
 }
 
@@ -356,10 +385,11 @@ static nnc_status same_scatter_nd(nnc_module *m, nnc_op op, const nnc_type_rec *
     int64_t depth = i.rank && nnc_dim_is_const(i.dim[i.rank - 1]) ? i.dim[i.rank - 1] : -1;
     bool ok = depth >= 0 && depth <= x->rank && u.rank == i.rank - 1 + x->rank - (int)depth;
     for (int k = 0; ok && k < u.rank; k++)
-        ok = nnc_dim_meet(m->dims, u.dim[k], k < i.rank - 1 ? i.dim[k] : x->dim[k - (i.rank - 1) + (int)depth], &d);
+        ok = nnc_dim_meet(m->dims, u.dim[k],
+                          k < i.rank - 1 ? i.dim[k] : x->dim[k - (i.rank - 1) + (int)depth], &d);
     if (!ok)
-        return nnc_infer_error(m, op, "%s with indices %s and updates %s", nnc_infer_text(m, op, 0), nnc_infer_text(m, op, 1),
-                               nnc_infer_text(m, op, 2));
+        return nnc_infer_error(m, op, "%s with indices %s and updates %s", nnc_infer_text(m, op, 0),
+                               nnc_infer_text(m, op, 1), nnc_infer_text(m, op, 2));
     return check_reduction(m, op);
 }
 
@@ -373,7 +403,8 @@ static nnc_status same_update_slice(nnc_module *m, nnc_op op, const nnc_type_rec
     for (int k = 0; ok && k < u.rank; k++)
         ok = !surely_above(m->dims, u.dim[k], x->dim[k]);
     if (!ok)
-        return nnc_infer_error(m, op, "a window %s of %s at %s", nnc_infer_text(m, op, 1), nnc_infer_text(m, op, 0), nnc_infer_text(m, op, 2));
+        return nnc_infer_error(m, op, "a window %s of %s at %s", nnc_infer_text(m, op, 1),
+                               nnc_infer_text(m, op, 0), nnc_infer_text(m, op, 2));
     return NNC_OK;
 }
 
@@ -389,14 +420,15 @@ static nnc_status same_extra(nnc_module *m, nnc_op op, const nnc_type_rec *x, nn
     int axis;
     nnc_word kind;
     switch (nnc_op_code(m, op)) {
-    case NNC_OP_scatter_elements:     return same_scatter_elements(m, op, x);
-    case NNC_OP_scatter_nd:           return same_scatter_nd(m, op, x);
+    case NNC_OP_scatter_elements: return same_scatter_elements(m, op, x);
+    case NNC_OP_scatter_nd: return same_scatter_nd(m, op, x);
     case NNC_OP_dynamic_update_slice: return same_update_slice(m, op, x);
     case NNC_OP_cumulate:
         NNC_TRY(nnc_infer_axis(m, op, NNC_W_axis, x->rank, &axis));
         kind = nnc_attr_word(m, op, NNC_W_kind, NNC_W_none0);
         if (kind != NNC_W_add && kind != NNC_W_mul)
-            return nnc_infer_error(m, op, "kind '%s', must be add or mul", nnc_sym_str(m, nnc_w(kind)));
+            return nnc_infer_error(m, op, "kind '%s', must be add or mul",
+                                   nnc_sym_str(m, nnc_w(kind)));
         return NNC_OK;
     case NNC_OP_softmax:
     case NNC_OP_log_softmax:
@@ -404,16 +436,17 @@ static nnc_status same_extra(nnc_module *m, nnc_op op, const nnc_type_rec *x, nn
         NNC_TRY(is_float(m, op));
         return nnc_infer_axis(m, op, NNC_W_axis, x->rank, &axis);
     case NNC_OP_gelu:
-    case NNC_OP_softplus:             return is_float(m, op);
+    case NNC_OP_softplus: return is_float(m, op);
     case NNC_OP_fma:
     case NNC_OP_mulhi:
     case NNC_OP_rshift_round:
-    case NNC_OP_add_sat:              return nnc_infer_broadcast(m, op, out);     /* K: as any binary op */
+    case NNC_OP_add_sat: return nnc_infer_broadcast(m, op, out); /* K: as any binary op */
     case NNC_OP_not:
         if (!nnc_dtype_is_float((nnc_dtype)x->dtype))
             return NNC_OK;
-        return nnc_infer_error(m, op, "operand 0 has type %s, needs bool or an integer", nnc_infer_text(m, op, 0));
-    default:                          return NNC_OK;
+        return nnc_infer_error(m, op, "operand 0 has type %s, needs bool or an integer",
+                               nnc_infer_text(m, op, 0));
+    default: return NNC_OK;
     }
 }
 
@@ -421,7 +454,8 @@ nnc_status nnc_infer_same(nnc_module *m, nnc_op op, nnc_type *out)
 {
     const nnc_type_rec x = *nnc_value_ty(m, nnc_op_in(m, op, 0));
     if (x.kind != NNC_TYPE_tensor && x.kind != NNC_TYPE_scalar)
-        return nnc_infer_error(m, op, "operand 0 has type %s, needs a tensor or scalar", nnc_infer_text(m, op, 0));
+        return nnc_infer_error(m, op, "operand 0 has type %s, needs a tensor or scalar",
+                               nnc_infer_text(m, op, 0));
     out[0] = nnc_value_type(m, nnc_op_in(m, op, 0));
     return same_extra(m, op, &x, out);
 }

@@ -21,14 +21,14 @@ struct printer {
     FILE *o;
     nnc_print_options opt;
     nnc_arena *a;
-    const char **name;                        /* per value id: "%x", printable */
-    uint32_t *blob;                           /* per blob id: its number in the text, 0: not named */
+    const char **name; /* per value id: "%x", printable */
+    uint32_t *blob;    /* per blob id: its number in the text, 0: not named */
     uint32_t nblob;
-    nnc_intern *taken;                        /* names used in the current function .. */
-    NNC_BUF(uint32_t) stamp;                  /* .. where stamp[sym] is the function's serial */
-    NNC_BUF(uint32_t) suffix;                 /* next number to try behind that name */
+    nnc_intern *taken;        /* names used in the current function .. */
+    NNC_BUF(uint32_t) stamp;  /* .. where stamp[sym] is the function's serial */
+    NNC_BUF(uint32_t) suffix; /* next number to try behind that name */
     uint32_t serial, count;
-    const char **type;                        /* per type id, as they are needed */
+    const char **type; /* per type id, as they are needed */
     uint32_t ntype;
 };
 
@@ -57,16 +57,19 @@ static void name_value(struct printer *p, nnc_value v)
         hint = nnc_arena_printf(p->a, "%s_%u", nnc_value_name(p->m, v), p->suffix.at[base.id]++);
         s = nnc_intern_put(p->taken, hint, strlen(hint));
     }
-    p->name[v.id] = nnc_arena_printf(p->a, "%%%s", nnc_text_is_word(hint) ? hint : nnc_text_quoted(p->a, hint, '"'));
+    p->name[v.id] = nnc_arena_printf(
+        p->a, "%%%s", nnc_text_is_word(hint) ? hint : nnc_text_quoted(p->a, hint, '"'));
 }
 
 static bool prints_values(const struct printer *p, nnc_op op)
 {
     nnc_type t = nnc_value_type(p->m, nnc_op_out(p->m, op, 0));
     uint8_t dt = nnc_type_get(p->m, t)->dtype;
-    int64_t id = nnc_attr_int(p->m, op, NNC_W_blob, 0), at = nnc_attr_int(p->m, op, NNC_W_at, 0), n = nnc_type_count(p->m, t);
-    if (nnc_type_get(p->m, t)->kind != NNC_TYPE_tensor || !dt || id <= 0 || id >= p->m->blob.n || at < 0 || n < 0)
-        return false;                         /* the printer also shows what the verifier refuses */
+    int64_t id = nnc_attr_int(p->m, op, NNC_W_blob, 0), at = nnc_attr_int(p->m, op, NNC_W_at, 0),
+            n = nnc_type_count(p->m, t);
+    if (nnc_type_get(p->m, t)->kind != NNC_TYPE_tensor || !dt || id <= 0 || id >= p->m->blob.n ||
+        at < 0 || n < 0)
+        return false; /* the printer also shows what the verifier refuses */
     size_t bytes = p->m->blob.at[id].bytes;
     if ((size_t)at > bytes || (uint64_t)n > (bytes - (size_t)at) / nnc_dtype_bytes((nnc_dtype)dt))
         return false;
@@ -106,7 +109,7 @@ static void visit_func(struct printer *p, nnc_op f)
 
 static struct printer printer_new(const nnc_module *m, FILE *o, const nnc_print_options *opt)
 {
-    struct printer p = { .m = m, .o = o, .a = nnc_arena_new() };
+    struct printer p = {.m = m, .o = o, .a = nnc_arena_new()};
     if (opt)
         p.opt = *opt;
     p.name = nnc_arena_array(p.a, m->value.n, sizeof *p.name);
@@ -163,7 +166,8 @@ static bool is_type_name(const char *s)
 /* Words that would read as something else are put in single quotes. */
 static void print_word(struct printer *p, const char *s, bool dim_key)
 {
-    bool plain = nnc_text_is_word(s) && !is_type_name(s) && !dim_key && strcmp(s, "inf") && strcmp(s, "nan");
+    bool plain =
+        nnc_text_is_word(s) && !is_type_name(s) && !dim_key && strcmp(s, "inf") && strcmp(s, "nan");
     fputs(plain ? s : nnc_text_quoted(p->a, s, '\''), p->o);
 }
 
@@ -180,18 +184,14 @@ static void print_attr_value(struct printer *p, nnc_opcode code, const nnc_attr_
     bool dim_key = nnc_text_is_dim_key(code, a->key);
     uint64_t bits;
     switch ((nnc_attr_kind)a->kind) {
-    case NNC_ATTR_int:
-        print_int(p, a->u.i, dim_key);
-        return;
+    case NNC_ATTR_int: print_int(p, a->u.i, dim_key); return;
     case NNC_ATTR_float:
         memcpy(&bits, &a->u.f, sizeof bits);
         fputs(nnc_text_number(p->a, NNC_DT_f64, bits), p->o);
         return;
-    case NNC_ATTR_word:
-        print_word(p, nnc_sym_str(p->m, a->u.s), dim_key);
-        return;
+    case NNC_ATTR_word: print_word(p, nnc_sym_str(p->m, a->u.s), dim_key); return;
     case NNC_ATTR_string:
-        if (dim_key)                          /* a bare "n" is a dimension there */
+        if (dim_key) /* a bare "n" is a dimension there */
             fputc('@', p->o);
         fputs(nnc_text_quoted(p->a, nnc_sym_str(p->m, a->u.s), '"'), p->o);
         return;
@@ -203,9 +203,7 @@ static void print_attr_value(struct printer *p, nnc_opcode code, const nnc_attr_
         }
         fputc(']', p->o);
         return;
-    case NNC_ATTR_type:
-        fputs(type_text(p, a->u.t), p->o);
-        return;
+    case NNC_ATTR_type: fputs(type_text(p, a->u.t), p->o); return;
     }
 }
 
@@ -221,7 +219,8 @@ static void print_values(struct printer *p, nnc_op op)
     fputs("values=[", p->o);
     for (int64_t i = 0; i < n; i++) {
         uint64_t bits = 0;
-        memcpy(&bits, data + (size_t)i * bytes, bytes);       /* little-endian hosts only, as everywhere in nnc */
+        memcpy(&bits, data + (size_t)i * bytes,
+               bytes); /* little-endian hosts only, as everywhere in nnc */
         fputs(i ? ", " : "", p->o);
         fputs(nnc_text_number(p->a, dt, bits), p->o);
         nnc_arena_restore(p->a, mark);
@@ -243,7 +242,8 @@ static void print_attrs(struct printer *p, nnc_op op)
         any = true;
         print_word(p, nnc_sym_str(p->m, a->key), false);
         fputc('=', p->o);
-        if (r.code == NNC_OP_const && a->key.id == NNC_W_blob && a->kind == NNC_ATTR_int && a->u.i > 0 && a->u.i < p->m->blob.n)
+        if (r.code == NNC_OP_const && a->key.id == NNC_W_blob && a->kind == NNC_ATTR_int &&
+            a->u.i > 0 && a->u.i < p->m->blob.n)
             fprintf(p->o, "%u", p->blob[a->u.i]);
         else
             print_attr_value(p, (nnc_opcode)r.code, a);
@@ -263,7 +263,8 @@ static void print_region(struct printer *p, nnc_block b, int depth)
 {
     for (unsigned i = 0; i < nnc_block_narg(p->m, b); i++) {
         nnc_value v = nnc_block_arg(p->m, b, i);
-        fprintf(p->o, "%s%s: %s", i ? ", " : " (", p->name[v.id], type_text(p, nnc_value_type(p->m, v)));
+        fprintf(p->o, "%s%s: %s", i ? ", " : " (", p->name[v.id],
+                type_text(p, nnc_value_type(p->m, v)));
     }
     fputs(nnc_block_narg(p->m, b) ? ") {\n" : " {\n", p->o);
     for (nnc_op op = nnc_block_first(p->m, b); op.id; op = nnc_op_next(p->m, op))
@@ -289,7 +290,8 @@ static void print_op(struct printer *p, nnc_op op, int depth)
     }
     print_attrs(p, op);
     for (unsigned i = 0; i < r.nout; i++)
-        fprintf(p->o, "%s%s", i ? ", " : " : ", type_text(p, nnc_value_type(m, nnc_op_out(m, op, i))));
+        fprintf(p->o, "%s%s", i ? ", " : " : ",
+                type_text(p, nnc_value_type(m, nnc_op_out(m, op, i))));
     if (p->opt.locations && r.loc.id)
         fprintf(p->o, " loc(%s)", nnc_text_quoted(p->a, nnc_loc_text_of(m->diag, r.loc), '"'));
     for (unsigned i = 0; i < r.nregion; i++)
@@ -324,7 +326,10 @@ static const uint32_t *blobs_in_order(struct printer *p)
     return id;
 }
 
-static size_t padded(size_t n) { return (n + BLOB_ALIGN - 1) / BLOB_ALIGN * BLOB_ALIGN; }
+static size_t padded(size_t n)
+{
+    return (n + BLOB_ALIGN - 1) / BLOB_ALIGN * BLOB_ALIGN;
+}
 
 /* What a packed constant is made from has no type to print it by. */
 static void print_hex(FILE *o, const unsigned char *p, size_t n)
@@ -372,7 +377,7 @@ void nnc_print_module(const nnc_module *m, FILE *o, const nnc_print_options *opt
 void nnc_print_op(const nnc_module *m, FILE *o, nnc_op op)
 {
     struct printer p = printer_new(m, o, NULL);
-    nnc_op f = op;                            /* names as in the whole function */
+    nnc_op f = op; /* names as in the whole function */
     for (nnc_op up; (up = nnc_block_parent(m, nnc_op_get(m, f)->block)).id;)
         f = up;
     visit_func(&p, f);
@@ -391,7 +396,7 @@ nnc_status nnc_write_weights(const nnc_module *m, FILE *o)
         const nnc_blob_rec *b = &m->blob.at[id[i]];
         size_t pad = padded(b->bytes) - b->bytes;
         if (fwrite(b->base, 1, b->bytes, o) != b->bytes || fwrite(zero, 1, pad, o) != pad)
-            s = nnc_error(m->diag, (nnc_loc){ 0 }, "weights cannot be written");
+            s = nnc_error(m->diag, (nnc_loc){0}, "weights cannot be written");
     }
     nnc_arena_free(p.a);
     return s;

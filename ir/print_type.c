@@ -45,13 +45,13 @@ bool nnc_text_is_dim_key(nnc_opcode code, nnc_sym key)
 {
     switch ((nnc_word)key.id) {
     case NNC_W_lo:
-    case NNC_W_hi:    return code != NNC_OP_conv;         /* plain integers there, may be negative */
+    case NNC_W_hi: return code != NNC_OP_conv; /* plain integers there, may be negative */
     case NNC_W_start:
     case NNC_W_size:
     case NNC_W_k:
     case NNC_W_trips:
-    case NNC_W_dim:   return true;
-    default:          return false;
+    case NNC_W_dim: return true;
+    default: return false;
     }
 }
 
@@ -82,7 +82,7 @@ static const char *atom_text(nnc_arena *a, const nnc_module *m, nnc_dim_atom at)
         const char *name = nnc_sym_str(m, nnc_dim_symbol_name(m->dims, (uint32_t)at.a));
         return nnc_text_is_word(name) ? name : nnc_text_quoted(a, name, '"');
     }
-    const char *x[2] = { nnc_text_dim(a, m, at.a), nnc_text_dim(a, m, at.b) };
+    const char *x[2] = {nnc_text_dim(a, m, at.a), nnc_text_dim(a, m, at.b)};
     if (at.op == '<' || at.op == '>')
         qsort(x, 2, sizeof *x, by_text);
     const char *f = at.op == '/' ? "floordiv" : at.op == '%' ? "mod" : at.op == '<' ? "min" : "max";
@@ -90,7 +90,11 @@ static const char *atom_text(nnc_arena *a, const nnc_module *m, nnc_dim_atom at)
 }
 
 /* One term in sorted order; the sort key: products of more atoms first, then by text, the constant last. */
-struct term { const char *atoms; uint32_t natom; int64_t coef; };
+struct term {
+    const char *atoms;
+    uint32_t natom;
+    int64_t coef;
+};
 
 static int by_term(const void *a, const void *b)
 {
@@ -113,7 +117,7 @@ const char *nnc_text_dim(nnc_arena *a, const nnc_module *m, nnc_dim d)
         for (uint32_t k = 0; k < in[i].natom; k++)
             atom[k] = atom_text(a, m, nnc_dim_atom_get(m->dims, in[i].atom[k]));
         qsort(atom, in[i].natom, sizeof *atom, by_text);
-        term[i] = (struct term){ join(a, atom, in[i].natom, "*"), in[i].natom, in[i].coef };
+        term[i] = (struct term){join(a, atom, in[i].natom, "*"), in[i].natom, in[i].coef};
     }
     qsort(term, n, sizeof *term, by_term);
     for (uint32_t i = 0; i < n; i++) {
@@ -124,7 +128,8 @@ const char *nnc_text_dim(nnc_arena *a, const nnc_module *m, nnc_dim d)
         else if (size == 1)
             text[i] = nnc_arena_printf(a, "%s%s", sign, term[i].atoms);
         else
-            text[i] = nnc_arena_printf(a, "%s%llu*%s", sign, (unsigned long long)size, term[i].atoms);
+            text[i] =
+                nnc_arena_printf(a, "%s%llu*%s", sign, (unsigned long long)size, term[i].atoms);
     }
     return join(a, text, n, "");
 }
@@ -177,14 +182,16 @@ static uint64_t width_mask(nnc_dtype dt)
 
 static uint64_t bits_of(nnc_dtype dt, double f)
 {
-    return nnc_num_bits(dt, (nnc_num){ f, 0 }) & width_mask(dt);
+    return nnc_num_bits(dt, (nnc_num){f, 0}) & width_mask(dt);
 }
 
 static const char *float_text(nnc_arena *a, nnc_dtype dt, uint64_t bits)
 {
     double f = nnc_num_of_bits(dt, bits).f;
     if (isnan(f))
-        return bits == bits_of(dt, (double)NAN) ? "nan" : nnc_arena_printf(a, "nan(0x%llx)", (unsigned long long)bits);
+        return bits == bits_of(dt, (double)NAN)
+                   ? "nan"
+                   : nnc_arena_printf(a, "nan(0x%llx)", (unsigned long long)bits);
     if (bits_of(dt, f) != bits)
         return nnc_arena_printf(a, "bits(0x%llx)", (unsigned long long)bits);
     if (isinf(f))
@@ -206,11 +213,12 @@ const char *nnc_text_number(nnc_arena *a, nnc_dtype dt, uint64_t bits)
     if (nnc_dtype_is_float(dt))
         return float_text(a, dt, bits);
     nnc_num n = nnc_num_of_bits(dt, bits);
-    if ((nnc_num_bits(dt, n) & width_mask(dt)) != bits)           /* a sub-byte value with stray high bits */
+    if ((nnc_num_bits(dt, n) & width_mask(dt)) != bits) /* a sub-byte value with stray high bits */
         return nnc_arena_printf(a, "bits(0x%llx)", (unsigned long long)bits);
     if (dt == NNC_DT_bool)
         return n.i ? "true" : "false";
-    return dt == NNC_DT_u64 ? nnc_arena_printf(a, "%llu", (unsigned long long)n.i) : nnc_arena_printf(a, "%lld", (long long)n.i);
+    return dt == NNC_DT_u64 ? nnc_arena_printf(a, "%llu", (unsigned long long)n.i)
+                            : nnc_arena_printf(a, "%lld", (long long)n.i);
 }
 
 static bool parse_hex(const char *s, uint64_t *bits)
@@ -231,14 +239,15 @@ static bool parse_int(nnc_dtype dt, const char *s, uint64_t *bits)
     if (!isdigit((unsigned char)*p))
         return false;
     for (; isdigit((unsigned char)*p); p++)
-        if (__builtin_mul_overflow(v, 10u, &v) || __builtin_add_overflow(v, (uint64_t)(*p - '0'), &v))
+        if (__builtin_mul_overflow(v, 10u, &v) ||
+            __builtin_add_overflow(v, (uint64_t)(*p - '0'), &v))
             return false;
     end = (char *)p;
     if (*end)
         return false;
-    nnc_num n = { 0, (int64_t)(minus ? 0 - v : v) };
+    nnc_num n = {0, (int64_t)(minus ? 0 - v : v)};
     *bits = nnc_num_bits(dt, n) & width_mask(dt);
-    nnc_num back = nnc_num_of_bits(dt, *bits);                    /* in range when it comes back */
+    nnc_num back = nnc_num_of_bits(dt, *bits); /* in range when it comes back */
     if (dt == NNC_DT_u64)
         return !minus || !v;
     return back.i == n.i && (minus ? v <= 1ull << 63 : v <= INT64_MAX);
@@ -253,7 +262,8 @@ bool nnc_text_number_parse(nnc_dtype dt, const char *text, size_t len, uint64_t 
     s[len] = 0;
     bool ok = false, is_float = nnc_dtype_is_float(dt), is_nan = !strncmp(s, "nan(", 4);
     if (is_nan || !strncmp(s, "bits(", 5)) {
-        ok = parse_hex(s + (is_nan ? 4 : 5), bits) && *bits <= width_mask(dt) && (!is_nan || is_float);
+        ok = parse_hex(s + (is_nan ? 4 : 5), bits) && *bits <= width_mask(dt) &&
+             (!is_nan || is_float);
     } else if (!strcmp(s, "true") || !strcmp(s, "false")) {
         *bits = s[0] == 't';
         ok = dt == NNC_DT_bool;

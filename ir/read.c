@@ -5,11 +5,7 @@
  * file names are bounded, and everything that has to do with meaning is left to the verifier. */
 #include "ir/read_fn.h"
 #include <ctype.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 enum { MAX_LIST = 65535, MAX_ATTRS = 200, MAX_REGIONS = 8 };
 
@@ -17,11 +13,11 @@ enum { MAX_LIST = 65535, MAX_ATTRS = 200, MAX_REGIONS = 8 };
 struct head {
     const char *from;
     nnc_opcode code;
-    NNC_BUF(const char *) result;             /* names as written: digits for the nameless */
+    NNC_BUF(const char *) result; /* names as written: digits for the nameless */
     NNC_BUF(nnc_value) in;
     NNC_BUF(nnc_type) type;
     NNC_BUF(nnc_attr_rec) attr;
-    NNC_BUF(const char *) value;              /* tokens of values=[..] .. */
+    NNC_BUF(const char *) value; /* tokens of values=[..] .. */
     NNC_BUF(uint32_t) value_len;
     bool values;
     const char *symbol, *loc;
@@ -36,7 +32,8 @@ static nnc_status read_value_name(nnc_reader *r, const char **key)
     if (r->p < r->end && isdigit((unsigned char)*r->p)) {
         while (r->p < r->end && isdigit((unsigned char)*r->p))
             r->p++;
-        *key = nnc_arena_printf(r->a, "%%%.*s", (int)(r->p - from - 1 < 40 ? r->p - from - 1 : 40), from + 1);
+        *key = nnc_arena_printf(r->a, "%%%.*s", (int)(r->p - from - 1 < 40 ? r->p - from - 1 : 40),
+                                from + 1);
         return NNC_OK;
     }
     const char *name;
@@ -64,7 +61,7 @@ static void leave_scope(nnc_reader *r, uint32_t mark)
     while (r->scope.n > mark) {
         nnc_binding *b = &r->binding.at[r->scope.at[--r->scope.n]];
         b->known = false;
-        b->value = (nnc_value){ 0 };
+        b->value = (nnc_value){0};
     }
 }
 
@@ -81,17 +78,20 @@ static nnc_status read_constant(nnc_reader *r, nnc_value *v)
         r->p++;
         size_t len = nnc_read_word(r, &t);
         if (!nnc_read_dtype(t, len, &dt, &lanes))
-            return nnc_read_error(r, t, "there is no dtype '%.*s'", (int)(len < 100 ? len : 100), t);
+            return nnc_read_error(r, t, "there is no dtype '%.*s'", (int)(len < 100 ? len : 100),
+                                  t);
     } else if ((n == 4 && !memcmp(s, "true", 4)) || (n == 5 && !memcmp(s, "false", 5))) {
         dt = NNC_DT_bool;
     } else if (!r->kernel) {
         return nnc_read_error(r, from, "the constant needs a dtype: 1:i64, 1.5:f32");
     }
     if (!nnc_text_number_parse(dt, s, n, &bits))
-        return nnc_read_error(r, from, "'%.*s' is no value of %s", (int)(n < 100 ? n : 100), s, nnc_dtype_infos[dt].name);
+        return nnc_read_error(r, from, "'%.*s' is no value of %s", (int)(n < 100 ? n : 100), s,
+                              nnc_dtype_infos[dt].name);
     if (!r->kernel && lanes > 1)
         return nnc_read_error(r, from, "vectors exist in kernels only");
-    nnc_type type = r->kernel ? nnc_type_scalar(r->m, dt, (int)lanes) : nnc_type_tensor(r->m, dt, 0, NULL);
+    nnc_type type =
+        r->kernel ? nnc_type_scalar(r->m, dt, (int)lanes) : nnc_type_tensor(r->m, dt, 0, NULL);
     *v = nnc_const_bits(r->m, type, bits);
     return NNC_OK;
 }
@@ -100,20 +100,20 @@ static nnc_status read_operand(nnc_reader *r, nnc_value *v)
 {
     nnc_read_space(r);
     const char *from = r->p, *key;
-    *v = (nnc_value){ 0 };
+    *v = (nnc_value){0};
     if (r->p >= r->end || *r->p != '%')
         return read_constant(r, v);
     NNC_TRY(read_value_name(r, &key));
     const nnc_binding *b = nnc_read_binding(r, key);
     *v = b->value;
     if (!b->known)
-        nnc_read_error(r, from, "%%%s is not defined here", key + 1);     /* and go on with the op */
+        nnc_read_error(r, from, "%%%s is not defined here", key + 1); /* and go on with the op */
     return NNC_OK;
 }
 
 static bool starts_operand(nnc_reader *r)
 {
-    static const char *const words[] = { "true", "false", "inf", "nan", "bits" };
+    static const char *const words[] = {"true", "false", "inf", "nan", "bits"};
     char c = nnc_read_peek(r);
     if (c == '%' || c == '-' || isdigit((unsigned char)c))
         return true;
@@ -135,7 +135,7 @@ static nnc_status read_int_or_dim(nnc_reader *r, bool dim_key, int64_t *v)
 
 static nnc_status read_ints(nnc_reader *r, bool dim_key, nnc_attr_rec *a)
 {
-    NNC_BUF(int64_t) list = { 0 };
+    NNC_BUF(int64_t) list = {0};
     int64_t v;
     while (!nnc_read_list(r, ']')) {
         if (list.n)
@@ -159,7 +159,8 @@ static nnc_status read_word_value(nnc_reader *r, nnc_attr_rec *a)
     unsigned lanes;
     uint64_t bits;
     size_t n = nnc_read_word(r, &s);
-    if ((n == 3 && (!memcmp(s, "inf", 3) || !memcmp(s, "nan", 3))) || (n == 4 && !memcmp(s, "bits", 4))) {
+    if ((n == 3 && (!memcmp(s, "inf", 3) || !memcmp(s, "nan", 3))) ||
+        (n == 4 && !memcmp(s, "bits", 4))) {
         r->p = from;
         n = nnc_read_number(r, &s);
         if (!nnc_text_number_parse(NNC_DT_f64, s, n, &bits))
@@ -238,7 +239,7 @@ static nnc_status read_values(nnc_reader *r, struct head *h)
 
 static nnc_status read_attr(nnc_reader *r, struct head *h)
 {
-    nnc_attr_rec a = { .kind = NNC_ATTR_int };
+    nnc_attr_rec a = {.kind = NNC_ATTR_int};
     nnc_read_space(r);
     const char *from = r->p, *key;
     if (r->p < r->end && *r->p == '\'')
@@ -255,8 +256,10 @@ static nnc_status read_attr(nnc_reader *r, struct head *h)
     NNC_TRY(read_attr_value(r, h->code, &a));
     if (h->code == NNC_OP_const && a.key.id == NNC_W_blob && a.kind == NNC_ATTR_int) {
         if (a.u.i < 1 || a.u.i > r->blob.n)
-            return nnc_read_error(r, from, "blob %lld is not declared: write a line 'blob 1 = \"file\" at 0, 64 bytes' before",
-                                  (long long)a.u.i);
+            return nnc_read_error(
+                r, from,
+                "blob %lld is not declared: write a line 'blob 1 = \"file\" at 0, 64 bytes' before",
+                (long long)a.u.i);
         a.u.i = r->blob.at[a.u.i - 1].id;
     }
     if (h->attr.n == MAX_ATTRS)
@@ -300,10 +303,12 @@ static nnc_status read_code(nnc_reader *r, struct head *h)
     size_t n = nnc_read_word(r, &s);
     h->code = nnc_opcode_by_name(s, n);
     if (!h->code)
-        return nnc_read_error(r, from, n ? "there is no operation '%.*s'" : "expected an operation", (int)(n < 100 ? n : 100), s);
+        return nnc_read_error(r, from, n ? "there is no operation '%.*s'" : "expected an operation",
+                              (int)(n < 100 ? n : 100), s);
     bool symbol = (nnc_op_infos[h->code].traits & NNC_SYMBOL) != 0;
     if (symbol != nnc_read_accept(r, '@'))
-        return nnc_read_error(r, from, symbol ? "'%s' needs a name: @name" : "'%s' has no name", nnc_op_infos[h->code].name);
+        return nnc_read_error(r, from, symbol ? "'%s' needs a name: @name" : "'%s' has no name",
+                              nnc_op_infos[h->code].name);
     return symbol ? nnc_read_name(r, &h->symbol, "a name behind @") : NNC_OK;
 }
 
@@ -343,16 +348,18 @@ static nnc_status read_head(nnc_reader *r, struct head *h)
 /* The blob behind values=[..]. */
 static nnc_status make_values(nnc_reader *r, const struct head *h, nnc_op op, nnc_loc loc)
 {
-    nnc_type t = h->type.n == 1 ? h->type.at[0] : (nnc_type){ 0 };
+    nnc_type t = h->type.n == 1 ? h->type.at[0] : (nnc_type){0};
     const nnc_type_rec ty = *nnc_type_get(r->m, t);
-    if (ty.kind != NNC_TYPE_tensor || !nnc_type_is_static(r->m, t) || nnc_type_count(r->m, t) != h->value.n)
+    if (ty.kind != NNC_TYPE_tensor || !nnc_type_is_static(r->m, t) ||
+        nnc_type_count(r->m, t) != h->value.n)
         return nnc_read_error(r, h->from, "%u values for %s", h->value.n, nnc_print_type(r->m, t));
     size_t bytes = nnc_dtype_bytes((nnc_dtype)ty.dtype);
     unsigned char *data = nnc_arena_array(r->m->arena, h->value.n, bytes);
     for (uint32_t i = 0; i < h->value.n; i++) {
         uint64_t bits;
         if (!nnc_text_number_parse((nnc_dtype)ty.dtype, h->value.at[i], h->value_len.at[i], &bits))
-            return nnc_read_error(r, h->value.at[i], "no value of %s", nnc_dtype_infos[ty.dtype].name);
+            return nnc_read_error(r, h->value.at[i], "no value of %s",
+                                  nnc_dtype_infos[ty.dtype].name);
         memcpy(data + i * bytes, &bits, bytes);
     }
     nnc_blob blob = nnc_blob_new(r->m, data, h->value.n * bytes, loc);
@@ -416,10 +423,12 @@ static nnc_status read_region(nnc_reader *r, nnc_op op)
 static nnc_status read_op_inside(nnc_reader *r, struct head *h, nnc_block b, nnc_op *op)
 {
     NNC_TRY(read_head(r, h));
-    nnc_loc loc = nnc_loc_text(r->m->diag, r->source, (uint32_t)(h->from - r->base), (uint32_t)(r->p - r->base));
+    nnc_loc loc = nnc_loc_text(r->m->diag, r->source, (uint32_t)(h->from - r->base),
+                               (uint32_t)(r->p - r->base));
     if (h->loc)
         loc = nnc_loc_file(r->m->diag, h->loc);
-    *op = nnc_op_new(r->m, (nnc_pos){ b, { 0 } }, h->code, h->in.n, h->in.at, h->type.n, h->type.at, loc);
+    *op =
+        nnc_op_new(r->m, (nnc_pos){b, {0}}, h->code, h->in.n, h->in.at, h->type.n, h->type.at, loc);
     if (h->symbol)
         nnc_attr_set_str(r->m, *op, NNC_W_sym, h->symbol);
     for (uint32_t i = 0; i < h->attr.n; i++)
@@ -436,8 +445,8 @@ static nnc_status read_op_inside(nnc_reader *r, struct head *h, nnc_block b, nnc
 
 static void read_op(nnc_reader *r, nnc_block b)
 {
-    struct head h = { .from = r->p };
-    nnc_op op = { 0 };
+    struct head h = {.from = r->p};
+    nnc_op op = {0};
     uint32_t mark = r->scope.n;
     int depth = r->depth;
     bool kernel = r->kernel;
@@ -452,7 +461,8 @@ static void read_op(nnc_reader *r, nnc_block b)
     }
     r->kernel = kernel;
     for (uint32_t i = 0; i < h.result.n; i++)
-        bind(r, h.from, h.result.at[i], op.id && i < h.type.n ? nnc_op_out(r->m, op, i) : (nnc_value){ 0 });
+        bind(r, h.from, h.result.at[i],
+             op.id && i < h.type.n ? nnc_op_out(r->m, op, i) : (nnc_value){0});
 }
 
 /* Ops up to and with the closing brace. */
@@ -472,132 +482,15 @@ static nnc_status read_ops(nnc_reader *r, nnc_block b)
 
 /* ---- the module ---- */
 
-static nnc_status read_symbol(nnc_reader *r)
-{
-    const char *from, *name, *s;
-    int64_t lo, hi = INT64_MAX;
-    nnc_read_blank(r);
-    from = r->p;
-    NNC_TRY(nnc_read_name(r, &name, "the name of a dimension"));
-    NNC_TRY(nnc_read_expect(r, '=', "behind the name"));
-    NNC_TRY(nnc_read_int(r, &lo));
-    NNC_TRY(nnc_read_expect(r, '.', "between the bounds: 1..128"));
-    NNC_TRY(nnc_read_expect(r, '.', "between the bounds: 1..128"));
-    if (r->end - r->p >= 3 && !memcmp(r->p, "inf", 3))
-        nnc_read_word(r, &s);
-    else
-        NNC_TRY(nnc_read_int(r, &hi));
-    if (lo > hi)
-        return nnc_read_error(r, from, "the lower bound is above the upper one");
-    nnc_binding *b = nnc_read_binding(r, nnc_arena_printf(r->a, "$%s", name));
-    if (b->has_dim)
-        return nnc_read_error(r, from, "dimension '%s' is declared twice", name);
-    b->has_dim = true;
-    b->dim = nnc_dim_symbol(r->m->dims, nnc_sym_put(r->m, name), lo, hi);
-    return NNC_OK;
-}
-
-struct mapping { void *at; size_t bytes; };
-
-static void unmap(void *p)
-{
-    struct mapping *m = p;
-    munmap(m->at, m->bytes);
-}
-
-/* Bytes [at, at + bytes) of a file beside the text; the file's name may not lead elsewhere. */
-static nnc_status map_blob(nnc_reader *r, const char *from, const char *name, int64_t at, int64_t bytes, const void **base)
-{
-    struct stat st;
-    if (strchr(name, '/') || !strcmp(name, ".."))
-        return nnc_read_error(r, from, "'%s' is not a file beside the text", name);
-    int fd = open(nnc_arena_printf(r->a, "%s/%s", r->folder && *r->folder ? r->folder : ".", name), O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode)) {
-        if (fd >= 0)
-            close(fd);
-        return nnc_read_error(r, from, "the file '%s' cannot be read", name);
-    }
-    void *p = st.st_size ? mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0) : NULL;
-    close(fd);
-    if (p == MAP_FAILED)
-        return nnc_read_error(r, from, "the file '%s' cannot be mapped", name);
-    if (p) {
-        struct mapping *m = nnc_arena_alloc(r->m->arena, sizeof *m);
-        *m = (struct mapping){ p, (size_t)st.st_size };
-        nnc_arena_defer(r->m->arena, unmap, m);
-    }
-    if (at > st.st_size || bytes > st.st_size - at)
-        return nnc_read_error(r, from, "'%s' has %lld bytes, needs %lld from %lld", name, (long long)st.st_size, (long long)bytes,
-                              (long long)at);
-    *base = p ? (const char *)p + at : nnc_arena_alloc(r->m->arena, 0);
-    return NNC_OK;
-}
-
-/* The bytes themselves: "00ff..", two digits each. */
-static nnc_status read_hex(nnc_reader *r, int64_t bytes, const void **base)
-{
-    const char *from = r->p, *s;
-    NNC_TRY(nnc_read_quoted(r, &s));
-    size_t n = strlen(s);
-    if ((uint64_t)bytes * 2 != n || strspn(s, "0123456789abcdef") != n)
-        return nnc_read_error(r, from, "expected %lld pairs of hexadecimal digits", (long long)bytes);
-    unsigned char *p = nnc_arena_alloc(r->m->arena, (size_t)bytes);
-    for (size_t i = 0; i < n; i++) {
-        unsigned digit = (unsigned)(s[i] <= '9' ? s[i] - '0' : s[i] - 'a' + 10);
-        p[i / 2] = (unsigned char)(p[i / 2] << 4 | digit);
-    }
-    *base = p;
-    return NNC_OK;
-}
-
-static nnc_status read_blob(nnc_reader *r)
-{
-    int64_t number, at = 0, bytes;
-    const char *from, *name = NULL, *s;
-    const void *base = NULL;
-    nnc_read_blank(r);
-    from = r->p;
-    NNC_TRY(nnc_read_int(r, &number));
-    if (number != (int64_t)r->blob.n + 1)
-        return nnc_read_error(r, from, "blobs are numbered 1, 2, ..: expected %u", r->blob.n + 1);
-    NNC_TRY(nnc_read_expect(r, '=', "behind the number"));
-    if (nnc_read_peek(r) == '"') {
-        NNC_TRY(nnc_read_quoted(r, &name));
-        nnc_read_blank(r);
-        if (nnc_read_word(r, &s) != 2 || memcmp(s, "at", 2))
-            return nnc_read_error(r, s, "expected 'at' and the offset");
-        NNC_TRY(nnc_read_int(r, &at));
-        NNC_TRY(nnc_read_expect(r, ',', "behind the offset"));
-    }
-    NNC_TRY(nnc_read_int(r, &bytes));
-    nnc_read_blank(r);
-    if (nnc_read_word(r, &s) != 5 || memcmp(s, "bytes", 5) || bytes < 0 || at < 0)
-        return nnc_read_error(r, from, "expected a number of bytes");
-    nnc_loc loc = nnc_loc_text(r->m->diag, r->source, (uint32_t)(from - r->base), (uint32_t)(r->p - r->base));
-    nnc_blob blob = { 0 };
-    nnc_status status;
-    if (name)
-        status = map_blob(r, from, name, at, bytes, &base);
-    else if (nnc_read_peek(r) == '"')
-        status = read_hex(r, bytes, &base);
-    else
-        status = nnc_read_error(r, from, "the weights of blob %lld are in no file: print with a weights file to read the text back",
-                                (long long)number);
-    if (status == NNC_OK)
-        blob = nnc_blob_new(r->m, base, (size_t)bytes, loc);
-    NNC_PUSH(r->a, &r->blob, blob);
-    return status;
-}
-
 static void read_statement(nnc_reader *r)
 {
     const char *at = r->p, *s;
     size_t n = nnc_read_word(r, &s);
     nnc_status status = NNC_OK;
     if (n == 3 && !memcmp(s, "dim", 3))
-        status = read_symbol(r);
+        status = nnc_read_symbol(r);
     else if (n == 4 && !memcmp(s, "blob", 4))
-        status = read_blob(r);
+        status = nnc_read_blob(r);
     else {
         r->p = at;
         if (*r->p == '}') {
@@ -609,17 +502,24 @@ static void read_statement(nnc_reader *r)
     }
     if (status != NNC_OK)
         skip_op(r);
-    if (r->p < r->end && *r->p == '}')        /* left by a wrong op */
+    if (r->p < r->end && *r->p == '}') /* left by a wrong op */
         r->p++;
 }
 
-nnc_status nnc_read_module(nnc_module *m, const char *path, const char *text, size_t len, const char *folder)
+nnc_status nnc_read_module(nnc_module *m, const char *path, const char *text, size_t len,
+                           const char *folder)
 {
     unsigned before = nnc_diag_errors(m->diag);
     nnc_source source = nnc_diag_source(m->diag, path, text, len);
     if (len > UINT32_MAX)
         return nnc_error(m->diag, nnc_loc_file(m->diag, path), "the text is longer than 4 GB");
-    nnc_reader r = { .m = m, .source = source, .base = text, .p = text, .end = text + len, .folder = folder, .a = nnc_arena_new() };
+    nnc_reader r = {.m = m,
+                    .source = source,
+                    .base = text,
+                    .p = text,
+                    .end = text + len,
+                    .folder = folder,
+                    .a = nnc_arena_new()};
     r.names = nnc_intern_new(r.a);
     for (nnc_read_space(&r); r.p < r.end; nnc_read_space(&r))
         read_statement(&r);

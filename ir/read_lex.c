@@ -11,7 +11,8 @@ nnc_status nnc_read_error(nnc_reader *r, const char *from, const char *fmt, ...)
     const char *text = nnc_arena_vprintf(r->a, fmt, ap);
     va_end(ap);
     const char *to = r->p > from ? r->p : from < r->end ? from + 1 : from;
-    nnc_loc loc = nnc_loc_text(r->m->diag, r->source, (uint32_t)(from - r->base), (uint32_t)(to - r->base));
+    nnc_loc loc =
+        nnc_loc_text(r->m->diag, r->source, (uint32_t)(from - r->base), (uint32_t)(to - r->base));
     return nnc_error(r->m->diag, loc, "%s", text);
 }
 
@@ -78,7 +79,7 @@ size_t nnc_read_number(nnc_reader *r, const char **s)
     *s = r->p;
     if (r->p < r->end && *r->p == '-')
         r->p++;
-    if (nnc_read_word(r, &word)) {            /* inf, nan, true, nan(0x..), bits(0x..) */
+    if (nnc_read_word(r, &word)) { /* inf, nan, true, nan(0x..), bits(0x..) */
         if (r->p < r->end && *r->p == '(') {
             while (r->p < r->end && *r->p != ')' && *r->p != '\n')
                 r->p++;
@@ -113,7 +114,8 @@ nnc_status nnc_read_quoted(nnc_reader *r, const char **s)
         if (c == '\\' && r->p < r->end) {
             c = *r->p++;
             if (c == 'x') {
-                int hi = r->p + 1 < r->end ? hex_digit(r->p[0]) : -1, lo = hi >= 0 ? hex_digit(r->p[1]) : -1;
+                int hi = r->p + 1 < r->end ? hex_digit(r->p[0]) : -1,
+                    lo = hi >= 0 ? hex_digit(r->p[1]) : -1;
                 if (lo < 0)
                     return nnc_read_error(r, r->p - 2, "\\x needs two hexadecimal digits");
                 c = (char)(hi * 16 + lo);
@@ -153,7 +155,7 @@ nnc_status nnc_read_int(nnc_reader *r, int64_t *v)
     from = r->p;
     if (r->p < r->end && *r->p == '-')
         r->p++;
-    while (r->p < r->end && isdigit((unsigned char)*r->p))        /* not nnc_read_number: "1..128" */
+    while (r->p < r->end && isdigit((unsigned char)*r->p)) /* not nnc_read_number: "1..128" */
         r->p++;
     s = from;
     if (!nnc_text_number_parse(NNC_DT_i64, s, (size_t)(r->p - s), &bits))
@@ -196,7 +198,8 @@ static nnc_status read_call(nnc_reader *r, const char *from, const char *name, n
     else if (!strcmp(name, "max"))
         *d = nnc_dim_max(t, x, y);
     else
-        return nnc_read_error(r, from, "there is no function '%s', only floordiv, ceildiv, mod, min and max", name);
+        return nnc_read_error(
+            r, from, "there is no function '%s', only floordiv, ceildiv, mod, min and max", name);
     return NNC_OK;
 }
 
@@ -219,7 +222,9 @@ static nnc_status read_atom(nnc_reader *r, nnc_dim *d)
         return read_call(r, from, name, d);
     const nnc_binding *b = nnc_read_binding(r, nnc_arena_printf(r->a, "$%s", name));
     if (!b->has_dim)
-        return nnc_read_error(r, from, "dimension '%s' is not declared: write a line 'dim %s = 1..128' before", name, name);
+        return nnc_read_error(
+            r, from, "dimension '%s' is not declared: write a line 'dim %s = 1..128' before", name,
+            name);
     *d = b->dim;
     return NNC_OK;
 }
@@ -287,7 +292,7 @@ static nnc_status read_dims(nnc_reader *r, const char *from, nnc_type_rec *t)
 {
     while (!nnc_read_list(r, ']')) {
         if (t->rank && nnc_read_list(r, ':'))
-            return NNC_OK;                    /* strides follow */
+            return NNC_OK; /* strides follow */
         if (t->rank)
             NNC_TRY(nnc_read_expect(r, ',', "between dimensions"));
         if (t->rank == NNC_MAX_RANK)
@@ -322,7 +327,8 @@ static nnc_status read_space(nnc_reader *r, nnc_type_rec *t)
         if (strlen(nnc_space_names[i]) == n && !memcmp(nnc_space_names[i], s, n))
             t->space = (uint8_t)i;
     if (!t->space)
-        return nnc_read_error(r, from, "there is no memory space '%.*s'", (int)(n < 100 ? n : 100), s);
+        return nnc_read_error(r, from, "there is no memory space '%.*s'", (int)(n < 100 ? n : 100),
+                              s);
     return NNC_OK;
 }
 
@@ -330,12 +336,13 @@ nnc_status nnc_read_type(nnc_reader *r, nnc_type *out)
 {
     nnc_read_space(r);
     const char *from = r->p, *s;
-    nnc_type_rec t = { 0 };
+    nnc_type_rec t = {0};
     nnc_dtype dt;
     unsigned lanes;
     size_t n = nnc_read_word(r, &s);
     if (!nnc_read_dtype(s, n, &dt, &lanes))
-        return nnc_read_error(r, from, n ? "there is no type '%.*s'" : "expected a type", (int)(n < 100 ? n : 100), s);
+        return nnc_read_error(r, from, n ? "there is no type '%.*s'" : "expected a type",
+                              (int)(n < 100 ? n : 100), s);
     t.dtype = (uint8_t)dt;
     t.lanes = (uint16_t)lanes;
     t.kind = NNC_TYPE_scalar;
@@ -354,7 +361,8 @@ nnc_status nnc_read_type(nnc_reader *r, nnc_type *out)
                 nnc_type_dense_strides(r->m->dims, t.rank, t.dim, t.stride);
         }
         if (t.kind == NNC_TYPE_tensor && (strides || lanes > 1))
-            return nnc_read_error(r, from, "a tensor has no strides and no lanes; a buffer ends in @ and its space");
+            return nnc_read_error(
+                r, from, "a tensor has no strides and no lanes; a buffer ends in @ and its space");
     }
     *out = nnc_type_put(r->m, &t);
     return NNC_OK;

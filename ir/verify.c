@@ -18,7 +18,8 @@ void nnc_verify_fail(nnc_verifier *v, nnc_op op, const char *fmt, ...)
     const char *text = nnc_arena_vprintf(v->a, fmt, ap);
     va_end(ap);
     if (v->errors++ < MAX_ERRORS)
-        nnc_error(v->m->diag, nnc_op_loc(v->m, op), "%s: %s", op.id ? nnc_op_infos[nnc_op_code(v->m, op)].name : "module", text);
+        nnc_error(v->m->diag, nnc_op_loc(v->m, op), "%s: %s",
+                  op.id ? nnc_op_infos[nnc_op_code(v->m, op)].name : "module", text);
 }
 
 #define fail nnc_verify_fail
@@ -46,9 +47,11 @@ static bool valid_use(const nnc_module *m, uint32_t u)
 static bool linked(const nnc_module *m, uint32_t u)
 {
     const nnc_use_rec *r = &m->use.at[u];
-    if (r->prev ? !valid_use(m, r->prev) || m->use.at[r->prev].next != u : m->value.at[r->value.id].first_use != u)
+    if (r->prev ? !valid_use(m, r->prev) || m->use.at[r->prev].next != u
+                : m->value.at[r->value.id].first_use != u)
         return false;
-    return !r->next || (valid_use(m, r->next) && m->use.at[r->next].prev == u && m->use.at[r->next].value.id == r->value.id);
+    return !r->next || (valid_use(m, r->next) && m->use.at[r->next].prev == u &&
+                        m->use.at[r->next].value.id == r->value.id);
 }
 
 /* Is x defined before op, in its block or an enclosing one? */
@@ -56,7 +59,7 @@ static bool dominates(const nnc_module *m, nnc_value x, nnc_op op)
 {
     const nnc_value_rec *r = nnc_value_get(m, x);
     bool result = r->kind == NNC_VALUE_result;
-    nnc_op def = { result ? r->def : 0 };
+    nnc_op def = {result ? r->def : 0};
     if (result && (def.id >= m->op.n || nnc_op_code(m, def) == NNC_OP_none))
         return false;
     uint32_t home = result ? nnc_op_get(m, def)->block.id : r->def;
@@ -128,20 +131,42 @@ static bool fits(int want, unsigned have)
 static void check_count(nnc_verifier *v, nnc_op op, const char *what, int want, unsigned have)
 {
     if (!fits(want, have))
-        fail(v, op, "has %u %s, needs %s%d", have, what, want < 0 ? "at least " : "", want < 0 ? -want - 1 : want);
+        fail(v, op, "has %u %s, needs %s%d", have, what, want < 0 ? "at least " : "",
+             want < 0 ? -want - 1 : want);
 }
 
 /* Keys that mean the same in every op, and what they hold. */
-static const struct { nnc_word key; nnc_attr_kind kind; } attr_kinds[] = {
-    { NNC_W_axis, NNC_ATTR_int },       { NNC_W_axes, NNC_ATTR_ints },      { NNC_W_keep, NNC_ATTR_int },
-    { NNC_W_kind, NNC_ATTR_word },      { NNC_W_perm, NNC_ATTR_ints },      { NNC_W_start, NNC_ATTR_ints },
-    { NNC_W_step, NNC_ATTR_ints },      { NNC_W_lo, NNC_ATTR_ints },        { NNC_W_hi, NNC_ATTR_ints },
-    { NNC_W_batch_dims, NNC_ATTR_int }, { NNC_W_reduction, NNC_ATTR_word }, { NNC_W_stride, NNC_ATTR_ints },
-    { NNC_W_dilation, NNC_ATTR_ints },  { NNC_W_groups, NNC_ATTR_int },     { NNC_W_lhs_dilation, NNC_ATTR_ints },
-    { NNC_W_layout, NNC_ATTR_word },    { NNC_W_batch_a, NNC_ATTR_ints },   { NNC_W_batch_b, NNC_ATTR_ints },
-    { NNC_W_k, NNC_ATTR_int },          { NNC_W_contract_a, NNC_ATTR_ints }, { NNC_W_contract_b, NNC_ATTR_ints },
-    { NNC_W_blob, NNC_ATTR_int },       { NNC_W_at, NNC_ATTR_int },         { NNC_W_carried, NNC_ATTR_int },
-    { NNC_W_trips, NNC_ATTR_int },      { NNC_W_dim, NNC_ATTR_int },        { NNC_W_entry, NNC_ATTR_int },
+static const struct {
+    nnc_word key;
+    nnc_attr_kind kind;
+} attr_kinds[] = {
+    {NNC_W_axis, NNC_ATTR_int},
+    {NNC_W_axes, NNC_ATTR_ints},
+    {NNC_W_keep, NNC_ATTR_int},
+    {NNC_W_kind, NNC_ATTR_word},
+    {NNC_W_perm, NNC_ATTR_ints},
+    {NNC_W_start, NNC_ATTR_ints},
+    {NNC_W_step, NNC_ATTR_ints},
+    {NNC_W_lo, NNC_ATTR_ints},
+    {NNC_W_hi, NNC_ATTR_ints},
+    {NNC_W_batch_dims, NNC_ATTR_int},
+    {NNC_W_reduction, NNC_ATTR_word},
+    {NNC_W_stride, NNC_ATTR_ints},
+    {NNC_W_dilation, NNC_ATTR_ints},
+    {NNC_W_groups, NNC_ATTR_int},
+    {NNC_W_lhs_dilation, NNC_ATTR_ints},
+    {NNC_W_layout, NNC_ATTR_word},
+    {NNC_W_batch_a, NNC_ATTR_ints},
+    {NNC_W_batch_b, NNC_ATTR_ints},
+    {NNC_W_k, NNC_ATTR_int},
+    {NNC_W_contract_a, NNC_ATTR_ints},
+    {NNC_W_contract_b, NNC_ATTR_ints},
+    {NNC_W_blob, NNC_ATTR_int},
+    {NNC_W_at, NNC_ATTR_int},
+    {NNC_W_carried, NNC_ATTR_int},
+    {NNC_W_trips, NNC_ATTR_int},
+    {NNC_W_dim, NNC_ATTR_int},
+    {NNC_W_entry, NNC_ATTR_int},
 };
 
 static void check_attrs(nnc_verifier *v, nnc_op op)
@@ -169,7 +194,8 @@ static void check_types(nnc_verifier *v, nnc_op op)
     }
     for (unsigned i = 0; i < n; i++)
         if (!nnc_type_compatible(m, out[i], nnc_value_type(m, nnc_op_out(m, op, i))))
-            fail(v, op, "result %u has type %s, should have %s", i, nnc_print_type(m, nnc_value_type(m, nnc_op_out(m, op, i))),
+            fail(v, op, "result %u has type %s, should have %s", i,
+                 nnc_print_type(m, nnc_value_type(m, nnc_op_out(m, op, i))),
                  nnc_print_type(m, out[i]));
 }
 
@@ -194,7 +220,7 @@ static void check_op(nnc_verifier *v, nnc_op op)
     for (unsigned i = 0; i < nnc_op_nregion(m, op); i++)
         check_block(v, nnc_op_region(m, op, i), op);
     if (!sound || v->errors != before)
-        return;                               /* meaning is only asked of what is sound inside as well */
+        return; /* meaning is only asked of what is sound inside as well */
     if (v->kernel)
         nnc_verify_k(v, op);
     else
@@ -206,7 +232,7 @@ static void check_op(nnc_verifier *v, nnc_op op)
 static bool links_sound(nnc_verifier *v, nnc_block b, nnc_op parent)
 {
     const nnc_module *m = v->m;
-    nnc_op prev = { 0 };
+    nnc_op prev = {0};
     uint32_t order = 0;
     for (nnc_op op = nnc_block_first(m, b); op.id; prev = op, op = nnc_op_next(m, op)) {
         if (op.id >= m->op.n || nnc_op_code(m, op) == NNC_OP_none) {
@@ -275,7 +301,7 @@ static void check_func(nnc_verifier *v, nnc_op f)
         fail(v, f, "has no name");
     for (unsigned i = 0; i < nnc_op_nregion(m, f); i++)
         check_block(v, nnc_op_region(m, f, i), f);
-    nnc_op last = nnc_op_nregion(m, f) ? nnc_block_last(m, nnc_op_region(m, f, 0)) : (nnc_op){ 0 };
+    nnc_op last = nnc_op_nregion(m, f) ? nnc_block_last(m, nnc_op_region(m, f, 0)) : (nnc_op){0};
     if (v->kernel && last.id && nnc_op_has(m, last, NNC_TERMINATOR) && nnc_op_nin(m, last))
         fail(v, last, "a kernel yields nothing");
 }
@@ -288,7 +314,7 @@ static nnc_status finish(nnc_verifier *v)
 
 nnc_status nnc_verify_func(nnc_module *m, nnc_op func)
 {
-    nnc_verifier v = { .m = m, .a = nnc_arena_new() };
+    nnc_verifier v = {.m = m, .a = nnc_arena_new()};
     check_func(&v, func);
     return finish(&v);
 }
@@ -299,9 +325,10 @@ static void check_type_table(nnc_verifier *v)
     nnc_module *m = v->m;
     for (uint32_t i = 1, n = m->type.n; i < n; i++) {
         nnc_type_rec t = m->type.at[i];
-        if (t.rank > NNC_MAX_RANK || t.dtype >= NNC_DT_COUNT || t.space >= NNC_SPACE_COUNT || nnc_type_put(m, &t).id != i) {
+        if (t.rank > NNC_MAX_RANK || t.dtype >= NNC_DT_COUNT || t.space >= NNC_SPACE_COUNT ||
+            nnc_type_put(m, &t).id != i) {
             v->errors++;
-            nnc_error(m->diag, (nnc_loc){ 0 }, "type %u of the module is not canonical", i);
+            nnc_error(m->diag, (nnc_loc){0}, "type %u of the module is not canonical", i);
         }
     }
 }
@@ -322,9 +349,9 @@ static void check_names(nnc_verifier *v)
 
 nnc_status nnc_verify(nnc_module *m)
 {
-    nnc_verifier v = { .m = m, .a = nnc_arena_new() };
+    nnc_verifier v = {.m = m, .a = nnc_arena_new()};
     check_type_table(&v);
-    if (links_sound(&v, m->top, (nnc_op){ 0 })) {
+    if (links_sound(&v, m->top, (nnc_op){0})) {
         check_names(&v);
         for (nnc_op f = nnc_block_first(m, m->top); f.id; f = nnc_op_next(m, f))
             check_func(&v, f);

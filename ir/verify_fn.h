@@ -8,11 +8,12 @@ typedef struct nnc_verifier {
     nnc_op func;
     bool kernel;
     unsigned errors;
-    nnc_arena *a;                             /* scratch */
+    nnc_arena *a; /* scratch */
 } nnc_verifier;
 
 /* "store: " and the text, at the op. */
-void nnc_verify_fail(nnc_verifier *v, nnc_op op, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void nnc_verify_fail(nnc_verifier *v, nnc_op op, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 /* The rules of one op of a kernel whose operands and results are sound. */
 void nnc_verify_k(nnc_verifier *v, nnc_op op);
 #endif

@@ -70,32 +70,37 @@ static void other_views_stay(void)
 {
     ir_test *t = begin();
     nnc_value x = par(NNC_DT_f32, 2, 3, -1, -1), s = par(NNC_DT_f32, -1, -1, -1, -1);
-    nnc_dim flat[1] = {6}, wide[3] = {4, 2, 3}, col[2] = {3, 2}, lo[2] = {nnc_dim_const(b.m->dims, -1), 2}, hi[2] = {0, 0};
+    nnc_dim flat[1] = {6}, wide[3] = {4, 2, 3}, col[2] = {3, 2},
+            lo[2] = {nnc_dim_const(b.m->dims, -1), 2}, hi[2] = {0, 0};
     int64_t swap[2] = {1, 0};
     nnc_value y = nnc_g_reshape(&b, x, 1, flat);
     CHECK_STR(type_of(y), "f32[6]");
     nnc_value z = nnc_g_reshape(&b, y, 2, col);
-    CHECK_INT(nnc_op_in(b.m, nnc_value_op(b.m, z), 0).id, x.id);              /* reshape of reshape */
+    CHECK_INT(nnc_op_in(b.m, nnc_value_op(b.m, z), 0).id, x.id); /* reshape of reshape */
     CHECK_STR(type_of(nnc_g_broadcast(&b, x, 3, wide)), "f32[4,2,3]");
     CHECK_STR(type_of(nnc_g_transpose(&b, x, swap)), "f32[3,2]");
     CHECK_STR(type_of(nnc_g_slice_axis(&b, x, 1, 2, -2, 2)), "f32[2,2]");
     CHECK_STR(type_of(nnc_g_flip(&b, x, 1)), "f32[2,3]");
-    nnc_value p = nnc_g_pad(&b, x, s, lo, hi, NNC_W_constant);               /* a row cut, two columns added */
+    nnc_value p = nnc_g_pad(&b, x, s, lo, hi, NNC_W_constant); /* a row cut, two columns added */
     CHECK_STR(type_of(p), "f32[1,5]");
-    CHECK_INT(nnc_op_code(b.m, nnc_value_op(b.m, nnc_op_in(b.m, nnc_value_op(b.m, p), 0))), NNC_OP_slice);
+    CHECK_INT(nnc_op_code(b.m, nnc_value_op(b.m, nnc_op_in(b.m, nnc_value_op(b.m, p), 0))),
+              NNC_OP_slice);
     end(t);
 }
 
 static void constants_fold(void)
 {
     ir_test *t = begin();
-    nnc_value two = nnc_g_float(&b, NNC_DT_f32, 2), three = nnc_g_float(&b, NNC_DT_f32, 3), x = par(NNC_DT_f32, -1, -1, -1, -1);
+    nnc_value two = nnc_g_float(&b, NNC_DT_f32, 2), three = nnc_g_float(&b, NNC_DT_f32, 3),
+              x = par(NNC_DT_f32, -1, -1, -1, -1);
     double d;
     int64_t i;
     CHECK(nnc_value_number(b.m, nnc_g_binary(&b, NNC_OP_mul, two, three), &d) && d == 6);
-    CHECK(nnc_value_number(b.m, nnc_g_unary(&b, NNC_OP_sqrt, nnc_g_float(&b, NNC_DT_f32, 9)), &d) && d == 3);
+    CHECK(nnc_value_number(b.m, nnc_g_unary(&b, NNC_OP_sqrt, nnc_g_float(&b, NNC_DT_f32, 9)), &d) &&
+          d == 3);
     CHECK(nnc_value_idx(b.m, nnc_g_binary(&b, NNC_OP_lt, two, three), &i) && i == 1);
-    CHECK(nnc_value_idx(b.m, nnc_g_cast(&b, nnc_g_float(&b, NNC_DT_f32, -2.7), NNC_DT_i8), &i) && i == -2);
+    CHECK(nnc_value_idx(b.m, nnc_g_cast(&b, nnc_g_float(&b, NNC_DT_f32, -2.7), NNC_DT_i8), &i) &&
+          i == -2);
     CHECK(nnc_value_idx(b.m, nnc_g_extent(&b, 12), &i) && i == 12);
     CHECK_INT(nops(), 0);
     /* not folded: attributes still to come, or an operand that is no constant */
@@ -103,7 +108,7 @@ static void constants_fold(void)
     CHECK(!nnc_value_is_const(b.m, nnc_g_cast(&b, two, NNC_DT_f8e4m3fn)));
     CHECK(!nnc_value_is_const(b.m, nnc_g_binary(&b, NNC_OP_mul, two, x)));
     CHECK_INT(nops(), 3);
-    nnc_op mul = nnc_block_last(b.m, b.pos.block);                            /* and the constant went to the right */
+    nnc_op mul = nnc_block_last(b.m, b.pos.block); /* and the constant went to the right */
     CHECK_INT(nnc_op_in(b.m, mul, 0).id, x.id);
     nnc_g_check(&b, nnc_g_int(&b, NNC_DT_bool, 1), "true");
     CHECK_INT(nops(), 3);
@@ -115,13 +120,14 @@ static void equal_ops_are_shared(void)
     ir_test *t = begin();
     nnc_value x = par(NNC_DT_f32, 2, 3, -1, -1);
     int64_t axes[2] = {1, 0}, sorted[2] = {0, 1}, one = 1;
-    CHECK(nnc_g_unary(&b, NNC_OP_exp, x).id != nnc_g_unary(&b, NNC_OP_exp, x).id);      /* off unless asked for */
+    CHECK(nnc_g_unary(&b, NNC_OP_exp, x).id !=
+          nnc_g_unary(&b, NNC_OP_exp, x).id); /* off unless asked for */
     b.numbering = nnc_hashset_new(t->a);
     nnc_value e = nnc_g_unary(&b, NNC_OP_exp, x);
     CHECK_INT(nnc_g_unary(&b, NNC_OP_exp, x).id, e.id);
     nnc_value r = nnc_g_reduce(&b, NNC_W_sum, x, 2, axes, false);
     CHECK_INT(nnc_g_reduce(&b, NNC_W_sum, x, 2, sorted, false).id, r.id);
-    CHECK(nnc_g_reduce(&b, NNC_W_max, x, 2, axes, false).id != r.id);         /* another attribute */
+    CHECK(nnc_g_reduce(&b, NNC_W_max, x, 2, axes, false).id != r.id); /* another attribute */
     CHECK(nnc_g_reduce(&b, NNC_W_sum, x, 1, &one, false).id != r.id);
     CHECK(nnc_g_cast(&b, x, NNC_DT_i8).id != nnc_g_cast(&b, x, NNC_DT_u8).id); /* another type */
     nnc_value top[2], again[2];
@@ -145,9 +151,12 @@ static void equal_ops_are_shared(void)
 static void matmul_follows_numpy(void)
 {
     ir_test *t = begin();
-    nnc_value v3 = par(NNC_DT_f32, 3, -1, -1, -1), v4 = par(NNC_DT_f32, 4, -1, -1, -1), m34 = par(NNC_DT_f32, 3, 4, -1, -1);
-    nnc_value m23 = par(NNC_DT_f32, 2, 3, -1, -1), b523 = par(NNC_DT_f32, 5, 2, 3, -1), b534 = par(NNC_DT_f32, 5, 3, 4, -1);
-    nnc_value b134 = par(NNC_DT_f32, 1, 3, 4, -1), b7123 = par(NNC_DT_f32, 7, 1, 2, 3), i8 = par(NNC_DT_i8, 3, 4, -1, -1);
+    nnc_value v3 = par(NNC_DT_f32, 3, -1, -1, -1), v4 = par(NNC_DT_f32, 4, -1, -1, -1),
+              m34 = par(NNC_DT_f32, 3, 4, -1, -1);
+    nnc_value m23 = par(NNC_DT_f32, 2, 3, -1, -1), b523 = par(NNC_DT_f32, 5, 2, 3, -1),
+              b534 = par(NNC_DT_f32, 5, 3, 4, -1);
+    nnc_value b134 = par(NNC_DT_f32, 1, 3, 4, -1), b7123 = par(NNC_DT_f32, 7, 1, 2, 3),
+              i8 = par(NNC_DT_i8, 3, 4, -1, -1);
     nnc_value u8 = par(NNC_DT_u8, 2, 3, -1, -1);
     CHECK_STR(type_of(nnc_g_matmul(&b, v3, v3, NNC_DT_none)), "f32[]");
     CHECK_STR(type_of(nnc_g_matmul(&b, v3, m34, NNC_DT_none)), "f32[4]");
@@ -168,7 +177,8 @@ static void matmul_follows_numpy(void)
 static void wrong_operands_are_reported_not_fatal(void)
 {
     ir_test *t = begin();
-    nnc_value x = par(NNC_DT_f32, 2, 3, -1, -1), y = par(NNC_DT_f32, 4, 5, -1, -1), s = par(NNC_DT_f32, -1, -1, -1, -1);
+    nnc_value x = par(NNC_DT_f32, 2, 3, -1, -1), y = par(NNC_DT_f32, 4, 5, -1, -1),
+              s = par(NNC_DT_f32, -1, -1, -1, -1);
     nnc_window w = {{0}, {0}, {0}, {0}, {0}, {0}};
     nnc_g_binary(&b, NNC_OP_add, x, y);
     nnc_g_matmul(&b, x, y, NNC_DT_none);
@@ -182,7 +192,8 @@ static void wrong_operands_are_reported_not_fatal(void)
 static void regions_type_their_results(void)
 {
     ir_test *t = begin();
-    nnc_value c = par(NNC_DT_bool, -1, -1, -1, -1), x = par(NNC_DT_f32, 2, 3, -1, -1), h = par(NNC_DT_f32, 3, -1, -1, -1);
+    nnc_value c = par(NNC_DT_bool, -1, -1, -1, -1), x = par(NNC_DT_f32, 2, 3, -1, -1),
+              h = par(NNC_DT_f32, 3, -1, -1, -1);
     nnc_type none = {0};
     nnc_op op = nnc_g_if(&b, c, 1, &none);
     for (unsigned r = 0; r < 2; r++) {
@@ -200,7 +211,9 @@ static void regions_type_their_results(void)
     CHECK_STR(type_of(nnc_block_arg(b.m, body, 0)), "i64[]");
     CHECK_STR(type_of(nnc_block_arg(b.m, body, 2)), "f32[3]");
     nnc_builder inner = nnc_builder_at_end(b.m, body);
-    nnc_value s = nnc_g_binary(&inner, NNC_OP_add, nnc_block_arg(b.m, body, 1), nnc_block_arg(b.m, body, 2)), out[2] = {s, s};
+    nnc_value s = nnc_g_binary(&inner, NNC_OP_add, nnc_block_arg(b.m, body, 1),
+                               nnc_block_arg(b.m, body, 2)),
+              out[2] = {s, s};
     nnc_build_yield(&inner, 2, out);
     nnc_g_finish(&b, op);
     CHECK_STR(type_of(nnc_op_out(b.m, op, 0)), "f32[3]");
@@ -209,7 +222,8 @@ static void regions_type_their_results(void)
     inner = nnc_builder_at_end(b.m, nnc_op_region(b.m, op, 0));
     nnc_build_yield(&inner, 1, &c);
     inner = nnc_builder_at_end(b.m, nnc_op_region(b.m, op, 1));
-    nnc_value step = nnc_g_unary(&inner, NNC_OP_tanh, nnc_block_arg(b.m, nnc_op_region(b.m, op, 1), 0));
+    nnc_value step =
+        nnc_g_unary(&inner, NNC_OP_tanh, nnc_block_arg(b.m, nnc_op_region(b.m, op, 1), 0));
     nnc_build_yield(&inner, 1, &step);
     nnc_g_finish(&b, op);
     CHECK_STR(type_of(nnc_op_out(b.m, op, 0)), "f32[3]");

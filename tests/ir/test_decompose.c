@@ -6,7 +6,14 @@
 #include "tests/ir/ir_test.h"
 
 /* A graph with parameters of the given types under construction. */
-typedef struct setup { ir_test *t; nnc_op f; nnc_builder b; nnc_value in[3]; nnc_tensor data[3]; unsigned n; } setup;
+typedef struct setup {
+    ir_test *t;
+    nnc_op f;
+    nnc_builder b;
+    nnc_value in[3];
+    nnc_tensor data[3];
+    unsigned n;
+} setup;
 
 static setup begin(void)
 {
@@ -23,7 +30,8 @@ static nnc_value par(setup *s, nnc_dtype dt, int rank, const int64_t *dim, const
     for (int64_t i = 0; i < nnc_tensor_count(&t); i++)
         nnc_num_store(dt, (char *)t.data + (size_t)i * bytes, (nnc_num){v[i], (int64_t)v[i]});
     s->data[s->n] = t;
-    s->in[s->n] = nnc_block_add_arg(s->t->m, s->b.pos.block, nnc_type_tensor(s->t->m, dt, rank, dim), "p");
+    s->in[s->n] =
+        nnc_block_add_arg(s->t->m, s->b.pos.block, nnc_type_tensor(s->t->m, dt, rank, dim), "p");
     return s->in[s->n++];
 }
 
@@ -39,7 +47,7 @@ static int run(setup *s, nnc_value y, double *out)
     nnc_decompose(&s->b, op, in, &res);
     CHECK_STR(nnc_print_type(m, nnc_value_type(m, res)), nnc_print_type(m, nnc_value_type(m, y)));
     for (nnc_op x = nnc_block_first(m, s->b.pos.block); x.id; x = nnc_op_next(m, x))
-        CHECK(x.id == op.id || !nnc_op_has(m, x, NNC_COMPOSITE));            /* only primitives */
+        CHECK(x.id == op.id || !nnc_op_has(m, x, NNC_COMPOSITE)); /* only primitives */
     nnc_op_erase(m, op);
     nnc_build_yield(&s->b, 1, &res);
     CHECK_INT(nnc_verify(m), NNC_OK);
@@ -47,7 +55,8 @@ static int run(setup *s, nnc_value y, double *out)
     CHECK_STR(s->t->said, "");
     int n = result.data ? (int)nnc_tensor_count(&result) : 0;
     for (int i = 0; i < n; i++) {
-        nnc_num v = nnc_num_load(result.dtype, (char *)result.data + (size_t)i * nnc_dtype_bytes(result.dtype));
+        nnc_num v = nnc_num_load(result.dtype,
+                                 (char *)result.data + (size_t)i * nnc_dtype_bytes(result.dtype));
         out[i] = nnc_dtype_is_float(result.dtype) ? v.f : (double)v.i;
     }
     return n;
@@ -65,7 +74,8 @@ static void softmax_of_rows(void)
         CHECK_INT(run(&s, nnc_g_softmax(&s.b, x, 1, log), y), 6);
         for (int i = 0; i < 6; i++) {
             const double *r = row + i / 3 * 3;
-            double top = fmax(r[0], fmax(r[1], r[2])), sum = exp(r[0] - top) + exp(r[1] - top) + exp(r[2] - top);
+            double top = fmax(r[0], fmax(r[1], r[2])),
+                   sum = exp(r[0] - top) + exp(r[1] - top) + exp(r[2] - top);
             CHECK_NEAR(y[i], log ? row[i] - top - log1p(sum - 1) : exp(row[i] - top) / sum, 1e-6);
         }
         ir_free(s.t);
@@ -112,13 +122,17 @@ static void gelu_and_softplus(void)
     for (int form = 0; form < 3; form++) {
         setup s = begin();
         double y[6];
-        nnc_value x = par(&s, NNC_DT_f32, 2, two_by_three, row), v = nnc_g_unary(&s.b, form == 2 ? NNC_OP_softplus : NNC_OP_gelu, x);
+        nnc_value x = par(&s, NNC_DT_f32, 2, two_by_three, row),
+                  v = nnc_g_unary(&s.b, form == 2 ? NNC_OP_softplus : NNC_OP_gelu, x);
         if (form == 1)
             nnc_attr_set_int(s.t->m, nnc_value_op(s.t->m, v), NNC_W_approx, 1);
         CHECK_INT(run(&s, v, y), 6);
         for (int i = 0; i < 6; i++) {
             double r = row[i], t = tanh(sqrt(2 / 3.14159265358979) * (r + 0.044715 * r * r * r));
-            double want = form == 0 ? 0.5 * r * (1 + erf(r / sqrt(2))) : form == 1 ? 0.5 * r * (1 + t) : r > 50 ? r : log1p(exp(r));
+            double want = form == 0   ? 0.5 * r * (1 + erf(r / sqrt(2)))
+                          : form == 1 ? 0.5 * r * (1 + t)
+                          : r > 50    ? r
+                                      : log1p(exp(r));
             CHECK_NEAR(y[i], want, 1e-6);
         }
         ir_free(s.t);
@@ -127,19 +141,25 @@ static void gelu_and_softplus(void)
 
 /* ---- quantisation ---- */
 
-static const struct { nnc_dtype dt; double lo, hi; } targets[] = {
-    {NNC_DT_i8, -128, 127}, {NNC_DT_u8, 0, 255}, {NNC_DT_i16, -32768, 32767}, {NNC_DT_u16, 0, 65535},
-    {NNC_DT_i4, -8, 7},     {NNC_DT_u4, 0, 15},  {NNC_DT_i2, -2, 1},          {NNC_DT_u2, 0, 3},
+static const struct {
+    nnc_dtype dt;
+    double lo, hi;
+} targets[] = {
+    {NNC_DT_i8, -128, 127}, {NNC_DT_u8, 0, 255}, {NNC_DT_i16, -32768, 32767},
+    {NNC_DT_u16, 0, 65535}, {NNC_DT_i4, -8, 7},  {NNC_DT_u4, 0, 15},
+    {NNC_DT_i2, -2, 1},     {NNC_DT_u2, 0, 3},
 };
 
 static void quantize_rounds_half_to_even_and_saturates(void)
 {
-    static const double v[12] = {0, 0.25, 0.75, 1.25, -0.25, -0.75, 2.5, 1e9, -1e9, INFINITY, -INFINITY, 12.0};
+    static const double v[12] = {0,   0.25, 0.75, 1.25,     -0.25,     -0.75,
+                                 2.5, 1e9,  -1e9, INFINITY, -INFINITY, 12.0};
     const int64_t n = 12;
     for (size_t k = 0; k < sizeof targets / sizeof targets[0]; k++) {
         setup s = begin();
         double y[12], scale = 0.5, zero = targets[k].lo < 0 ? -1 : 1;
-        nnc_value x = par(&s, NNC_DT_f32, 1, &n, v), sc = par(&s, NNC_DT_f32, 0, NULL, &scale), z = par(&s, targets[k].dt, 0, NULL, &zero);
+        nnc_value x = par(&s, NNC_DT_f32, 1, &n, v), sc = par(&s, NNC_DT_f32, 0, NULL, &scale),
+                  z = par(&s, targets[k].dt, 0, NULL, &zero);
         CHECK_INT(run(&s, nnc_g_quantize(&s.b, x, sc, z, 0, 0, true), y), 12);
         for (int i = 0; i < 12; i++)
             CHECK_NEAR(y[i], fmin(targets[k].hi, fmax(targets[k].lo, rint(v[i] / 0.5) + zero)), 0);
@@ -150,15 +170,19 @@ static void quantize_rounds_half_to_even_and_saturates(void)
 /* The numbers of one scale per entry, given along an axis or in blocks. */
 static void quantize_with(int rank, const int64_t *dim, int axis, int64_t block, const int *which)
 {
-    static const double v[12] = {1, -1, 2, 5, 3, 7, -6, 9, 10, 11, -12, 0.3}, scale[4] = {0.1, 1, 3, 0.25}, zero[4] = {3, -5, 0, 100};
+    static const double v[12] = {1, -1, 2, 5, 3, 7, -6, 9, 10, 11, -12, 0.3},
+                        scale[4] = {0.1, 1, 3, 0.25}, zero[4] = {3, -5, 0, 100};
     const int64_t shape[2] = {3, 4};
     setup s = begin();
     double y[12], back[12];
-    nnc_value x = par(&s, NNC_DT_f32, 2, shape, v), sc = par(&s, NNC_DT_f32, rank, dim, scale), z = par(&s, NNC_DT_i8, rank, dim, zero);
+    nnc_value x = par(&s, NNC_DT_f32, 2, shape, v), sc = par(&s, NNC_DT_f32, rank, dim, scale),
+              z = par(&s, NNC_DT_i8, rank, dim, zero);
     CHECK_INT(run(&s, nnc_g_quantize(&s.b, x, sc, z, axis, block, true), y), 12);
     ir_free(s.t);
     for (int i = 0; i < 12; i++)
-        CHECK_NEAR(y[i], fmin(127, fmax(-128, rint((float)v[i] / (float)scale[which[i]]) + zero[which[i]])), 0);
+        CHECK_NEAR(
+            y[i],
+            fmin(127, fmax(-128, rint((float)v[i] / (float)scale[which[i]]) + zero[which[i]])), 0);
     s = begin();
     nnc_value q = par(&s, NNC_DT_i8, 2, shape, y);
     sc = par(&s, NNC_DT_f32, rank, dim, scale);
@@ -171,20 +195,25 @@ static void quantize_with(int rank, const int64_t *dim, int axis, int64_t block,
 
 static void scales_per_axis_and_in_blocks(void)
 {
-    static const int rows[12] = {0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2}, cols[12] = {0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3};
+    static const int rows[12] = {0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2},
+                     cols[12] = {0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3};
     static const int blocks[12] = {0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1};
     const int64_t three = 3, four = 4;
     quantize_with(1, &three, 0, 0, rows);
     quantize_with(1, &four, 1, 0, cols);
     /* blocks of 3 along 4 columns: the last is short; one row of scales per row would be 3x2, here rows share by value */
-    static const double v[12] = {1, -1, 2, 5, 3, 7, -6, 9, 10, 11, -12, 0.3}, scale[6] = {0.1, 3, 0.1, 3, 0.1, 3}, zero[6] = {3, 0, 3, 0, 3, 0};
+    static const double v[12] = {1, -1, 2, 5, 3, 7, -6, 9, 10, 11, -12, 0.3},
+                        scale[6] = {0.1, 3, 0.1, 3, 0.1, 3}, zero[6] = {3, 0, 3, 0, 3, 0};
     const int64_t shape[2] = {3, 4}, sdim[2] = {3, 2};
     setup s = begin();
     double y[12];
-    nnc_value x = par(&s, NNC_DT_f32, 2, shape, v), sc = par(&s, NNC_DT_f32, 2, sdim, scale), z = par(&s, NNC_DT_u8, 2, sdim, zero);
+    nnc_value x = par(&s, NNC_DT_f32, 2, shape, v), sc = par(&s, NNC_DT_f32, 2, sdim, scale),
+              z = par(&s, NNC_DT_u8, 2, sdim, zero);
     CHECK_INT(run(&s, nnc_g_quantize(&s.b, x, sc, z, 1, 3, true), y), 12);
     for (int i = 0; i < 12; i++)
-        CHECK_NEAR(y[i], fmin(255, fmax(0, rint((float)v[i] / (float)scale[blocks[i]]) + zero[blocks[i]])), 0);
+        CHECK_NEAR(
+            y[i], fmin(255, fmax(0, rint((float)v[i] / (float)scale[blocks[i]]) + zero[blocks[i]])),
+            0);
     ir_free(s.t);
 }
 
@@ -196,7 +225,8 @@ static void half_scales(void)
     double scale = 0.0373, zero = -3, y[4], back[4];
     float fs = nnc_f16_to_f32(nnc_f32_to_f16((float)scale));
     setup s = begin();
-    nnc_value x = par(&s, NNC_DT_f16, 1, &n, v), sc = par(&s, NNC_DT_f16, 0, NULL, &scale), z = par(&s, NNC_DT_i8, 0, NULL, &zero);
+    nnc_value x = par(&s, NNC_DT_f16, 1, &n, v), sc = par(&s, NNC_DT_f16, 0, NULL, &scale),
+              z = par(&s, NNC_DT_i8, 0, NULL, &zero);
     run(&s, nnc_g_quantize(&s.b, x, sc, z, 0, 0, true), y);
     ir_free(s.t);
     for (int i = 0; i < 4; i++) {
@@ -220,7 +250,8 @@ static void small_float_targets(void)
     for (int saturate = 0; saturate < 2; saturate++) {
         setup s = begin();
         double y[5], scale = 2, zero = 0;
-        nnc_value x = par(&s, NNC_DT_f32, 1, &n, v), sc = par(&s, NNC_DT_f32, 0, NULL, &scale), z = par(&s, NNC_DT_f8e4m3fn, 0, NULL, &zero);
+        nnc_value x = par(&s, NNC_DT_f32, 1, &n, v), sc = par(&s, NNC_DT_f32, 0, NULL, &scale),
+                  z = par(&s, NNC_DT_f8e4m3fn, 0, NULL, &zero);
         run(&s, nnc_g_quantize(&s.b, x, sc, z, 0, 0, saturate), y);
         for (int i = 0; i < 5; i++) {
             uint8_t want = nnc_f32_to_f8(NNC_DT_f8e4m3fn, (float)v[i] / 2, saturate, NNC_W_none);
@@ -237,7 +268,8 @@ static void dequantize_of_wide_integers(void)
     const int64_t n = 2;
     double scale = 0.5, zero = -2147483648.0, y[2];
     setup s = begin();
-    nnc_value q = par(&s, NNC_DT_i32, 1, &n, v), sc = par(&s, NNC_DT_f32, 0, NULL, &scale), z = par(&s, NNC_DT_i32, 0, NULL, &zero);
+    nnc_value q = par(&s, NNC_DT_i32, 1, &n, v), sc = par(&s, NNC_DT_f32, 0, NULL, &scale),
+              z = par(&s, NNC_DT_i32, 0, NULL, &zero);
     run(&s, nnc_g_dequantize(&s.b, q, sc, z, 0, 0), y);
     CHECK_NEAR(y[0], 2147483648.0, 0);
     CHECK_NEAR(y[1], 0.0, 0);

@@ -41,11 +41,15 @@ static void set_every_kind(nnc_module *m, nnc_op op, nnc_dim n)
     nnc_attr_set_str(m, op, NNC_W_size, "a string where a dimension may stand");
     nnc_attr_set_word(m, op, NNC_W_trips, NNC_W_max);
     nnc_attr_set_type(m, op, NNC_W_layout, nnc_type_tensor(m, NNC_DT_i8, 2, dim));
-    nnc_attr_set(m, op, (nnc_attr_rec){.key = nnc_sym_put(m, "odd key"), .kind = NNC_ATTR_word, .u.s = nnc_sym_put(m, "f32")});
+    nnc_attr_set(m, op,
+                 (nnc_attr_rec){.key = nnc_sym_put(m, "odd key"),
+                                .kind = NNC_ATTR_word,
+                                .u.s = nnc_sym_put(m, "f32")});
 }
 
 /* One op of every code with operands, attributes of every kind, results and regions. */
-static void fill(nnc_module *m, nnc_builder *b, nnc_opcode code, nnc_value x, nnc_value c, nnc_type t, nnc_dim n)
+static void fill(nnc_module *m, nnc_builder *b, nnc_opcode code, nnc_value x, nnc_value c,
+                 nnc_type t, nnc_dim n)
 {
     const nnc_op_info *info = &nnc_op_infos[code];
     nnc_value in[8];
@@ -58,7 +62,7 @@ static void fill(nnc_module *m, nnc_builder *b, nnc_opcode code, nnc_value x, nn
     nnc_op op = nnc_build_op(b, code, (unsigned)nin, in, (unsigned)nout, out);
     set_every_kind(m, op, n);
     for (int i = 0; i < nout; i++)
-        nnc_value_set_name(m, nnc_op_out(m, op, (unsigned)i), info->name);       /* many equal names */
+        nnc_value_set_name(m, nnc_op_out(m, op, (unsigned)i), info->name); /* many equal names */
     for (int i = 0; i < some(info->nregions); i++) {
         nnc_block body = nnc_op_add_region(m, op);
         nnc_block_add_arg(m, body, t, i ? "" : "x");
@@ -76,12 +80,15 @@ static void every_op_survives(void)
         nnc_loc loc = nnc_loc_file(t->diag, "a \"file\"");
         nnc_op f = nnc_build_func(m, level ? NNC_OP_kernel : NNC_OP_graph, "main", true, loc);
         nnc_block body = nnc_op_region(m, f, 0);
-        nnc_type ty = level ? nnc_type_buffer(m, NNC_DT_f32, 4, 2, dim, NULL, NNC_SPACE_arena) : nnc_type_tensor(m, NNC_DT_f32, 2, dim);
+        nnc_type ty = level ? nnc_type_buffer(m, NNC_DT_f32, 4, 2, dim, NULL, NNC_SPACE_arena)
+                            : nnc_type_tensor(m, NNC_DT_f32, 2, dim);
         nnc_value x = nnc_block_add_arg(m, body, ty, "x");
-        nnc_type one = level ? nnc_type_scalar(m, NNC_DT_f32, 1) : nnc_type_tensor(m, NNC_DT_f32, 0, NULL);
+        nnc_type one =
+            level ? nnc_type_scalar(m, NNC_DT_f32, 1) : nnc_type_tensor(m, NNC_DT_f32, 0, NULL);
         nnc_builder b = nnc_builder_at_end(m, body);
         for (int code = 1; code < NNC_OP_COUNT; code++)
-            if (nnc_op_infos[code].levels & (level ? NNC_LEVEL_K : NNC_LEVEL_G) && code != NNC_OP_const)
+            if (nnc_op_infos[code].levels & (level ? NNC_LEVEL_K : NNC_LEVEL_G) &&
+                code != NNC_OP_const)
                 fill(m, &b, (nnc_opcode)code, x, nnc_const_float(m, one, 0.1), ty, n);
         round_trip(m, NULL);
         round_trip(m, &(nnc_print_options){.inline_weights = true, .locations = true});
@@ -112,7 +119,8 @@ static void numbers_are_exact(void)
             bad += !number_survives(a, (nnc_dtype)dt, (width <= 16 ? (uint64_t)i : x) & mask);
         }
         if (bad)
-            test_failed(__FILE__, __LINE__, "%d of %d patterns of %s do not survive", bad, count, nnc_dtype_infos[dt].name);
+            test_failed(__FILE__, __LINE__, "%d of %d patterns of %s do not survive", bad, count,
+                        nnc_dtype_infos[dt].name);
         test_state.checks++;
     }
     CHECK_STR(nnc_text_number(a, NNC_DT_f32, 0x3dcccccd), "0.1");
@@ -127,24 +135,36 @@ static void numbers_are_exact(void)
 
 static void numbers_out_of_range_are_refused(void)
 {
-    static const struct { nnc_dtype dt; const char *s; } bad[] = {
-        {NNC_DT_i8, "128"},     {NNC_DT_i8, "-129"},   {NNC_DT_u8, "256"},    {NNC_DT_u8, "-1"},      {NNC_DT_i4, "8"},
-        {NNC_DT_u2, "4"},       {NNC_DT_bool, "2"},    {NNC_DT_i64, "9223372036854775808"},           {NNC_DT_u64, "-1"},
-        {NNC_DT_f32, "0x1p3"},  {NNC_DT_f32, "1.0x"},  {NNC_DT_f32, "bits(0x100000000)"},             {NNC_DT_f32, ""},
-        {NNC_DT_i32, "1.5"},    {NNC_DT_i32, "nan"},   {NNC_DT_f32, "true"},  {NNC_DT_f32, "infinity"}, {NNC_DT_f32, "-"},
-        {NNC_DT_idx, "1e3"},    {NNC_DT_i32, "bits(7)"},
+    static const struct {
+        nnc_dtype dt;
+        const char *s;
+    } bad[] = {
+        {NNC_DT_i8, "128"},       {NNC_DT_i8, "-129"},
+        {NNC_DT_u8, "256"},       {NNC_DT_u8, "-1"},
+        {NNC_DT_i4, "8"},         {NNC_DT_u2, "4"},
+        {NNC_DT_bool, "2"},       {NNC_DT_i64, "9223372036854775808"},
+        {NNC_DT_u64, "-1"},       {NNC_DT_f32, "0x1p3"},
+        {NNC_DT_f32, "1.0x"},     {NNC_DT_f32, "bits(0x100000000)"},
+        {NNC_DT_f32, ""},         {NNC_DT_i32, "1.5"},
+        {NNC_DT_i32, "nan"},      {NNC_DT_f32, "true"},
+        {NNC_DT_f32, "infinity"}, {NNC_DT_f32, "-"},
+        {NNC_DT_idx, "1e3"},      {NNC_DT_i32, "bits(7)"},
     };
     uint64_t bits;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
-        if (test_state.checks++, nnc_text_number_parse(bad[i].dt, bad[i].s, strlen(bad[i].s), &bits))
-            test_failed(__FILE__, __LINE__, "'%s' was read as %s", bad[i].s, nnc_dtype_infos[bad[i].dt].name);
+        if (test_state.checks++,
+            nnc_text_number_parse(bad[i].dt, bad[i].s, strlen(bad[i].s), &bits))
+            test_failed(__FILE__, __LINE__, "'%s' was read as %s", bad[i].s,
+                        nnc_dtype_infos[bad[i].dt].name);
 }
 
 /* ---- names, dimensions, weights ---- */
 
 static void odd_names_survive(void)
 {
-    static const char *const names[] = {"x", "x", "x_1", "conv1/relu:0", "12", "", "with space", "a\"b\\c", "\xc3\xa4", "", "_", "loc"};
+    static const char *const names[] = {"x",        "x", "x_1",        "conv1/relu:0",
+                                        "12",       "",  "with space", "a\"b\\c",
+                                        "\xc3\xa4", "",  "_",          "loc"};
     ir_test *t = ir_new();
     nnc_module *m = t->m;
     nnc_dim d[2] = {nnc_dim_symbol(m->dims, nnc_sym_put(m, "batch size"), 0, INT64_MAX), 0};
@@ -173,11 +193,13 @@ static void dimension_text_depends_on_names_only(void)
     nnc_dims *d = t->m->dims;
     nnc_dim a = nnc_dim_symbol(d, nnc_sym_put(t->m, "a"), 1, 9), half = nnc_dim_floordiv(d, a, 2);
     nnc_dim b = nnc_dim_symbol(d, nnc_sym_put(t->m, "b"), 1, 9), prod = nnc_dim_mul(d, b, half);
-    nnc_dim all = nnc_dim_add(d, nnc_dim_add(d, prod, half), nnc_dim_sub(d, nnc_dim_mul(d, b, 3), 7));
+    nnc_dim all =
+        nnc_dim_add(d, nnc_dim_add(d, prod, half), nnc_dim_sub(d, nnc_dim_mul(d, b, 3), 7));
     CHECK_STR(nnc_text_dim(t->a, t->m, all), "b*floordiv(a,2)+3*b+floordiv(a,2)-7");
     nnc_dim dim[1] = {nnc_dim_max(d, all, 0)};
     nnc_op f = nnc_build_func(t->m, NNC_OP_graph, "f", false, (nnc_loc){0});
-    nnc_block_add_arg(t->m, nnc_op_region(t->m, f, 0), nnc_type_tensor(t->m, NNC_DT_f32, 1, dim), "x");
+    nnc_block_add_arg(t->m, nnc_op_region(t->m, f, 0), nnc_type_tensor(t->m, NNC_DT_f32, 1, dim),
+                      "x");
     round_trip(t->m, NULL);
     ir_free(t);
 }
@@ -192,7 +214,8 @@ static nnc_op graph_with_weights(nnc_module *m)
         data[i] = (float)i / 7;
     nnc_value out[5];
     out[0] = nnc_g_const_data(&b, NNC_DT_f32, 1, small, data);
-    nnc_blob blob = nnc_blob_new(m, nnc_arena_copy(m->arena, data, sizeof data), sizeof data, (nnc_loc){0});
+    nnc_blob blob =
+        nnc_blob_new(m, nnc_arena_copy(m->arena, data, sizeof data), sizeof data, (nnc_loc){0});
     out[1] = nnc_g_const(&b, nnc_type_tensor(m, NNC_DT_u8, 2, big), blob, 17);
     out[2] = nnc_g_const(&b, nnc_type_tensor(m, NNC_DT_f32, 2, big), blob, 0);
     out[3] = nnc_g_const_data(&b, NNC_DT_f32, 1, none, NULL);
@@ -230,9 +253,10 @@ static void weights_survive_in_a_side_file(void)
     CHECK_HAS(first, "blob 1 = \"w.bin\" at 0, 800 bytes\nblob 2 = \"w.bin\" at 832, 800 bytes\n");
     CHECK_INT(nnc_read_module(back->m, "x.ir", first, strlen(first), folder), NNC_OK);
     CHECK_STR(back->said, "");
-    char *second = ir_print(back->m, &opt), *all = ir_print(t->m, NULL), *all_back = ir_print(back->m, NULL);
+    char *second = ir_print(back->m, &opt), *all = ir_print(t->m, NULL),
+         *all_back = ir_print(back->m, NULL);
     CHECK_STR(second, first);
-    CHECK_STR(all_back, all);                                   /* and the bytes are the same */
+    CHECK_STR(all_back, all); /* and the bytes are the same */
     CHECK_INT(nnc_verify(back->m), NNC_OK);
     unlink(path);
     rmdir(folder);
@@ -248,7 +272,8 @@ static void weights_survive_in_a_side_file(void)
 
 static void golden_files(void)
 {
-    static const char *const files[] = {"mlp.ir", "control.ir", "gemm.ir", "packed.ir", "nonzero.ir", "dynamic.ir"};
+    static const char *const files[] = {"mlp.ir",    "control.ir", "gemm.ir",
+                                        "packed.ir", "nonzero.ir", "dynamic.ir"};
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
         char path[512];
         nnc_status s;
@@ -269,7 +294,9 @@ static void golden_files(void)
 
 /* ---- mistakes ---- */
 
-static const struct { const char *text, *said; } mistakes[] = {
+static const struct {
+    const char *text, *said;
+} mistakes[] = {
     {"frob", "test.ir:1:1: error: there is no operation 'frob'\n"},
     {"graph {\n}", "'graph' needs a name: @name"},
     {"add @x", "'add' has no name"},
@@ -278,12 +305,14 @@ static const struct { const char *text, *said; } mistakes[] = {
     {"graph @f (%x: f32[2]@heap) {\n}", "there is no memory space 'heap'"},
     {"graph @f (%x: f32x4[2]) {\n}", "a tensor has no strides and no lanes"},
     {"graph @f (%x: f32[1,1,1,1,1,1,1,1,1]) {\n}", "more than 8 dimensions"},
-    {"graph @f (%x: f32[n]) {\n}", "dimension 'n' is not declared: write a line 'dim n = 1..128' before"},
+    {"graph @f (%x: f32[n]) {\n}",
+     "dimension 'n' is not declared: write a line 'dim n = 1..128' before"},
     {"dim n = 1..4\ngraph @f (%x: f32[n-9]) {\n}", "a negative dimension"},
     {"dim n = 0..4\ngraph @f (%x: f32[floordiv(8,n)]) {\n}", "the divisor may be 0 or negative"},
     {"dim n = 4..1", "the lower bound is above the upper one"},
     {"dim n = 1..4\ndim n = 1..4", "dimension 'n' is declared twice"},
-    {"dim n = 1..4\ngraph @f (%x: f32[foo(n,1)]) {\n}", "there is no function 'foo', only floordiv"},
+    {"dim n = 1..4\ngraph @f (%x: f32[foo(n,1)]) {\n}",
+     "there is no function 'foo', only floordiv"},
     {"dim n = 1..99999999999999999999", "expected a 64-bit integer"},
     {"graph @f {\n  yield %x\n}", "test.ir:2:9: error: %x is not defined here"},
     {"graph @f (%x: f32[]) {\n  %y = neg %x\n}", "1 results but 0 types"},
@@ -341,14 +370,15 @@ static void one_run_reports_every_mistake(void)
                          "    yield %b, %c\n"
                          "  }\n"
                          "  yield %c\n"
-                         "}\n", &s);
+                         "}\n",
+                         &s);
     CHECK_INT(s, NNC_ERR);
     CHECK_INT(nnc_diag_errors(t->diag), 4);
     CHECK_HAS(t->said, "test.ir:2:8: error: there is no operation 'frob'");
     CHECK_HAS(t->said, "test.ir:3:16: error: %q is not defined here");
     CHECK_HAS(t->said, "test.ir:8:15: error: %c is not defined here");
     CHECK_HAS(t->said, "test.ir:5:10: error: there is no operation 'nope'");
-    
+
     ir_free(t);
 }
 

@@ -4,10 +4,14 @@
 
 /* ---- by text ---- */
 
-#define K "kernel @k (%x: f32[4,6]@arg, %y: f32[4,6]@arg, %w: f32[6]@weight, %h: f16[6]@arg, %n: idx, %b: bool, %f: f32) {\n"
+#define K                                                                                         \
+    "kernel @k (%x: f32[4,6]@arg, %y: f32[4,6]@arg, %w: f32[6]@weight, %h: f16[6]@arg, %n: idx, " \
+    "%b: bool, %f: f32) {\n"
 #define G "graph @g (%x: f32[4,6], %t: bool[]) {\n"
 
-static const struct { const char *text, *said; } broken[] = {
+static const struct {
+    const char *text, *said;
+} broken[] = {
     /* structure */
     {"add %x", "%x is not defined here"},
     {"barrier", "barrier: stands outside of every function"},
@@ -22,10 +26,13 @@ static const struct { const char *text, *said; } broken[] = {
     {G "%y = concat [axis=0] : f32[4,6]\nyield\n}", "concat: has 0 operands, needs at least 1"},
     {G "barrier\nyield\n}", "barrier: does not belong in a graph"},
     {K "%z = softmax %f [axis=0] : f32\n}", "softmax: does not belong in a kernel"},
-    {G "%y = softmax %x [axis=[0]] : f32[4,6]\nyield\n}", "softmax: attribute 'axis' is of the wrong kind"},
+    {G "%y = softmax %x [axis=[0]] : f32[4,6]\nyield\n}",
+     "softmax: attribute 'axis' is of the wrong kind"},
     /* types of the level */
-    {"graph @g (%x: f32[4]@arg) {\nyield\n}", "graph: 'x' has type f32[4]@arg, which does not belong in a graph"},
-    {"kernel @g (%x: f32[4]) {\n}", "kernel: 'x' has type f32[4], which does not belong in a kernel"},
+    {"graph @g (%x: f32[4]@arg) {\nyield\n}",
+     "graph: 'x' has type f32[4]@arg, which does not belong in a graph"},
+    {"kernel @g (%x: f32[4]) {\n}",
+     "kernel: 'x' has type f32[4], which does not belong in a kernel"},
     {G "%y = neg %x : f32[4,5]\nyield\n}", "neg: result 0 has type f32[4,5], should have f32[4,6]"},
     {G "%y = reshape %x : f32[5]\nyield\n}", "reshape: f32[4,6] has 24 elements"},
     /* memory of K */
@@ -42,9 +49,11 @@ static const struct { const char *text, *said; } broken[] = {
     {K "fill %h, %f\n}", "fill: f16[6]@arg with f32"},
     {K "copy %w, %w\n}", "copy: writes to weights"},
     {K "copy %h, %w\n}", "copy: from f32[6]@weight to f16[6]@arg"},
-    {K "%z = alloc : f32[4]@weight\n}", "alloc: makes f32[4]@weight, needs a buffer of its own memory"},
+    {K "%z = alloc : f32[4]@weight\n}",
+     "alloc: makes f32[4]@weight, needs a buffer of its own memory"},
     {K "%z = alloc [offset=-64] : f32[4]@arena\n}", "alloc: the offset is negative"},
-    {K "%z = view %x : f32[24]@arena\n}", "view: f32[4,6]@arg as f32[24]@arena: the space must stay"},
+    {K "%z = view %x : f32[24]@arena\n}",
+     "view: f32[4,6]@arg as f32[24]@arena: the space must stay"},
     {K "%z = view %x, %f : f32[24]@arg\n}", "view: operand 1 has type f32, needs idx"},
     {K "%z = const [blob=7, at=0] : f32[4]@weight\n}", "blob 7 is not declared"},
     {K "%z = const : f32[4]@weight\n}", "const: byte 0 of blob 0 does not exist"},
@@ -55,11 +64,16 @@ static const struct { const char *text, *said; } broken[] = {
     {K "for 0, %n, 1 {\n}\n}", "for: the body needs one argument of idx"},
     {K "for 0, %n, 1 [kind=sum] (%i: idx) {\n}\n}", "for: there is no loop kind 'sum'"},
     {K "for 0, %n, 1 [kind=vector] (%i: idx) {\n}\n}", "for: a vector loop needs constant bounds"},
-    {K "for 0, 8, 1 [kind=vector] (%i: idx) {\nif %b {\n} {\n}\n}\n}", "if: stands in a vector loop"},
-    {K "for 0, 8, 1 (%i: idx) {\nfor 0, 8, 1 [kind=grid] (%j: idx) {\n}\n}\n}", "for: a grid loop stands inside 'for'"},
-    {K "for 0, 8, 1 [kind=grid] (%i: idx) {\nbarrier\nfor 0, 8, 1 [kind=grid] (%j: idx) {\n}\n}\n}", "for: grid loops are not perfectly nested"},
-    {K "if %b {\nfor 0, 8, 1 [kind=block] (%j: idx) {\n}\n} {\n}\n}", "for: a block loop stands inside 'if'"},
-    {K "%z = if %b : f32 {\n} {\n}\n}", "if: has results; in a kernel values leave through buffers"},
+    {K "for 0, 8, 1 [kind=vector] (%i: idx) {\nif %b {\n} {\n}\n}\n}",
+     "if: stands in a vector loop"},
+    {K "for 0, 8, 1 (%i: idx) {\nfor 0, 8, 1 [kind=grid] (%j: idx) {\n}\n}\n}",
+     "for: a grid loop stands inside 'for'"},
+    {K "for 0, 8, 1 [kind=grid] (%i: idx) {\nbarrier\nfor 0, 8, 1 [kind=grid] (%j: idx) {\n}\n}\n}",
+     "for: grid loops are not perfectly nested"},
+    {K "if %b {\nfor 0, 8, 1 [kind=block] (%j: idx) {\n}\n} {\n}\n}",
+     "for: a block loop stands inside 'if'"},
+    {K "%z = if %b : f32 {\n} {\n}\n}",
+     "if: has results; in a kernel values leave through buffers"},
     {K "if %n {\n} {\n}\n}", "if: operand 0 has type idx, needs bool"},
     {K "while {\n} {\n}\n}", "while: the condition region must yield one bool"},
     {K "while {\nyield %f\n} {\n}\n}", "yield: operand 0 has type f32, needs bool"},
@@ -68,8 +82,10 @@ static const struct { const char *text, *said; } broken[] = {
     {K "for 0, 8, 1 (%i: idx) {\nyield %i\n}\n}", "yield: 1 values are yielded to 'for'"},
     /* calls, vectors, scalars of K */
     {K "call %x [callee=\"nobody\"]\n}", "call: there is no kernel 'nobody'"},
-    {K "}\nkernel @m (%x: f32[4,6]@arg) {\ncall %x [callee=\"k\"]\n}", "call: 1 operands and 0 results, 'k' has 7 parameters"},
-    {"kernel @a (%x: f32[4]@arg) {\n}\nkernel @m (%x: f32[5]@arg) {\ncall %x [callee=\"a\"]\n}", "call: operand 0 is f32[5]@arg, the parameter of 'a' f32[4]@arg"},
+    {K "}\nkernel @m (%x: f32[4,6]@arg) {\ncall %x [callee=\"k\"]\n}",
+     "call: 1 operands and 0 results, 'k' has 7 parameters"},
+    {"kernel @a (%x: f32[4]@arg) {\n}\nkernel @m (%x: f32[5]@arg) {\ncall %x [callee=\"a\"]\n}",
+     "call: operand 0 is f32[5]@arg, the parameter of 'a' f32[4]@arg"},
     {K "%z = splat %f : f16x8\n}", "splat: from f32 to f16x8"},
     {K "%z = extract 1:f32x4 [index=4] : f32\n}", "extract: lane 4 of f32x4"},
     {K "%z = hsum 1:f32x4 : f32x4\n}", "hsum: from f32x4 to f32x4"},
@@ -89,7 +105,8 @@ static void every_rule_by_text(void)
             s = nnc_verify(t->m);
         test_state.checks++;
         if (s == NNC_OK || !strstr(t->said, broken[i].said))
-            test_failed(__FILE__, __LINE__, "%s\n  said:     %s\n  expected: %s", broken[i].text, t->said, broken[i].said);
+            test_failed(__FILE__, __LINE__, "%s\n  said:     %s\n  expected: %s", broken[i].text,
+                        t->said, broken[i].said);
         ir_free(t);
     }
 }
@@ -144,7 +161,8 @@ static void use_of_a_value_of_another_block(void)
     ir_test *t = sound(op);
     nnc_dim four = 4;
     nnc_op f = nnc_build_func(t->m, NNC_OP_graph, "other", false, (nnc_loc){0});
-    nnc_value y = nnc_block_add_arg(t->m, nnc_op_region(t->m, f, 0), nnc_type_tensor(t->m, NNC_DT_f32, 1, &four), "y");
+    nnc_value y = nnc_block_add_arg(t->m, nnc_op_region(t->m, f, 0),
+                                    nnc_type_tensor(t->m, NNC_DT_f32, 1, &four), "y");
     nnc_builder b = nnc_builder_at_end(t->m, nnc_op_region(t->m, f, 0));
     nnc_build_yield(&b, 0, NULL);
     nnc_op_set_in(t->m, op[0], 0, y);
@@ -217,7 +235,9 @@ static void broken_attributes_and_types(void)
 {
     nnc_op op[3];
     ir_test *t = sound(op);
-    nnc_attr_set(t->m, op[0], (nnc_attr_rec){.key = nnc_w(NNC_W_perm), .kind = NNC_ATTR_ints, .u.ints = {9, 1000}});
+    nnc_attr_set(
+        t->m, op[0],
+        (nnc_attr_rec){.key = nnc_w(NNC_W_perm), .kind = NNC_ATTR_ints, .u.ints = {9, 1000}});
     expect(t, "neg: the integers of attribute 'perm' are gone");
     t = sound(op);
     NNC_PUSH(t->a, &t->m->type, t->m->type.at[1]);
