@@ -36,9 +36,10 @@ static nnc_status read_ints(nnc_module *m, nnc_op op, nnc_word key, int64_t *to,
     unsigned k;
     const int64_t *v = nnc_attr_ints(m, op, key, &k);
 
-    if (!v || k > MAX_DIMS)
+    if ((!v && !nnc_attr_find(m, op, key)) || k > MAX_DIMS)
         return wrong(m, op, "src_axis, src_mult, src_extent and src_stride are lists of up to nine integers");
-    memcpy(to, v, k * sizeof *v);
+    if (k) /* a scalar has empty lists */
+        memcpy(to, v, k * sizeof *v);
     *n = (int)k;
     return NNC_OK;
 }

@@ -85,6 +85,8 @@ void nnc_import_sweep(nnc_onnx_cx *cx, nnc_block body)
     nnc_op prev;
     for (nnc_op op = nnc_block_last(m, body); op.id; op = prev) {
         bool used = !nnc_op_has(m, op, NNC_PURE);
+        if (nnc_op_code(m, op) == NNC_OP_prefix) /* its symbol may be asked for; pass dce knows */
+            used = true;
         prev = nnc_op_prev(m, op);
         for (unsigned i = 0; i < nnc_op_nout(m, op); i++)
             used |= nnc_value_nuse(m, nnc_op_out(m, op, i)) != 0;
