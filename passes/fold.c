@@ -2,7 +2,7 @@
  *
  * Views of a weight share its bytes.  Results above 1 MB stay expressions unless they are smaller than what they are
  * made from: a table that code can compute in place must not blow up the weights.  A `broadcast` whose readers are
- * elementwise stays too, because they broadcast by themselves.  `if` on a constant becomes its branch; `scan` with no or
+ * elementwise stays too, because they broadcast by themselves.  A result without elements is a constant.  `if` on a constant becomes its branch; `scan` with no or
  * one trip becomes straight code; with constant operands it is run. */
 #include "passes/clean.h"
 #include <string.h>
@@ -260,11 +260,36 @@ static bool fold_check(nnc_pass_cx *cx, nnc_op op)
     return true;
 }
 
+/* Results without elements are known, whatever the operands are. */
+static bool fold_empty(nnc_pass_cx *cx, nnc_op op)
+{
+    nnc_module *m = cx->m;
+    unsigned nout = nnc_op_nout(m, op);
+    nnc_value *v = nnc_arena_array(cx->scratch, nout, sizeof *v);
+    nnc_builder b = nnc_builder_before(m, op);
+
+    if (nout == 0 || nnc_op_code(m, op) == NNC_OP_const || nnc_op_nregion(m, op) || !nnc_op_has(m, op, NNC_PURE))
+        return false;
+    for (unsigned i = 0; i < nout; i++) {
+        nnc_type t = nnc_value_type(m, nnc_op_out(m, op, i));
+        if (!nnc_type_is_static(m, t) || nnc_type_count(m, t) != 0)
+            return false;
+    }
+    for (unsigned i = 0; i < nout; i++) {
+        nnc_type_rec ty = *nnc_value_ty(m, nnc_op_out(m, op, i));
+        v[i] = nnc_g_const_data(&b, (nnc_dtype)ty.dtype, ty.rank, ty.dim, "");
+    }
+    replace_all(cx, op, v);
+    return true;
+}
+
 static nnc_status fold_op(nnc_pass_cx *cx, nnc_op op, bool *gone)
 {
     nnc_module *m = cx->m;
 
     *gone = true;
+    if (fold_empty(cx, op))
+        return NNC_OK;
     switch (nnc_op_code(m, op)) {
     case NNC_OP_if:
         if (fold_if(cx, op))

@@ -161,6 +161,20 @@ nnc_value nnc_rule_dot_transpose(nnc_builder *b, nnc_op op)
     return nnc_g_dot(b, nnc_op_in(m, t, 0), nnc_op_in(m, op, 1), nb, ba, bb, nc, ca, cb, (nnc_dtype)nnc_value_ty(m, nnc_op_out(m, op, 0))->dtype);
 }
 
+/* A sum over no elements is 0. */
+nnc_value nnc_rule_dot_nothing(nnc_builder *b, nnc_op op)
+{
+    nnc_module *m = b->m;
+    nnc_type_rec tx = *nnc_value_ty(m, nnc_op_in(m, op, 0)), ty = *nnc_value_ty(m, nnc_op_out(m, op, 0));
+    unsigned n;
+    const int64_t *c = nnc_attr_ints(m, op, NNC_W_contract_a, &n);
+
+    for (unsigned i = 0; i < n; i++)
+        if (tx.dim[c[i]] == 0)
+            return nnc_g_broadcast(b, nnc_g_int(b, (nnc_dtype)ty.dtype, 0), ty.rank, ty.dim);
+    return nnc_no_value();
+}
+
 /* ---- constants into weights ---- */
 typedef struct linear { /* a conv or dot with constant weights, perhaps with a constant bias behind it */
     nnc_op op, add;
