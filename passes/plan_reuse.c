@@ -309,6 +309,56 @@ static void mark_aliases(reuse *r)
     }
 }
 
+/* Where a buffer starts: its base and the offsets of the views on the way, constant ones summed. */
+typedef struct place {
+    nnc_value base, moving[4];
+    unsigned n;
+    int64_t at;
+} place;
+
+static place place_of(const nnc_module *m, nnc_value v)
+{
+    place p = { .base = v };
+    nnc_op op;
+
+    while ((op = nnc_value_op(m, p.base)).id && nnc_op_code(m, op) == NNC_OP_view) {
+        int64_t k = 0;
+        if (nnc_op_nin(m, op) > 1 && !nnc_value_idx(m, nnc_op_in(m, op, 1), &k)) {
+            if (p.n == sizeof p.moving / sizeof p.moving[0])
+                break;
+            p.moving[p.n++] = nnc_op_in(m, op, 1);
+        }
+        p.at += k;
+        p.base = nnc_op_in(m, op, 0);
+    }
+    return p;
+}
+
+static bool same_place(const nnc_module *m, nnc_value a, nnc_value b)
+{
+    place x = place_of(m, a), y = place_of(m, b);
+    bool same = x.base.id == y.base.id && x.at == y.at && x.n == y.n;
+
+    for (unsigned i = 0; same && i < x.n; i++)
+        same = x.moving[i].id == y.moving[i].id;
+    return same;
+}
+
+/* Sharing can leave copies of a place onto itself: they go. */
+static void drop_self_copies(nnc_module *m, nnc_block b)
+{
+    nnc_op next;
+    nnc_value to, from;
+
+    for (nnc_op op = nnc_block_first(m, b); op.id; op = next) {
+        next = nnc_op_next(m, op);
+        for (unsigned r = 0; r < nnc_op_nregion(m, op); r++)
+            drop_self_copies(m, nnc_op_region(m, op, r));
+        if (is_copy(m, op, &to, &from) && same_place(m, to, from))
+            nnc_op_erase(m, op);
+    }
+}
+
 unsigned nnc_plan_reuse(nnc_module *m, nnc_arena *scratch, nnc_op entry)
 {
     reuse r = { m, nnc_live_new(m, scratch, entry) };
@@ -322,6 +372,7 @@ unsigned nnc_plan_reuse(nnc_module *m, nnc_arena *scratch, nnc_op entry)
     for (uint32_t s = 0; s < r.l->nstep; s++)
         if (r.l->step.at[s].id && nnc_op_code(m, r.l->step.at[s]) == NNC_OP_call)
             n += try_call(&r, r.l->step.at[s]);
+    drop_self_copies(m, nnc_op_region(m, entry, 0));
     mark_aliases(&r);
     return n;
 }
