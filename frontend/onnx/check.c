@@ -303,6 +303,14 @@ static void check_call(struct check *cx, const nnc_onnx_node *n, const nnc_onnx_
                   n->nout, f->name, f->body.nout);
 }
 
+/* ONNX Runtime's optimiser writes two operators into ai.onnx that are not there, or not yet. */
+static bool is_contributed(const nnc_onnx_node *n)
+{
+    return !*n->domain && !n->schema &&
+           (strcmp(n->op, "SimplifiedLayerNormalization") == 0 ||
+            (strcmp(n->op, "LayerNormalization") == 0 && n->opset < 17));
+}
+
 static void check_node(struct check *cx, const nnc_onnx_node *n)
 {
     const nnc_onnx_func *f = nnc_onnx_func_find(cx->ld, n->domain, n->op, n->overload);
@@ -312,7 +320,7 @@ static void check_node(struct check *cx, const nnc_onnx_node *n)
         check_call(cx, n, f);
     } else if (!nnc_onnx_domain_newest(n->domain)) {
         unknown_domain(cx, n);
-    } else if (!nnc_onnx_domain_is_known(n->domain)) {
+    } else if (!nnc_onnx_domain_is_known(n->domain) || is_contributed(n)) {
         return; /* accepted without a schema: the mapping rows check */
     } else if (n->opset == 0) {
         not_imported(cx, n);
@@ -335,7 +343,7 @@ static void check_node(struct check *cx, const nnc_onnx_node *n)
 /* Of a domain that is not imported, which only the first such node says. */
 static bool is_unresolved(const struct check *cx, const nnc_onnx_node *n)
 {
-    return nnc_onnx_domain_is_known(n->domain) && !n->schema &&
+    return nnc_onnx_domain_is_known(n->domain) && !n->schema && !is_contributed(n) &&
            !nnc_onnx_func_find(cx->ld, n->domain, n->op, n->overload);
 }
 
