@@ -8,6 +8,7 @@
 #include <time.h>
 
 enum { OK = 0, FAILED = 1, USAGE = 2, SYSTEM = 4 };
+enum { CACHE_LINE = 64 };
 struct state {
     const program *p;
     void **in, **out;
@@ -186,12 +187,12 @@ static int save_outputs(struct state *s)
 static int run(struct state *s)
 {
     const program *p = s->p;
-    char *raw = malloc(p->workspace + p->align + 1);
+    char *raw = malloc(p->workspace + CACHE_LINE + 1);
     for (int i = 0; i < p->noutput; i++)
         s->out[i] = malloc(p->output[i].bytes + 1);
     if (!raw)
         return complain(s, "workspace", "", "out of memory");
-    void *work = (void *)(((uintptr_t)raw + p->align - 1) / p->align * p->align);
+    void *work = (void *)(((uintptr_t)raw + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE);
     clock_t start = clock();
     int code = 0;
     for (int i = 0; i < s->repeat && !code; i++)

@@ -18,7 +18,7 @@ typedef struct program {
     int ninput, noutput, nsymbol;
     const program_tensor *input, *output;
     const program_symbol *symbol; /* the model's own first, then sizes that the run finds out */
-    size_t workspace, align;
+    size_t workspace;
     /* Run; symbol values in and out.  0 on success, else a status with a text from `status`. */
     int (*run)(void *const *in, void *const *out, size_t *symbol, void *workspace);
     /* Real sizes of output i after the run. */

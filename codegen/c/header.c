@@ -63,8 +63,8 @@ void c_header(c_cgen *g, FILE *f)
 
     fprintf(f, "/* %s.h - made by nnc.\n *\n", n);
     fprintf(f, " * %s_run computes the outputs from the inputs.  It keeps nothing between calls and uses no memory but its arguments: the\n"
-               " * workspace needs %s_WORKSPACE_BYTES at an address that is a multiple of %s_WORKSPACE_ALIGN and may be used for other\n"
-               " * things between calls.  Tensors are dense and row-major; no two of them may overlap.  Dimensions that may vary are\n"
+               " * workspace needs %s_WORKSPACE_BYTES at an address that is a multiple of %s_WORKSPACE_ALIGN (a multiple of\n"
+               " * 64 is faster where there are vectors) and may be used for other things between calls.  Tensors are dense and row-major; no two of them may overlap.  Dimensions that may vary are\n"
                " * arguments of type size_t; their macros give the largest value. */\n", n, u, u);
     fprintf(f, "#ifndef %s_H\n#define %s_H\n#include <stddef.h>\n#include <stdint.h>\n\n", u, u);
     fprintf(f, "#define %s_HASH \"%016llx\" /* of code and weights */\n", u, (unsigned long long)g->face.hash);

@@ -139,8 +139,8 @@ static int emit_main(cli *c, nnc_module *m, const char *dir, const nnc_emit_opti
           "    return code >= 0 && code < 5 ? text[code] : \"unknown status\";\n}\n\n", o);
     fputs("int main(int argc, char **argv)\n{\n    static const program p = { ", o);
     c_string(o, opt->name);
-    fprintf(o, ", %u, %u, %u, inputs, outputs, symbols, %lluu, %lluu, run, dims, status };\n    return program_main(&p, argc, argv);\n}\n",
-            f->ninput, f->noutput, f->nsymbol, (unsigned long long)f->workspace, (unsigned long long)f->align);
+    fprintf(o, ", %u, %u, %u, inputs, outputs, symbols, %lluu, run, dims, status };\n    return program_main(&p, argc, argv);\n}\n",
+            f->ninput, f->noutput, f->nsymbol, (unsigned long long)f->workspace);
     int code = close_all(o, NULL, NULL);
     for (int i = 0; i < RUNTIME_FILES && !code; i++) {
         runtime_file r = runtime_file_at(i);
