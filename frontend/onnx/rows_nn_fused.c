@@ -336,9 +336,9 @@ nnc_status nnc_row_embed_layer_norm(nnc_onnx_cx *cx)
 {
     nnc_value ids, at, sum, more, y, v;
     static const int64_t one[1] = { 1 };
-    NNC_TRY(nnc_row_inputs(cx, 4, 9));
-    if (!nnc_cx_has(cx, 5) || !nnc_cx_has(cx, 6))
-        return nnc_cx_error(cx, "gamma and beta are needed");
+    NNC_TRY(nnc_row_inputs(cx, 1, 9));
+    if (!nnc_cx_has(cx, 2) || !nnc_cx_has(cx, 3) || !nnc_cx_has(cx, 5) || !nnc_cx_has(cx, 6))
+        return nnc_cx_error(cx, "word_embedding, position_embedding, gamma and beta are needed");
     NNC_TRY(index_input(cx, 0, "input_ids", &ids));
     NNC_TRY(lookup(cx, 2, "word_embedding", ids, &sum));
     nnc_dim dim[2] = { nnc_cx_dim(cx, ids, 0), nnc_cx_dim(cx, ids, 1) }, best;

@@ -20,6 +20,7 @@ struct trees {
     double *weight;               /* [nleaf, targets] */
     bool *weighed;                /* has the leaf a weight for that target? */
     int depth;
+    int32_t *level;               /* of each node, 1 for leaves; 0: no root leads there */
     uint32_t longest;             /* members of the largest set */
     double *member;               /* [n, longest], filled with NaN */
 };
@@ -152,6 +153,7 @@ static nnc_status measure(struct trees *t)
 {
     enum { NEW, OPEN = -1 };                              /* else depth + 1 */
     int32_t *level = nnc_arena_array(t->cx->a, t->n, sizeof *level), *stack = nnc_arena_array(t->cx->a, (size_t)t->n + 2, sizeof *stack);
+    t->level = level;
     for (uint32_t r = 0; r < t->ntree; r++) {
         uint32_t n = 0;
         stack[n++] = t->root[r];
@@ -362,7 +364,11 @@ static nnc_status read_nodes(struct trees *t, const struct place **out)
             return nnc_cx_error(cx, "node %lld of tree %lld is given twice", (long long)place[i].node, (long long)place[i].tree);
     *out = place;
     NNC_TRY(link_nodes(t, place, tree, node));
-    return measure(t);
+    NNC_TRY(measure(t));
+    for (uint32_t i = 0; i < n; i++)
+        if (!t->level[i])
+            return nnc_cx_error(cx, "node %lld of tree %lld cannot be reached from the root", (long long)node[i], (long long)tree[i]);
+    return NNC_OK;
 }
 
 /* y [N, targets] plus base_values, if they are given: one per target. */
