@@ -55,10 +55,12 @@ static void prelude(c_cgen *g, FILE *f)
         fprintf(f, "#include <string.h>\n");
     fprintf(f, "\n#if defined(__GNUC__) && !defined(__clang__)\n"
                "#pragma GCC optimize(\"fp-contract=fast\") /* -std=c99 turns fused multiply-add off */\n#endif\n");
-    if (g->kernels) /* one function per kernel keeps reuse of memory under another type apart, and compiles faster */
-        fprintf(f, "#ifdef __GNUC__\n#define KERNEL __attribute__((noinline))\n#else\n#define KERNEL\n#endif\n");
-    if (g->weight.n && g->mode == NNC_WEIGHTS_strings)
-        fprintf(f, "#ifdef __GNUC__\n#define ALIGNED __attribute__((aligned(64)))\n#else\n#define ALIGNED\n#endif\n");
+    bool aligned = g->weight.n && g->mode == NNC_WEIGHTS_strings;
+    const char *gnu = aligned ? "#define ALIGNED __attribute__((aligned(64)))\n" : "", *other = aligned ? "#define ALIGNED\n" : "";
+    if (g->kernels) /* kernels as functions of their own keep reuse of memory under another type apart, and compile faster */
+        fprintf(f, "#ifdef __GNUC__\n#define KERNEL __attribute__((noinline))\n%s#else\n#define KERNEL\n%s#endif\n", gnu, other);
+    else if (aligned)
+        fprintf(f, "#ifdef __GNUC__\n%s#else\n%s#endif\n", gnu, other);
     vector_prelude(g, f);
 }
 

@@ -133,10 +133,12 @@ static const char *expand(maker *k, const char *t)
         else if (k->lanes * width == 512 || k->lanes * width == 256 || k->lanes * width == 128)
             fputs("#endif\n", o);
         return t + (t[2] == 'S' ? 6 : 5);
+    case 'G': fputs(c_vector(g, k->dt, k->lanes / 2), o); break;
     case '(':
     case '[':
-        end = strpbrk(t, ")]");
-        call_of(k, t + 2, (size_t)(end - t - 2), t[1] == '(' && t[0] ? k->lanes : 1);
+    case '{':
+        end = strpbrk(t, ")]}");
+        call_of(k, t + 2, (size_t)(end - t - 2), t[1] == '(' ? k->lanes : t[1] == '{' ? k->lanes / 2 : 1);
         return end + 1;
     default: break;
     }
@@ -163,7 +165,8 @@ const char *c_need(c_cgen *g, const char *name, nnc_dtype dt, unsigned lanes)
 {
     bool flt = nnc_dtype_is_float(dt), array = is_array(name);
     unsigned kind = lanes > 1 && !array ? (flt ? VF : VI) : (flt ? F : I);
-    const struct row *r = find_row(name, kind);
+    const struct row *halves = lanes > 4 && !array ? find_row(c_fmt(g, "%s_halves", name), kind) : NULL;
+    const struct row *r = halves ? halves : find_row(name, kind);
     uint32_t i;
 
     if (!r) {

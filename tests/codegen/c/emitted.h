@@ -111,20 +111,21 @@ static inline bool emitted_write(emitted *e, const char *target, bool portable)
     return ok & !fclose(c) & !fclose(h) & !fclose(d) & !fclose(in);
 }
 
-/* Compile with "gcc -O2" and the like, run, and give all output bytes; NULL when the compiler is missing, "" on failure. */
-static inline const char *emitted_run(emitted *e, const char *compiler)
+/* Compile with "gcc -O2" and the like, run, and give all output bytes; they are NULL when the compiler is missing. */
+static inline bool emitted_run(emitted *e, const char *compiler, const char **out)
 {
     char *command = nnc_arena_printf(e->a,
         "cd %s && command -v $(echo %s | cut -d' ' -f1) >/dev/null || exit 77; cd %s && %s -std=c99 -pedantic -Wall -Wextra -Wconversion -Wshadow -Werror -c net.c -o net.o && "
         "%s -w driver.c net.o -o run -lm && ./run", e->dir, compiler, e->dir, compiler, compiler);
     size_t n;
     int status = system(command);
+    *out = NULL;
     if (status != -1 && status >> 8 == 77)
-        return NULL;
-    char *out = status == 0 ? test_read_file(emitted_path(e, "out"), &n) : NULL;
+        return true;
     if (status)
         printf("%s: status %d in %s\n", compiler, status >> 8, e->dir);
-    return out ? out : "";
+    *out = status == 0 ? test_read_file(emitted_path(e, "out"), &n) : NULL;
+    return *out != NULL;
 }
 
 static inline void emitted_drop(emitted *e)
