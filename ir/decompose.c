@@ -1,5 +1,6 @@
-/* Composites as primitives.  Half floats are computed in f32 and rounded once at the end, as ONNX and every runtime
- * do for these operators; the primitives alone would round after each step. */
+/* Composites as primitives.  Half floats are computed in f32 and rounded once at the end where ONNX defines the
+ * operator that way (layer norm) or by one formula (gelu, softplus); softmax rounds after each step, because ONNX's
+ * own results do. */
 #include "ir/decompose.h"
 #include <assert.h>
 #include <math.h>
@@ -211,7 +212,8 @@ void nnc_decompose(nnc_builder *b, nnc_op op, const nnc_value *in, nnc_value *ou
         return;
     }
     nnc_dtype dt = dtype_of(b, in[0]);
-    nnc_value x = nnc_g_cast(b, in[0], wide(dt)), y = x;
+    bool stepwise = code == NNC_OP_softmax || code == NNC_OP_log_softmax;
+    nnc_value x = nnc_g_cast(b, in[0], stepwise ? dt : wide(dt)), y = x;
     switch (code) {
     case NNC_OP_softmax: y = softmax(b, x, axis, false); break;
     case NNC_OP_log_softmax: y = softmax(b, x, axis, true); break;

@@ -2,6 +2,7 @@
  *
  * Floats accumulate in double and are rounded once at the end: the interpreter is a reference, so its own error must not
  * count.  Integers wrap in 64 bits and are cut to the dtype. */
+#include "ir/eval.h"
 #include "ir/interp_priv.h"
 #include <math.h>
 #include <string.h>
@@ -315,16 +316,27 @@ static void store_line(const nnc_tensor *out, int64_t at, int64_t stride, int64_
         nnc_num_store(out->dtype, nnc_cell(out, at + k * stride), (nnc_num){v[k], 0});
 }
 
-static void softmax_line(double *v, int64_t n, bool take_log)
+/* To the dtype and back.  Half floats are rounded after every step, as the primitives of the definition do. */
+static double rounded(nnc_dtype dt, double d)
+{
+    if (dt == NNC_DT_f16)
+        return (double)nnc_f16_to_f32(nnc_f32_to_f16((float)d));
+    return dt == NNC_DT_bf16 ? (double)nnc_bf16_to_f32(nnc_f32_to_bf16((float)d)) : d;
+}
+
+static void softmax_line(nnc_dtype dt, double *v, int64_t n, bool take_log)
 {
     double top = -INFINITY, sum = 0;
 
     for (int64_t k = 0; k < n; k++)
         top = isnan(top) || v[k] <= top ? top : v[k];
+    for (int64_t k = 0; k < n; k++) {
+        v[k] = rounded(dt, v[k] - top);
+        sum += rounded(dt, exp(v[k]));
+    }
+    sum = rounded(dt, sum);
     for (int64_t k = 0; k < n; k++)
-        sum += exp(v[k] - top);
-    for (int64_t k = 0; k < n; k++)
-        v[k] = take_log ? v[k] - top - log(sum) : exp(v[k] - top) / sum;
+        v[k] = take_log ? v[k] - rounded(dt, log(sum)) : rounded(dt, exp(v[k])) / sum;
 }
 
 INTERP(softmax)
@@ -339,7 +351,7 @@ INTERP(softmax)
     split_walks(in, reduced, &outer, &inner);
     for (int64_t i = 0; i < lines; i++, nnc_walk_next(&outer)) {
         nnc_load_f64(in->dtype, in->data, outer.off[0], inner.stride[0][0], n, v);
-        softmax_line(v, n, take_log);
+        softmax_line(in->dtype, v, n, take_log);
         store_line(out, outer.off[0], inner.stride[0][0], n, v);
     }
     return NNC_OK;

@@ -103,17 +103,27 @@ static void layer_norm_over_the_last_dims(void)
     }
 }
 
-/* f16 rounds once, at the end: equal to the f32 result rounded. */
-static void half_floats_round_once(void)
+static double half(double v)
+{
+    return (double)nnc_f16_to_f32(nnc_f32_to_f16((float)v));
+}
+
+/* f16: softmax rounds after each step, gelu once at the end. */
+static void half_floats(void)
 {
     setup s = begin();
     double y[6];
     nnc_value x = par(&s, NNC_DT_f16, 2, two_by_three, row);
     run(&s, nnc_g_softmax(&s.b, x, 1, false), y);
-    for (int i = 0; i < 3; i++) {
-        float sum = expf(-2.5f) + expf(-5.0f) + 1.0f, e = expf((float)row[i] - 3.0f) / sum;
-        CHECK_NEAR(y[i], (double)nnc_f16_to_f32(nnc_f32_to_f16(e)), 0);
-    }
+    double e[3] = {half(exp(-2.5)), half(exp(-5.0)), 1.0};
+    for (int i = 0; i < 3; i++)
+        CHECK_NEAR(y[i], half(e[i] / half(e[0] + e[1] + e[2])), 0);
+    ir_free(s.t);
+    s = begin();
+    x = par(&s, NNC_DT_f16, 2, two_by_three, row);
+    run(&s, nnc_g_unary(&s.b, NNC_OP_gelu, x), y);
+    for (int i = 0; i < 3; i++)
+        CHECK_NEAR(y[i], half(0.5 * row[i] * (1 + erf(row[i] / sqrt(2)))), 0);
     ir_free(s.t);
 }
 
@@ -280,7 +290,7 @@ int main(void)
 {
     RUN(softmax_of_rows);
     RUN(layer_norm_over_the_last_dims);
-    RUN(half_floats_round_once);
+    RUN(half_floats);
     RUN(gelu_and_softplus);
     RUN(quantize_rounds_half_to_even_and_saturates);
     RUN(scales_per_axis_and_in_blocks);
