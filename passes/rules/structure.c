@@ -452,6 +452,84 @@ nnc_value nnc_rule_map_broadcast(nnc_builder *b, nnc_op op)
     return nnc_g_broadcast(b, nnc_op_out(m, copy, 0), ty.rank, ty.dim);
 }
 
+/* Where dimension d of y lies in x when both have the same dimensions but for those of size 1: at[d], or -1 for units. */
+static bool only_units_differ(const nnc_type_rec *x, const nnc_type_rec *y, int *at)
+{
+    int p = 0;
+
+    for (int d = 0; d < y->rank; d++) {
+        at[d] = -1;
+        if (y->dim[d] == 1)
+            continue;
+        while (p < x->rank && x->dim[p] == 1)
+            p++;
+        if (p == x->rank || x->dim[p] != y->dim[d])
+            return false;
+        at[d] = p++;
+    }
+    for (; p < x->rank; p++)
+        if (x->dim[p] != 1)
+            return false;
+    return true;
+}
+
+/* Constant c, which broadcasts against y, in the shape that broadcasts against x. */
+static nnc_value move_units(nnc_builder *b, nnc_value c, const nnc_type_rec *x, const nnc_type_rec *y)
+{
+    nnc_type_rec tc = *nnc_value_ty(b->m, c);
+    nnc_dim dim[NNC_MAX_RANK];
+    int at[NNC_MAX_RANK];
+
+    if (!only_units_differ(x, y, at))
+        return nnc_no_value();
+    for (int p = 0; p < x->rank; p++)
+        dim[p] = 1;
+    for (int d = y->rank - tc.rank; d < y->rank; d++)
+        if (at[d] >= 0)
+            dim[at[d]] = tc.dim[d - (y->rank - tc.rank)];
+    return nnc_value_fold(b->m, nnc_g_reshape(b, c, x->rank, dim));
+}
+
+/* f(reshape(x), c) = reshape(f(x, c')): maps stay with what they are computed from, so that one kernel does both, and
+ * reshapes meet and cancel. */
+nnc_value nnc_rule_map_reshape(nnc_builder *b, nnc_op op)
+{
+    nnc_module *m = b->m;
+    nnc_type_rec ty = *nnc_value_ty(m, nnc_op_out(m, op, 0)), tx = {0};
+    unsigned n = nnc_op_nin(m, op);
+    nnc_value in[3], x = nnc_no_value();
+    nnc_tensor t;
+    nnc_op copy;
+
+    if (n > 3 || nnc_op_nout(m, op) != 1)
+        return nnc_no_value();
+    for (unsigned i = 0; i < n; i++) {
+        nnc_value v = in[i] = nnc_op_in(m, op, i);
+        nnc_op from = nnc_maker(m, v, NNC_OP_reshape);
+        nnc_type_rec tv = *nnc_value_ty(m, v);
+        if (tv.rank == 0 || nnc_tensor_of(m, v, &t))
+            continue;
+        if (!from.id || tv.rank != ty.rank || memcmp(tv.dim, ty.dim, ty.rank * sizeof ty.dim[0]) != 0)
+            return nnc_no_value();
+        in[i] = nnc_op_in(m, from, 0);
+        tv = *nnc_value_ty(m, in[i]);
+        if (x.id && (tv.rank != tx.rank || memcmp(tv.dim, tx.dim, tx.rank * sizeof tx.dim[0]) != 0))
+            return nnc_no_value();
+        x = in[i];
+        tx = tv;
+    }
+    if (!x.id || tx.rank == 0)
+        return nnc_no_value();
+    for (unsigned i = 0; i < n; i++)
+        if (nnc_value_ty(m, in[i])->rank != 0 && nnc_tensor_of(m, in[i], &t) && !(in[i] = move_units(b, in[i], &tx, &ty)).id)
+            return nnc_no_value();
+    copy = nnc_op_clone(m, op, (nnc_pos){nnc_op_get(m, op)->block, op}, NULL, 0);
+    for (unsigned i = 0; i < n; i++)
+        nnc_op_set_in(m, copy, i, in[i]);
+    nnc_value_set_type(m, nnc_op_out(m, copy, 0), nnc_type_tensor(m, (nnc_dtype)ty.dtype, tx.rank, tx.dim));
+    return nnc_g_reshape(b, nnc_op_out(m, copy, 0), ty.rank, ty.dim);
+}
+
 /* ---- gather ---- */
 /* Constant indices that count up (or down) evenly read a slice. */
 nnc_value nnc_rule_gather_constant(nnc_builder *b, nnc_op op)
