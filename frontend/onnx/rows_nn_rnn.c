@@ -49,14 +49,6 @@ static nnc_value clipped(struct rnn *s, nnc_value x)
     return op2(s, NNC_OP_min, op2(s, NNC_OP_max, x, num(s, -s->clip)), num(s, s->clip));
 }
 
-/* Activation k of this direction, by name; alpha and beta from the lists, else the operator's defaults. */
-static double parameter(struct rnn *s, const char *list, uint32_t at, double dflt)
-{
-    uint32_t n;
-    const float *v = nnc_onnx_node_floats(s->cx->node, list, &n);
-    return at < n ? (double)v[at] : dflt;
-}
-
 static const struct func { const char *name; double alpha, beta; } funcs[] = {
     { "Relu", 0, 0 }, { "Tanh", 0, 0 }, { "Sigmoid", 0, 0 }, { "Affine", 1, 0 }, { "LeakyRelu", 0.01, 0 },
     { "ThresholdedRelu", 1, 0 }, { "ScaledTanh", 1, 1 }, { "HardSigmoid", 0.2, 0.5 }, { "Elu", 1, 0 },
@@ -93,11 +85,25 @@ static const char *func_name(struct rnn *s, int k)
     return s->kind == RNN || k ? "Tanh" : "Sigmoid";
 }
 
+/* The numbers of a list go to the activations that take one, in their order over all directions; those without get the
+ * operator's default. */
+static double parameter(struct rnn *s, const char *list, int k, bool second, double dflt)
+{
+    uint32_t n, names, at = 0;
+    const float *v = nnc_onnx_node_floats(s->cx->node, list, &n);
+    const nnc_onnx_str *name = nnc_onnx_node_strs(s->cx->node, "activations", &names);
+    for (uint32_t i = 0; i < (uint32_t)(s->dir * funcs_of[s->kind] + k) && i < names; i++) {
+        int f = func_index(name[i].s);
+        at += second ? f == 3 || f == 6 || f == 7 : f >= 3 && f <= 8;      /* Affine .. Elu */
+    }
+    return at < n ? (double)v[at] : dflt;
+}
+
+/* Activation k of this direction, by name. */
 static nnc_value activate(struct rnn *s, int k, nnc_value x)
 {
     int f = func_index(func_name(s, k));
-    uint32_t at = (uint32_t)(s->dir * funcs_of[s->kind] + k);
-    double alpha = parameter(s, "activation_alpha", at, funcs[f].alpha), beta = parameter(s, "activation_beta", at, funcs[f].beta);
+    double alpha = parameter(s, "activation_alpha", k, false, funcs[f].alpha), beta = parameter(s, "activation_beta", k, true, funcs[f].beta);
     nnc_value zero = num(s, 0);
     switch (f) {
     case 0: return op2(s, NNC_OP_max, x, zero);
