@@ -28,6 +28,15 @@ static void drop_unused_allocs(nnc_module *m, nnc_block b)
     }
 }
 
+/* What to call a buffer: its name, else the node that it is of. */
+static const char *label_of(const nnc_live *l, const nnc_memory *mem)
+{
+    const char *name = nnc_value_name(l->m, mem->base);
+    nnc_op op = mem->touch.n ? mem->touch.at[0].op : alloc_of(l, mem);
+
+    return *name ? name : nnc_loc_text_of(l->m->diag, nnc_op_loc(l->m, op));
+}
+
 /* Items of the arena memories; *owner: index of each one's memory. */
 static uint32_t make_items(const nnc_live *l, nnc_plan_item *item, uint32_t *owner)
 {
@@ -99,8 +108,8 @@ static nnc_status over_budget(nnc_pass_cx *cx, const nnc_live *l, const nnc_plan
             live[nlive++] = &item[i];
     qsort(live, nlive, sizeof *live, larger_first);
     for (uint32_t i = 0; i < nlive && i < 8; i++) {
-        nnc_value v = l->memory.at[owner[live[i]->id - 1]].base;
-        nnc_note(m->diag, nnc_op_loc(m, nnc_value_op(m, v)), "'%s' is live there, %llu bytes", nnc_value_name(m, v),
+        const nnc_memory *mem = &l->memory.at[owner[live[i]->id - 1]];
+        nnc_note(m->diag, nnc_op_loc(m, alloc_of(l, mem)), "'%s' is live there, %llu bytes", label_of(l, mem),
                  (unsigned long long)live[i]->bytes);
     }
     if (nlive > 8)
@@ -198,7 +207,7 @@ nnc_status nnc_plan_report(nnc_module *m, nnc_arena *a, nnc_plan_info *out)
         nnc_plan_row *r = &out->row[out->nrow];
         if (!mem->arena || !mem->touch.n)
             continue;
-        *r = (nnc_plan_row){ .name = nnc_value_name(m, mem->base), .loc = nnc_op_loc(m, mem->touch.at[0].op),
+        *r = (nnc_plan_row){ .name = label_of(l, mem), .loc = nnc_op_loc(m, mem->touch.at[0].op),
                              .bytes = (uint64_t)nnc_type_bytes(m, nnc_value_type(m, mem->base)),
                              .offset = (uint64_t)nnc_attr_int(m, alloc_of(l, mem), NNC_W_offset, 0) };
         r->first = index[mem->first];
