@@ -29,12 +29,14 @@ static void drop_unused_allocs(nnc_module *m, nnc_block b)
 }
 
 /* What to call a buffer: its name, else the node that it is of. */
-static const char *label_of(const nnc_live *l, const nnc_memory *mem)
+static const char *label_of(const nnc_live *l, const nnc_memory *mem, const char *quote)
 {
     const char *name = nnc_value_name(l->m, mem->base);
     nnc_op op = mem->touch.n ? mem->touch.at[0].op : alloc_of(l, mem);
 
-    return *name ? name : nnc_loc_text_of(l->m->diag, nnc_op_loc(l->m, op));
+    if (!*name)
+        return nnc_loc_text_of(l->m->diag, nnc_op_loc(l->m, op));
+    return nnc_arena_printf(l->m->arena, "%s%s%s", quote, name, quote);
 }
 
 /* Items of the arena memories; *owner: index of each one's memory. */
@@ -109,7 +111,7 @@ static nnc_status over_budget(nnc_pass_cx *cx, const nnc_live *l, const nnc_plan
     qsort(live, nlive, sizeof *live, larger_first);
     for (uint32_t i = 0; i < nlive && i < 8; i++) {
         const nnc_memory *mem = &l->memory.at[owner[live[i]->id - 1]];
-        nnc_note(m->diag, nnc_op_loc(m, alloc_of(l, mem)), "'%s' is live there, %llu bytes", label_of(l, mem),
+        nnc_note(m->diag, nnc_op_loc(m, alloc_of(l, mem)), "%s is live there, %llu bytes", label_of(l, mem, "'"),
                  (unsigned long long)live[i]->bytes);
     }
     if (nlive > 8)
@@ -207,7 +209,7 @@ nnc_status nnc_plan_report(nnc_module *m, nnc_arena *a, nnc_plan_info *out)
         nnc_plan_row *r = &out->row[out->nrow];
         if (!mem->arena || !mem->touch.n)
             continue;
-        *r = (nnc_plan_row){ .name = label_of(l, mem), .loc = nnc_op_loc(m, mem->touch.at[0].op),
+        *r = (nnc_plan_row){ .name = label_of(l, mem, ""), .loc = nnc_op_loc(m, mem->touch.at[0].op),
                              .bytes = (uint64_t)nnc_type_bytes(m, nnc_value_type(m, mem->base)),
                              .offset = (uint64_t)nnc_attr_int(m, alloc_of(l, mem), NNC_W_offset, 0) };
         r->first = index[mem->first];
