@@ -120,6 +120,34 @@ def norms():
         inputs=["i", "", "word", "pos", "", "g", "b"])
 
 
+def attention():
+    x, w, b = normal(2, 5, 12), normal(12, 24), normal(24)
+    base = {"w": w, "b": b}
+    add("Attention", "Attention", {"x": x}, const=base, num_heads=2)
+    add("Attention causal", "Attention", {"x": x}, const=base, num_heads=2, unidirectional=1)
+    add("Attention sizes", "Attention", {"x": x}, const={"w": normal(12, 28), "b": normal(28)}, num_heads=2, qkv_hidden_sizes=[8, 8, 12])
+    masks = {"lengths": np.array([3, 5], np.int32), "ends and starts": np.array([4, 5, 1, 0], np.int32),
+             "keys": np.array([[1, 1, 0, 1, 0], [1, 1, 1, 1, 0]], np.int32), "pairs": integers(0, 2, 2, 5, 5, dtype=np.int32)}
+    for name, mask in masks.items():
+        add("Attention mask " + name, "Attention", {"x": x, "m": mask}, const=base, inputs=["x", "w", "b", "m"], num_heads=2)
+    add("Attention past", "Attention", {"x": x, "p": normal(2, 2, 2, 3, 4)}, {"y": F32, "present": F32}, const=base, inputs=["x", "w", "b", "", "p"], num_heads=2, unidirectional=1)
+    add("Attention bias", "Attention", {"x": x, "a": normal(1, 2, 5, 5)}, const=base, inputs=["x", "w", "b", "", "", "a"], num_heads=2, scale=.3)
+    add("Attention shared", "Attention", {"x": x}, const=base, num_heads=2, past_present_share_buffer=1, want=REFUSE)
+    q, k, v = normal(2, 3, 8), normal(2, 5, 8), normal(2, 5, 12)
+    add("MultiHeadAttention", "MultiHeadAttention", {"q": q, "k": k, "v": v}, num_heads=2)
+    add("MultiHeadAttention bias mask", "MultiHeadAttention", {"q": q, "k": k, "v": v, "m": masks["keys"]}, const={"b": normal(28)}, inputs=["q", "k", "v", "b", "m"], num_heads=2)
+    add("MultiHeadAttention past", "MultiHeadAttention", {"q": q, "k": normal(2, 3, 8), "v": normal(2, 3, 8), "pk": normal(2, 2, 4, 4), "pv": normal(2, 2, 4, 4)},
+        {"y": F32, "k1": F32, "v1": F32}, inputs=["q", "k", "v", "", "", "", "pk", "pv"], num_heads=2, unidirectional=1)
+    add("MultiHeadAttention packed", "MultiHeadAttention", {"q": normal(2, 3, 2, 3, 4)}, num_heads=2, want=REFUSE)
+    angle = normal(9, 4)
+    cache = {"c": np.cos(angle), "s": np.sin(angle)}
+    ids = integers(0, 9, 2, 5)
+    for inter in (0, 1):
+        add(f"RotaryEmbedding {inter}", "RotaryEmbedding", {"x": normal(2, 5, 24), "i": ids}, const=cache, interleaved=inter)
+        add(f"RotaryEmbedding 4d {inter}", "RotaryEmbedding", {"x": normal(2, 3, 5, 8), "i": np.array([2])}, const=cache, interleaved=inter)
+        add(f"RotaryEmbedding part {inter}", "RotaryEmbedding", {"x": normal(2, 5, 24), "i": ids}, const=cache, interleaved=inter, num_heads=2, rotary_embedding_dim=8)
+
+
 # ---- com.microsoft, quantised ---------------------------------------------------------------------
 
 def quantised():
@@ -370,7 +398,7 @@ def main():
     parse.add_argument("--filter", default="")
     parse.add_argument("--compiled", action="store_true")
     args = parse.parse_args()
-    for group in (fused, norms, quantised, features, trees, images, signals):
+    for group in (fused, norms, attention, quantised, features, trees, images, signals):
         group()
     chosen = [c for c in cases if re.search(args.filter, c.name)]
     failed = 0
