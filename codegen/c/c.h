@@ -3,6 +3,7 @@
 #define NNC_CODEGEN_C_C_H
 #include "codegen/emit.h"
 #include "codegen/text/flow.h"
+#include "passes/krange.h"
 #include "passes/linear.h"
 #include "codegen/text/names.h"
 #include "codegen/text/writer.h"
@@ -112,8 +113,6 @@ const char *c_name(c_cgen *g, nnc_value v);
 const char *c_element_pointer(c_cgen *g, nnc_op op);   /* buffer + offset */
 c_expr      c_prec(const char *s, int p);
 const char *c_wrap(c_cgen *g, c_expr e, int prec);
-bool        c_range(const c_cgen *g, nnc_value v, int64_t *lo, int64_t *hi);
-bool        c_float_range(const c_cgen *g, nnc_value v, double *lo, double *hi);
 
 /* stmt.c */
 void        c_block(c_cgen *g, nnc_block b);

@@ -326,7 +326,7 @@ static bool fits(const c_cgen *g, nnc_op op)
     int64_t lo, hi, a, b, c, d;
     unsigned w = nnc_dtype_infos[c_dtype(g, v)].bits;
 
-    if (!c_range(g, nnc_op_in(g->m, op, 0), &a, &b) || !c_range(g, nnc_op_in(g->m, op, 1), &c, &d))
+    if (!nnc_int_range(g->m, nnc_op_in(g->m, op, 0), &a, &b) || !nnc_int_range(g->m, nnc_op_in(g->m, op, 1), &c, &d))
         return false;
     switch (nnc_op_code(g->m, op)) {
     case NNC_OP_add: lo = a + c, hi = b + d; break;
@@ -368,8 +368,8 @@ static c_expr int_divide(c_cgen *g, nnc_op op)
     int64_t lo, hi, xlo, xhi;
     nnc_value y = nnc_op_in(g->m, op, 1);
 
-    bool safe = c_range(g, y, &lo, &hi) && lo > 0;
-    bool plain = safe && (!rem || uns || fmod_form || (c_range(g, nnc_op_in(g->m, op, 0), &xlo, &xhi) && xlo >= 0));
+    bool safe = nnc_int_range(g->m, y, &lo, &hi) && lo > 0;
+    bool plain = safe && (!rem || uns || fmod_form || (nnc_int_range(g->m, nnc_op_in(g->m, op, 0), &xlo, &xhi) && xlo >= 0));
     if (plain) {
         c_expr e = infix(g, op, rem ? "%" : "/", C_MUL);
         return nnc_dtype_infos[dt].bits < 32 ? narrow(g, dt, e) : e;

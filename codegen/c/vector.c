@@ -150,7 +150,7 @@ static c_expr float_to_int(c_cgen *g, nnc_op op, nnc_dtype to)
     }
     if (w == 32)
         hi = 2147483520.0; /* the largest float below 2^31 */
-    bool clamped = c_float_range(g, x, &have_lo, &have_hi) && have_lo >= lo && have_hi <= hi;
+    bool clamped = nnc_float_range(g->m, x, &have_lo, &have_hi) && have_lo >= lo && have_hi <= hi;
     const char *vf = c_vector(g, from, n), *vi = c_vector(g, wide, n);
     const char *name = c_fmt(g, "%s_to_%s%s", vf, nnc_dtype_infos[clamped ? wide : to].name, clamped ? "_small" : "");
     if (!c_helper_known(g, name, &i)) {
@@ -220,6 +220,7 @@ static c_expr float_op(c_cgen *g, nnc_op op)
     nnc_dtype dt = c_dtype(g, x);
     unsigned n = c_lanes(g, nnc_op_out(g->m, op, 0));
     nnc_opcode code = nnc_op_code(g->m, op);
+    double lo, hi;
 
     switch (code) {
     case NNC_OP_neg: return c_prec(c_fmt(g, "-%s", c_vector_operand(g, x, C_PRIMARY)), C_UNARY);
@@ -236,6 +237,10 @@ static c_expr float_op(c_cgen *g, nnc_op op)
     case NNC_OP_sqrt: return call(g, c_need(g, nnc_op_infos[code].name, dt, n), op);
     case NNC_OP_rsqrt: return c_prec(c_fmt(g, "1.0%s / %s", dt == NNC_DT_f32 ? "f" : "", call(g, c_need(g, "sqrt", dt, n), op).s), C_MUL);
     case NNC_OP_isnan: return c_prec(c_fmt(g, "%s != %s", c_vector_operand(g, x, C_ADD), c_vector_operand(g, x, C_ADD)), C_EQ);
+    case NNC_OP_round:
+        if (dt == NNC_DT_f32 && nnc_float_range(g->m, x, &lo, &hi) && lo > -2097152.0 && hi < 2097152.0)
+            return call(g, c_need(g, "round_small", dt, n), op);
+        return call(g, c_need_math(g, code, dt, n), op);
     default: {
         const char *f = c_need_math(g, code, dt, n);
         if (f)

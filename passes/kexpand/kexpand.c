@@ -88,6 +88,7 @@ nnc_status nnc_pass_kexpand(nnc_pass_cx *cx)
         nnc_arena_mark mark = nnc_arena_save(cx->scratch);
         nnc_expand x = {.cx = cx, .m = m, .func = f, .vector_bytes = t ? 4u * t->lanes : 64};
         nnc_legalise_func(cx, f);
+        nnc_expand_narrow(&x);
         bool entry = nnc_attr_int(m, f, NNC_W_entry, 0) != 0;
         if (!entry && has_kind(m, nnc_op_region(m, f, 0), NNC_W_vector)) {
             expand(&x);

@@ -33,6 +33,8 @@ void nnc_expand_scalar(nnc_expand *x);
 /* Equal pure ops and loads are shared, loads as long as nothing is stored in between; then what nobody reads goes. */
 void nnc_expand_cse(nnc_expand *x);
 void nnc_expand_dce(nnc_expand *x);
+/* Trips through narrow integers that change nothing are left out. */
+void nnc_expand_narrow(nnc_expand *x);
 /* Room for a map of all values there are now.  Entries of earlier clones stay: what they map was erased, or is mapped
  * anew before it is used. */
 nnc_value *nnc_expand_map(nnc_expand *x);
