@@ -115,7 +115,10 @@ const char *c_weight_ref(c_cgen *g, nnc_op op)
     switch (g->mode) {
     case NNC_WEIGHTS_numbers: return w->name;
     case NNC_WEIGHTS_bin: return c_fmt(g, "(const %s *)(const void *)(weights + %llu)", c_storage(dt), (unsigned long long)(w->at + HEADER));
-    default: return w->at ? c_fmt(g, "weights.%s + %llu", member(g, dt), (unsigned long long)(w->at / size)) : c_fmt(g, "weights.%s", member(g, dt));
+    default:
+        if (!g->face.weights) /* only constants without elements */
+            return c_fmt(g, "(const %s *)0", c_storage(dt));
+        return w->at ? c_fmt(g, "weights.%s + %llu", member(g, dt), (unsigned long long)(w->at / size)) : c_fmt(g, "weights.%s", member(g, dt));
     }
 }
 
