@@ -108,21 +108,39 @@ static int load_input(struct state *s, const char *arg)
     return OK;
 }
 
+static int name_output(struct state *s, const char *arg)
+{
+    const char *eq = strrchr(arg, '=');
+    int k = eq ? find(s->p->output, s->p->noutput, arg, (size_t)(eq - arg)) : -1;
+    if (k < 0)
+        return complain(s, "argument", arg, "expected NAME=FILE.npy with the name of an output (see --help)");
+    s->out_path[k] = eq + 1;
+    return OK;
+}
+
+/* The value of option `name` at argv[*i], as the next argument or behind a '='; NULL when it is another option. */
+static const char *value_of(const char *name, int argc, char **argv, int *i)
+{
+    size_t n = strlen(name);
+    if (strncmp(argv[*i], name, n))
+        return NULL;
+    if (argv[*i][n] == '=')
+        return argv[*i] + n + 1;
+    return !argv[*i][n] && *i + 1 < argc ? argv[++*i] : NULL;
+}
+
 static int parse(struct state *s, int argc, char **argv)
 {
     for (int i = 1; i < argc; i++) {
-        int more = i + 1 < argc;
-        if (!strcmp(argv[i], "--input") && more) {
-            if (load_input(s, argv[++i]))
+        const char *v;
+        if ((v = value_of("--input", argc, argv, &i)) != NULL) {
+            if (load_input(s, v))
                 return FAILED;
-        } else if (!strcmp(argv[i], "--output") && more) {
-            const char *arg = argv[++i], *eq = strrchr(arg, '=');
-            int k = eq ? find(s->p->output, s->p->noutput, arg, (size_t)(eq - arg)) : -1;
-            if (k < 0)
-                return complain(s, "argument", arg, "expected NAME=FILE.npy with the name of an output (see --help)");
-            s->out_path[k] = eq + 1;
-        } else if (!strcmp(argv[i], "--repeat") && more) {
-            s->repeat = atoi(argv[++i]);
+        } else if ((v = value_of("--output", argc, argv, &i)) != NULL) {
+            if (name_output(s, v))
+                return FAILED;
+        } else if ((v = value_of("--repeat", argc, argv, &i)) != NULL) {
+            s->repeat = atoi(v);
         } else {
             complain(s, "argument", argv[i], "unknown, or its value is missing (see --help)");
             return USAGE;

@@ -44,15 +44,19 @@ static int finish(FILE *f, const char *path, nnc_status s)
 }
 
 /* net.c names its header, so the header sits beside it under the model's name. */
+static const char *header_beside(cli *c, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return nnc_arena_printf(c->arena, "%.*s%s.h", (int)(slash ? slash - path + 1 : 0), path, cli_model_name(c));
+}
+
 static int write_c(cli *c, nnc_module *m, const char *path)
 {
     nnc_emit_options o = cli_emit_options(c, false);
     const nnc_interface *f = nnc_interface_of(m, &o);
     if (!f)
         return CLI_INPUT;
-    const char *slash = strrchr(path, '/');
-    const char *folder = nnc_arena_printf(c->arena, "%.*s", (int)(slash ? slash - path + 1 : 0), path);
-    const char *head = nnc_arena_printf(c->arena, "%s%s.h", folder, o.name), *blob = beside(c, path, ".bin");
+    const char *head = header_beside(c, path), *blob = beside(c, path, ".bin");
     FILE *src = cli_create(c, path, NULL), *h = src ? cli_create(c, head, NULL) : NULL;
     FILE *bin = h && f->weights_in_file ? cli_create(c, blob, NULL) : NULL;
     if (!src || !h || (f->weights_in_file && !bin))
@@ -109,7 +113,9 @@ static int write_binary(cli *c, nnc_module *m, enum kind kind, const char *path)
     const char *temp = cli_temp(c, path);
     if (!temp)
         return CLI_SYSTEM;
-    return cli_build_binary(c, m, kind == K_OBJECT ? CLI_OBJECT : kind == K_SHARED ? CLI_SHARED : CLI_PROGRAM, temp, c->opt.native);
+    if (kind == K_PROGRAM)
+        return cli_build_binary(c, m, CLI_PROGRAM, temp, NULL, c->opt.native);
+    return cli_build_binary(c, m, kind == K_OBJECT ? CLI_OBJECT : CLI_SHARED, temp, header_beside(c, path), c->opt.native);
 }
 
 /* Each output starts from the file again: the pipeline changes the module. */

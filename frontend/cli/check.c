@@ -164,7 +164,7 @@ static int prepare(struct check *k)
     if (!cli_temp_dir(c))
         return CLI_SYSTEM;
     k->program = nnc_arena_printf(c->arena, "%s/nnc_check", cli_temp_dir(c));
-    return cli_build_binary(c, compiled, CLI_PROGRAM, k->program, true);
+    return cli_build_binary(c, compiled, CLI_PROGRAM, k->program, NULL, true);
 }
 
 int cli_check(cli *c)

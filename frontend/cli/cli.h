@@ -26,6 +26,7 @@ typedef struct cli {
     nnc_diag *diag;
     cli_options opt;
     nnc_options pass;                         /* from opt */
+    const struct nnc_onnx_bound *bound;       /* --dim, read; opt.dim.n of them */
     const char *writing;                      /* the output being made; C names follow it */
 } cli;
 
@@ -36,6 +37,7 @@ void cli_help(const char *command);
 int  cli_fail(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* load.c */
+int         cli_parse_dims(cli *c);                           /* exit code */
 nnc_module *cli_load(cli *c, const char *path);               /* NULL after diagnostics */
 nnc_status  cli_lower(cli *c, nnc_module *m);                 /* to planned K; does nothing when m is K already */
 const char *cli_model_name(cli *c);                           /* a C identifier: --name, else the output's or the model's file name */
@@ -50,7 +52,8 @@ void        cli_catch_signals(void);
 
 /* program.c */
 typedef enum { CLI_OBJECT, CLI_SHARED, CLI_PROGRAM } cli_binary;
-int cli_build_binary(cli *c, nnc_module *m, cli_binary kind, const char *out, bool native);
+/* header: where its header goes, or NULL for none. */
+int cli_build_binary(cli *c, nnc_module *m, cli_binary kind, const char *out, const char *header, bool native);
 nnc_emit_options cli_emit_options(cli *c, bool describe);
 /* spawn.c: run argv, wait; its exit code, or -1 when it cannot start.  quiet: its stdout goes nowhere. */
 int cli_spawn(const char *dir, const char *const *argv, const char *stdout_path);

@@ -34,15 +34,14 @@ static bool parse_bound(cli *c, const char *text, nnc_onnx_bound *b)
     return !*end && !errno && b->lo <= b->hi;
 }
 
-static nnc_status parse_bounds(cli *c, nnc_onnx_options *o)
+int cli_parse_dims(cli *c)
 {
     nnc_onnx_bound *b = nnc_arena_array(c->arena, c->opt.dim.n + 1u, sizeof *b);
     for (unsigned i = 0; i < c->opt.dim.n; i++)
         if (!parse_bound(c, c->opt.dim.at[i], &b[i]))
-            return nnc_error(c->diag, (nnc_loc){ 0 }, "--dim '%s': expected NAME=SIZE or NAME=LOW..HIGH, as in batch=1 or batch=1..8", c->opt.dim.at[i]);
-    o->bound = b;
-    o->nbound = c->opt.dim.n;
-    return NNC_OK;
+            return cli_fail(CLI_USAGE, "--dim '%s': expected NAME=SIZE or NAME=LOW..HIGH, as in batch=1 or batch=1..8", c->opt.dim.at[i]);
+    c->bound = b;
+    return CLI_OK;
 }
 
 static nnc_status read_text(cli *c, nnc_module *m, const char *path)
@@ -62,7 +61,7 @@ static nnc_status read_text(cli *c, nnc_module *m, const char *path)
 nnc_module *cli_load(cli *c, const char *path)
 {
     nnc_module *m = nnc_module_new(c->arena, c->diag);
-    nnc_onnx_options o = { 0 };
+    nnc_onnx_options o = { .bound = c->bound, .nbound = c->opt.dim.n };
     cli_progress(c, "reading the model");
     if (has_suffix(path, ".nn")) {
         nnc_error(c->diag, nnc_loc_file(c->diag, path), "the .nn language is not there yet; give an .onnx model");
@@ -70,7 +69,7 @@ nnc_module *cli_load(cli *c, const char *path)
     }
     if (has_suffix(path, ".ir"))
         return read_text(c, m, path) == NNC_OK && nnc_diag_errors(c->diag) == 0 ? m : NULL;
-    if (parse_bounds(c, &o) != NNC_OK || nnc_onnx_import(m, path, &o) != NNC_OK || nnc_diag_errors(c->diag))
+    if (nnc_onnx_import(m, path, &o) != NNC_OK || nnc_diag_errors(c->diag))
         return NULL;
     return m;
 }

@@ -25,6 +25,8 @@ static int run(cli *c, int argc, char **argv)
         return cli_fail(CLI_SYSTEM, "out of memory");
     nnc_arena_recover(c->arena, &no_memory);
     int code = cli_parse(c, argc, argv);
+    if (!code)
+        code = cli_parse_dims(c);
     if (code)
         return code;
     nnc_diag_set_quiet(c->diag, c->opt.quiet);

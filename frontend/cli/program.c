@@ -26,7 +26,10 @@ static FILE *open_in(cli *c, const char *dir, const char *name)
 
 static int close_all(FILE *a, FILE *b, FILE *d)
 {
-    int bad = (a && fclose(a)) | (b && fclose(b)) | (d && fclose(d));
+    FILE *all[3] = { a, b, d };
+    bool bad = false;
+    for (int i = 0; i < 3; i++)
+        bad |= all[i] && fclose(all[i]);
     return bad ? cli_fail(CLI_SYSTEM, "cannot write to the temporary folder: %s", strerror(errno)) : CLI_OK;
 }
 
@@ -256,7 +259,26 @@ static int link_model(cli *c, const nnc_emit_options *o, cli_binary kind, bool b
     return compile(c, dir, &w);
 }
 
-int cli_build_binary(cli *c, nnc_module *m, cli_binary kind, const char *out, bool native)
+/* Who links the binary needs its header.  Weights that are linked in are no field of the inputs: the header says so. */
+static int copy_header(cli *c, const nnc_emit_options *o, bool blob, const char *dir, const char *to)
+{
+    const char *from = nnc_arena_printf(c->arena, "%s/%s.h", dir, o->name);
+    FILE *in = fopen(from, "rb"), *out = in ? cli_create(c, to, NULL) : NULL;
+    char text[4096];
+    if (!out) {
+        if (in)
+            fclose(in);
+        return CLI_SYSTEM;
+    }
+    if (blob)
+        fprintf(out, "#define %s_WEIGHTS_SYMBOL %s_weights /* linked into the binary */\n", upper(c, o->name), o->name);
+    for (size_t n; (n = fread(text, 1, sizeof text, in)) > 0;)
+        fwrite(text, 1, n, out);
+    fclose(in);
+    return fclose(out) ? cli_fail(CLI_SYSTEM, "cannot write '%s': %s", to, strerror(errno)) : CLI_OK;
+}
+
+int cli_build_binary(cli *c, nnc_module *m, cli_binary kind, const char *out, const char *header, bool native)
 {
     nnc_emit_options o = cli_emit_options(c, kind == CLI_SHARED);
     const char *dir = cli_temp_dir(c);
@@ -269,5 +291,7 @@ int cli_build_binary(cli *c, nnc_module *m, cli_binary kind, const char *out, bo
         code = emit_main(c, m, dir, &o);
     if (!code)
         code = compile_model(c, &o, blob, dir, "nnc_model.o", native);
-    return code ? code : link_model(c, &o, kind, blob, dir, out, native);
+    if (!code)
+        code = link_model(c, &o, kind, blob, dir, out, native);
+    return code || !header ? code : copy_header(c, &o, blob, dir, header);
 }

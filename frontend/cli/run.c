@@ -105,7 +105,7 @@ int cli_run(cli *c)
     if (!dir)
         return CLI_SYSTEM;
     const char *program = nnc_arena_printf(c->arena, "%s/%s", dir, cli_model_name(c));
-    int code = cli_build_binary(c, m, CLI_PROGRAM, program, true);
+    int code = cli_build_binary(c, m, CLI_PROGRAM, program, NULL, true);
     cli_progress_end();
     return code ? code : execute(c, program);
 }
