@@ -210,7 +210,7 @@ static void visit_block(grouping *g, nnc_block b, visit_fn fn, void *user)
 }
 
 /* Does a walk from the operands of c reach `goal` through clusters other than c? */
-typedef struct reach { cluster *goal, *skip; bool found, direct; } reach;
+typedef struct reach { cluster *goal, *skip; uint32_t low; bool found, direct; } reach;
 
 static void step(grouping *g, cluster *c, void *user)
 {
@@ -222,7 +222,7 @@ static void step(grouping *g, cluster *c, void *user)
         return;
     }
     c->mark = g->stamp;
-    if (c->last < r->goal->first)
+    if (c->last < r->low)
         return;
     bool direct = r->direct;
     r->direct = false;
@@ -231,10 +231,28 @@ static void step(grouping *g, cluster *c, void *user)
     r->direct = direct;
 }
 
+/* The walk goes back in the block but may come forward again inside a cluster, so it can only stop where no cluster
+ * reaches from before that place to behind it. */
+static uint32_t turning_point(const grouping *g, const cluster *goal)
+{
+    uint32_t low = goal->first;
+    for (bool moved = true; moved;) {
+        moved = false;
+        for (uint32_t i = 0; i < g->all.n; i++) {
+            const cluster *c = g->all.at[i];
+            if (c->op.n && c->first < low && c->last >= low) {
+                low = c->first;
+                moved = true;
+            }
+        }
+    }
+    return low;
+}
+
 /* Would joining p and c close a cycle: is there a path from p to c through a third cluster? */
 static bool cyclic(grouping *g, cluster *p, cluster *c)
 {
-    reach r = { .goal = p, .skip = c, .direct = true };
+    reach r = { .goal = p, .skip = c, .low = turning_point(g, p), .direct = true };
     g->stamp++;
     for (uint32_t i = 0; i < c->op.n && !r.found; i++)
         visit_op(g, c->op.at[i], step, &r);
