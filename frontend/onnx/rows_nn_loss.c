@@ -92,24 +92,67 @@ nnc_status nnc_row_softmax_cross_entropy(nnc_onnx_cx *cx)
     return finish(&l, y);
 }
 
+/* ---- dropout ---- */
+
+/* Whether and how much is dropped.  `at_run`: bool[], when only the run knows whether; none otherwise. */
+struct dropout {
+    bool training;
+    nnc_value at_run, ratio;      /* ratio: f32[] */
+};
+
+static nnc_status one_number(nnc_onnx_cx *cx, uint32_t i, const char *what, nnc_value *v)
+{
+    nnc_type_rec t = nnc_cx_ty(cx, nnc_cx_in(cx, i));
+    if (t.rank > 1 || (t.rank == 1 && t.dim[0] != 1))
+        return nnc_cx_error(cx, "%s is %s, expected a scalar", what, nnc_cx_type_text(cx, nnc_cx_in(cx, i)));
+    *v = nnc_cx_scalar(cx, nnc_cx_in(cx, i));
+    return NNC_OK;
+}
+
+static nnc_status read_dropout(nnc_onnx_cx *cx, struct dropout *d)
+{
+    int64_t training;
+    double ratio = nnc_onnx_node_float(cx->node, "ratio", 0.5);
+    d->training = cx->arg != 1 && nnc_onnx_node_int(cx->node, "is_test", 1) == 0;
+    d->ratio = nnc_cx_num(cx, NNC_DT_f32, ratio);
+    if (cx->arg == 1 && nnc_cx_has(cx, 2)) {
+        nnc_value mode;
+        NNC_TRY(one_number(cx, 2, "training_mode", &mode));
+        bool known = nnc_cx_int(cx, mode, &training);
+        d->training = !known || training;
+        d->at_run = known ? (nnc_value){ 0 } : mode;
+    }
+    if (cx->arg == 1 && nnc_cx_has(cx, 1)) {
+        nnc_value given, zero = nnc_cx_num(cx, NNC_DT_f32, 0);
+        NNC_TRY(one_number(cx, 1, "ratio", &given));
+        d->ratio = nnc_g_cast(&cx->b, given, NNC_DT_f32);
+        if (!nnc_cx_float(cx, given, &ratio) && d->training) {
+            nnc_value fits = nnc_cx_op2(cx, NNC_OP_lt, d->ratio, nnc_cx_num(cx, NNC_DT_f32, 1));
+            fits = nnc_cx_op2(cx, NNC_OP_and, fits, nnc_cx_op2(cx, NNC_OP_le, zero, d->ratio));
+            return nnc_cx_check(cx, fits, "ratio of Dropout is not in [0, 1)");
+        }
+    }
+    if (d->training && (ratio < 0 || ratio >= 1))
+        return nnc_cx_error(cx, "ratio is %g, expected a number from 0 up to but not including 1", ratio);
+    d->training &= ratio != 0;
+    return NNC_OK;
+}
+
 /* Inference is the identity.  Training draws from the counter-based generator, keyed by the seed and the node. */
 nnc_status nnc_row_dropout(nnc_onnx_cx *cx)
 {
+    struct dropout d = { 0 };
     nnc_value x = nnc_cx_in(cx, 0);
     nnc_type_rec t = nnc_cx_ty(cx, x);
-    int64_t training = cx->arg == 1 ? 0 : nnc_onnx_node_int(cx->node, "is_test", 1) == 0;
-    double ratio = nnc_onnx_node_float(cx->node, "ratio", 0.5);
-    if (cx->arg == 1 && nnc_cx_has(cx, 2))
-        NNC_TRY(nnc_cx_need_int(cx, 2, "training_mode", &training));
-    if (cx->arg == 1 && training && nnc_cx_has(cx, 1))
-        NNC_TRY(nnc_cx_need_float(cx, 1, "ratio", &ratio));
-    if (ratio < 0 || ratio >= 1)
-        return nnc_cx_error(cx, "ratio is %g, expected a number from 0 up to but not including 1", ratio);
+    NNC_TRY(read_dropout(cx, &d));
     nnc_value mask = nnc_cx_full(cx, nnc_cx_num(cx, NNC_DT_bool, 1), t.rank, t.dim), y = x;
-    if (training && ratio > 0) {
-        mask = nnc_cx_op2(cx, NNC_OP_le, nnc_cx_num(cx, NNC_DT_f32, ratio), nnc_cx_uniform(cx, t.rank, t.dim));
-        nnc_value scaled = nnc_cx_op2(cx, NNC_OP_mul, x, nnc_cx_like(cx, x, 1 / (1 - ratio)));
-        y = nnc_g_select(&cx->b, mask, scaled, nnc_cx_like(cx, x, 0));
+    if (d.training) {
+        nnc_value one = nnc_cx_num(cx, NNC_DT_f32, 1), keep = nnc_cx_op2(cx, NNC_OP_le, d.ratio, nnc_cx_uniform(cx, t.rank, t.dim));
+        nnc_value scale = nnc_cx_op2(cx, NNC_OP_div, one, nnc_cx_op2(cx, NNC_OP_sub, one, d.ratio));
+        nnc_value scaled = nnc_cx_op2(cx, NNC_OP_mul, x, nnc_g_cast(&cx->b, scale, (nnc_dtype)t.dtype));
+        nnc_value dropped = nnc_g_select(&cx->b, keep, scaled, nnc_cx_like(cx, x, 0));
+        y = d.at_run.id ? nnc_g_select(&cx->b, d.at_run, dropped, x) : dropped;
+        mask = d.at_run.id ? nnc_cx_op2(cx, NNC_OP_or, keep, nnc_cx_op1(cx, NNC_OP_not, d.at_run)) : keep;
     }
     nnc_cx_set(cx, 0, y);
     if (nnc_cx_wants(cx, 1))                              /* before opset 10 the mask had the type of the data */

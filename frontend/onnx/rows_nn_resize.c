@@ -406,7 +406,8 @@ nnc_status nnc_row_resize(nnc_onnx_cx *cx)
     return finish(&r, x);
 }
 
-/* Upsample, and Resize of opset 10.  arg: 1 when the scales are an attribute */
+/* Upsample, and Resize of opset 10.  arg: 1 when the scales are an attribute, 2 when they are one for each of height
+ * and width */
 nnc_status nnc_row_upsample(nnc_onnx_cx *cx)
 {
     struct resize r = { .cx = cx, .coord = ASYMMETRIC, .nearest = FLOOR };
@@ -416,7 +417,10 @@ nnc_status nnc_row_upsample(nnc_onnx_cx *cx)
     if (cx->arg) {
         uint32_t n;
         const float *s = nnc_onnx_node_floats(cx->node, "scales", &n);
-        nnc_dim count = n;
+        float hw[4] = { 1, 1, (float)nnc_onnx_node_float(cx->node, "height_scale", 1), (float)nnc_onnx_node_float(cx->node, "width_scale", 1) };
+        nnc_dim count = cx->arg == 2 ? 4 : n;
+        if (cx->arg == 2)
+            s = hw;
         scales = nnc_g_const_data(&cx->b, NNC_DT_f32, 1, &count, s);
     } else {
         scales = nnc_cx_in(cx, 1);

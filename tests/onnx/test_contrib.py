@@ -200,6 +200,47 @@ def quantised_products(q):
         add(f"MatMulNBits {bits} {k} {block} {zeros}", "MatMulNBits", {"a": normal(2, 3, k)}, const=const, K=k, N=n, bits=bits, block_size=block, rtol=1e-3, atol=1e-3)
 
 
+# ---- qonnx -----------------------------------------------------------------------------------------
+
+ROUND = {"ROUND": np.round, "FLOOR": np.floor, "CEIL": np.ceil, "DOWN": np.trunc, "UP": lambda v: np.sign(v) * np.ceil(np.abs(v)),
+         "HALF_UP": lambda v: np.sign(v) * np.floor(np.abs(v) + .5), "half_down": lambda v: np.sign(v) * np.ceil(np.abs(v) - .5)}
+
+
+def quant(x, scale, zero, bits, signed, narrow, mode="ROUND"):
+    q = x / scale + zero
+    if bits == 1 and signed:
+        return (np.where(q >= 0, f32(1), f32(-1)) - zero) * scale
+    low = -2. ** (bits - 1) + narrow if signed else 0
+    high = 2. ** (bits - 1) - 1 if signed else 2. ** bits - 1 - narrow
+    return ((ROUND[mode](np.clip(q, f32(low), f32(high))) - zero) * scale).astype(np.float32)
+
+
+def qonnx():
+    general, brevitas, finn = "qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general"
+    x, scale = normal(2, 3, 4, 4) * 3, (normal(1, 3, 1, 1) ** 2 + .1).astype(np.float32)
+    for k, (bits, signed, narrow) in enumerate([(4, 1, 0), (4, 1, 1), (3, 0, 0), (2, 0, 1), (1, 1, 0), (8, 1, 0)]):
+        for domain, op in ((general, "Quant"), (brevitas, "Quant"), (general, "IntQuant")):
+            zero = f32(0 if domain == brevitas else k % 3)
+            add(f"{op} {domain} {bits} {signed} {narrow}", op, {"x": x}, const={"s": scale, "z": zero, "b": f32(bits)}, domain=domain, signed=signed, narrow=narrow,
+                want=[quant(x, scale, zero, bits, signed, narrow)], atol=1e-6)
+    halves = (np.arange(-12, 13) / 4).astype(np.float32)
+    for mode in ROUND:
+        add("Quant " + mode, "Quant", {"x": halves}, const={"s": f32(1), "z": f32(0), "b": f32(8)}, domain=general, signed=1, narrow=0, rounding_mode=mode,
+            want=[quant(halves, f32(1), f32(0), 8, 1, 0, mode)])
+    add("Quant bits at run time", "Quant", {"x": x, "b": f32(4).reshape(())}, const={"s": scale, "z": f32(0)}, inputs=["x", "s", "z", "b"], domain=general, want=REFUSE)
+    add("BipolarQuant", "BipolarQuant", {"x": x}, const={"s": scale}, domain=general, want=[np.where(x >= 0, f32(1), f32(-1)) * scale])
+    add("Trunc", "Trunc", {"x": x}, const={"s": f32(.125), "z": f32(1), "i": f32(8), "o": f32(5)}, domain=general, rounding_mode="FLOOR",
+        want=[((np.floor(np.round(x / f32(.125) + 1) / 8) - 1) * f32(.125)).astype(np.float32)])
+    steps = np.sort(normal(3, 7), axis=1)
+    count = (x[..., None] >= steps[None, :, None, None, :]).sum(-1)
+    add("MultiThreshold", "MultiThreshold", {"x": x}, const={"t": steps}, domain=finn, out_scale=2., out_bias=-7., out_dtype="INT4", want=[(count * 2. - 7).astype(np.float32)])
+    last = np.ascontiguousarray(x.transpose(0, 2, 3, 1))
+    add("MultiThreshold NHWC", "MultiThreshold", {"x": last}, const={"t": steps}, domain=general, data_layout="NHWC", out_dtype="UINT4",
+        want=[np.ascontiguousarray(count.transpose(0, 2, 3, 1)).astype(np.float32)])
+    add("MultiThreshold one", "MultiThreshold", {"x": x[0]}, const={"t": steps[:1]}, domain=general, out_dtype="UINT4",
+        want=[(x[0][..., None] >= steps[0]).sum(-1).astype(np.float32)])
+
+
 # ---- ai.onnx.ml ------------------------------------------------------------------------------------
 
 def ml(name, op, feeds, outs=None, **rest):
@@ -341,6 +382,16 @@ def images():
         plain(f"Col2Im {k}", "Col2Im", {"x": normal(2, 3 * int(np.prod(block)), int(count))}, const={"i": np.array(size), "b": np.array(block)}, want="onnx", **attrs)
 
 
+def dropout():
+    x = normal(4, 5)
+    off = np.array(False)
+    plain("Dropout decided at run time", "Dropout", {"x": x, "r": f32(.5).reshape(()), "t": off}, {"y": F32, "mask": 9}, want=[x, np.ones((4, 5), bool)], opsets={"": 13})
+    plain("Dropout at run time, ratio 0", "Dropout", {"x": x, "r": f32(0).reshape(()), "t": ~off}, {"y": F32, "mask": 9}, want=[x, np.ones((4, 5), bool)], opsets={"": 13})
+    plain("Upsample of the first version", "Upsample", {"x": normal(1, 2, 3, 3)}, opsets={"": 1}, height_scale=2., width_scale=3., mode="nearest",
+          want=None)
+    cases[-1].want = [cases[-1].feeds["x"].repeat(2, 2).repeat(3, 3)]
+
+
 def signals():
     for length in (400, 512, 131, 1024, 258, 300):
         for inverse in (0, 1):
@@ -398,7 +449,7 @@ def main():
     parse.add_argument("--filter", default="")
     parse.add_argument("--compiled", action="store_true")
     args = parse.parse_args()
-    for group in (fused, norms, attention, quantised, features, trees, images, signals):
+    for group in (fused, norms, attention, quantised, qonnx, features, trees, images, dropout, signals):
         group()
     chosen = [c for c in cases if re.search(args.filter, c.name)]
     failed = 0
