@@ -16,7 +16,6 @@ import mmap
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -28,12 +27,14 @@ sys.path.insert(0, str(ROOT / "tests/onnx"))
 from harness import NNC, Model, nnc  # noqa: E402
 
 CFLAGS = ["-O3", "-march=native"]
-loops = None
+loops = measure = None
 
 
 def load_loops(folder):
-    """Compile and load bench/loop.c."""
-    global loops
+    """Compile and load bench/loop.c, compile bench/measure.c."""
+    global loops, measure
+    measure = os.path.join(folder, "measure")
+    subprocess.run(["gcc", "-O2", str(ROOT / "bench/measure.c"), "-o", measure], check=True)
     path = os.path.join(folder, "loop.so")
     subprocess.run(["gcc", "-O2", "-shared", "-fPIC", str(ROOT / "bench/loop.c"), "-o", path], check=True)
     loops = c.CDLL(path)
@@ -43,14 +44,11 @@ def load_loops(folder):
 
 def measured(command, **options):
     """Run a command to its end: (seconds, peak resident bytes)."""
-    start = time.monotonic()
-    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, **options)
-    said = child.stderr.read()
-    _, status, usage = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode != 0:
-        raise RuntimeError(f"{command[0]}: exit {child.returncode}: {said.decode(errors='replace')[-800:]}")
-    return time.monotonic() - start, usage.ru_maxrss * 1024
+    done = subprocess.run([measure, *command], capture_output=True, text=True, errors="replace", **options)
+    if done.returncode != 0:
+        raise RuntimeError(f"{command[0]}: exit {done.returncode}: {done.stderr[-800:]}")
+    seconds, peak = done.stdout.split()
+    return float(seconds), int(peak)
 
 
 def aligned(count, align=4096):
