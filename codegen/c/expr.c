@@ -35,10 +35,22 @@ const char *c_operand(c_cgen *g, nnc_value v, int prec)
     return c_wrap(g, c_value(g, v), prec);
 }
 
+/* Names of the model's tensors can be long: what stands before the last underscore of the first 16 letters will do. */
+static const char *short_hint(c_cgen *g, const char *s)
+{
+    size_t n = strlen(s);
+
+    if (n <= 16)
+        return s;
+    for (n = 16; n > 2 && s[n] != '_' && s[n] != '/' && s[n] != '.'; n--)
+        ;
+    return c_fmt(g, "%.*s", n > 2 ? (int)n : 16, s);
+}
+
 const char *c_name(c_cgen *g, nnc_value v)
 {
     if (!g->ident[v.id]) {
-        const char *hint = nnc_value_name(g->m, v);
+        const char *hint = short_hint(g, nnc_value_name(g->m, v));
         g->ident[v.id] = nnc_names_put(g->locals, *hint ? hint : "t");
     }
     return g->ident[v.id];
