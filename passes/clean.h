@@ -15,4 +15,7 @@ void nnc_op_replace(nnc_module *m, nnc_op op, nnc_value v);
 void nnc_region_inline(nnc_pass_cx *cx, nnc_op op, nnc_block region, const nnc_value *args, unsigned nyield, nnc_value *yielded);
 /* The constant that v is, when its op has only constant operands and pass `fold` would evaluate it; else v. */
 nnc_value nnc_value_fold(nnc_module *m, nnc_value v);
+/* About how many multiply-adds and elements the ops of a block (or one op) compute; loops of unknown length count 16 times. */
+double nnc_block_work(const nnc_module *m, nnc_block b);
+double nnc_op_work(const nnc_module *m, nnc_op op);
 #endif

@@ -7,7 +7,8 @@
 #include "passes/clean.h"
 #include <string.h>
 
-enum { LIMIT = 1 << 20, MAX_TRIPS = 4096 };
+enum { LIMIT = 1 << 20 };
+static const double MAX_WORK = 2e8; /* about a second of the interpreter */
 
 static nnc_status fold_block(nnc_pass_cx *cx, nnc_block b);
 
@@ -34,6 +35,18 @@ static bool reads_only_constants(const nnc_module *m, nnc_op op, nnc_block b)
                 return false;
     }
     return true;
+}
+
+static bool may_not_end(const nnc_module *m, nnc_block b)
+{
+    for (nnc_op op = nnc_block_first(m, b); op.id; op = nnc_op_next(m, op)) {
+        if (nnc_op_code(m, op) == NNC_OP_while)
+            return true;
+        for (unsigned i = 0; i < nnc_op_nregion(m, op); i++)
+            if (may_not_end(m, nnc_op_region(m, op, i)))
+                return true;
+    }
+    return false;
 }
 
 static bool all_elementwise_users(const nnc_module *m, nnc_value v)
@@ -91,8 +104,10 @@ static bool should_fold(const nnc_module *m, nnc_op op)
         return false;
     if (code == NNC_OP_broadcast && out > in && all_elementwise_users(m, nnc_op_out(m, op, 0)))
         return false;
+    if (nnc_op_work(m, op) > MAX_WORK)
+        return false;
     if (code == NNC_OP_scan)
-        return nnc_dim_is_const(nnc_attr_int(m, op, NNC_W_trips, 0)) && nnc_attr_int(m, op, NNC_W_trips, 0) <= MAX_TRIPS && reads_only_constants(m, op, nnc_op_region(m, op, 0));
+        return nnc_dim_is_const(nnc_attr_int(m, op, NNC_W_trips, 0)) && !may_not_end(m, nnc_op_region(m, op, 0)) && reads_only_constants(m, op, nnc_op_region(m, op, 0));
     return nnc_op_nregion(m, op) == 0;
 }
 

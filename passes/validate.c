@@ -8,6 +8,7 @@
  *
  * At K the interpreter walks every scalar operation, so big nets are only validated at G; a warning says so once. */
 #include "passes/validate.h"
+#include "passes/clean.h"
 #include "ir/eval.h"
 #include "ir/interp.h"
 #include <math.h>
@@ -102,36 +103,6 @@ static void draw_inputs(nnc_validate *v, nnc_block b, int set)
         for (int64_t k = 0, n = nnc_tensor_count(t); k < n; k++)
             nnc_num_store(t->dtype, (char *)t->data + (size_t)k * nnc_dtype_bytes(t->dtype), draw_element(t->dtype, &v->seed, set));
     }
-}
-
-/* ---- work, to keep out of the K interpreter what would take minutes ---- */
-static double size_of(const nnc_module *m, nnc_value v)
-{
-    int64_t n = nnc_type_count(m, nnc_value_type(m, v));
-
-    return (double)n;
-}
-
-static double work_of(const nnc_module *m, nnc_block b)
-{
-    double sum = 0;
-
-    for (nnc_op op = nnc_block_first(m, b); op.id; op = nnc_op_next(m, op)) {
-        double out = nnc_op_nout(m, op) ? size_of(m, nnc_op_out(m, op, 0)) : 1, inner = 1;
-        if (nnc_op_code(m, op) == NNC_OP_dot || nnc_op_code(m, op) == NNC_OP_conv) {
-            double w = size_of(m, nnc_op_in(m, op, 1));
-            const nnc_type_rec *ty = nnc_value_ty(m, nnc_op_in(m, op, 1));
-            nnc_dim last = ty->rank ? ty->dim[nnc_op_code(m, op) == NNC_OP_conv && nnc_attr_word(m, op, NNC_W_layout, NNC_W_nchw) == NNC_W_nchw ? 0 : ty->rank - 1] : 1;
-            int64_t hi = nnc_dim_hi(m->dims, last);
-            inner = hi > 0 ? w / (double)hi : 1;
-        } else if (nnc_op_has(m, op, NNC_REDUCES)) {
-            out = size_of(m, nnc_op_in(m, op, 0));
-        }
-        for (unsigned i = 0; i < nnc_op_nregion(m, op); i++)
-            inner += work_of(m, nnc_op_region(m, op, i)) * (nnc_op_code(m, op) == NNC_OP_scan || nnc_op_code(m, op) == NNC_OP_while ? 16 : 1);
-        sum += nnc_op_nregion(m, op) ? inner : out * inner;
-    }
-    return sum;
 }
 
 /* ---- runs ---- */
@@ -305,7 +276,7 @@ nnc_status nnc_validate_begin(nnc_module *m, uint64_t seed, bool fast, nnc_valid
     end = nnc_block_last(m, b);
     v->nin = nnc_block_narg(m, b);
     v->nout = nnc_op_nin(m, end);
-    v->work = work_of(m, b);
+    v->work = nnc_block_work(m, b);
     v->out_type = nnc_arena_array(v->a, v->nout, sizeof *v->out_type);
     for (unsigned i = 0; i < v->nout; i++)
         v->out_type[i] = nnc_value_type(m, nnc_op_in(m, end, i));
