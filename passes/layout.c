@@ -3,8 +3,8 @@
  * One sweep in block order.  A nchw convolution becomes transpose, nhwc convolution (weights k.. I O: a transposed
  * constant, which packing reads through), transpose back.  Every other op whose operand is such a transpose is rewritten
  * to work on the untransposed value with its attributes permuted, and its result is transposed instead: transposes sink.
- * Two that meet compose; one that only moves dims of size 1 is a reshape, which costs nothing.  What is left stands at
- * the borders: graph inputs and outputs, reshapes, ops with an order of their own.
+ * Two that meet compose; one that only moves dims of size 1 becomes a reshape in the end, which costs nothing.  What is
+ * left stands at the borders: graph inputs and outputs, reshapes, ops with an order of their own.
  *
  * An elementwise op sinks only when each of its tensors is transposed in the same way, or small, or constant: otherwise
  * a transpose of one operand would merely be traded for one of another. */
@@ -40,32 +40,47 @@ static perm inverse(const perm *p)
     return r;
 }
 
-/* A transpose, composed with one below it; a reshape when only dims of size 1 move. */
+/* A transpose, composed with one below it. */
 static nnc_value apply(nnc_builder *b, nnc_value v, const perm *p)
 {
     nnc_module *m = b->m;
     perm q, r = *p;
     nnc_value source;
+    bool same = true;
     if (transposed(m, v, &q, &source)) {
         for (unsigned i = 0; i < r.n; i++)
             r.p[i] = q.p[p->p[i]];
         v = source;
     }
-    nnc_type_rec t = *nnc_value_ty(m, v);
-    nnc_dim dim[NNC_MAX_RANK];
-    bool same = true, order = true;
-    int64_t last = -1;
-    for (unsigned i = 0; i < r.n; i++) {
-        dim[i] = t.dim[r.p[i]];
+    for (unsigned i = 0; i < r.n; i++)
         same &= r.p[i] == i;
-        if (dim[i] != 1) {
-            order &= r.p[i] > last;
-            last = r.p[i];
-        }
+    return same ? v : nnc_g_transpose(b, v, r.p);
+}
+
+/* A transpose that only moves dims of size 1 is a reshape.  Only after the sweep: until then it sinks like the others. */
+static void reshape_instead(nnc_module *m, nnc_op op)
+{
+    perm p;
+    nnc_value source;
+    nnc_dim dim[NNC_MAX_RANK];
+    int64_t last = -1;
+    if (!transposed(m, nnc_op_out(m, op, 0), &p, &source))
+        return;
+    nnc_type_rec t = *nnc_value_ty(m, source);
+    for (unsigned i = 0; i < p.n; i++) {
+        dim[i] = t.dim[p.p[i]];
+        if (dim[i] == 1)
+            continue;
+        if (p.p[i] < last)
+            return;
+        last = p.p[i];
     }
-    if (same)
-        return v;
-    return order ? nnc_g_reshape(b, v, (int)r.n, dim) : nnc_g_transpose(b, v, r.p);
+    nnc_builder b = nnc_builder_before(m, op);
+    nnc_value v = nnc_g_reshape(&b, source, (int)p.n, dim);
+    if (!nnc_value_get(m, v)->name.id)
+        m->value.at[v.id].name = nnc_value_get(m, nnc_op_out(m, op, 0))->name;
+    nnc_value_replace(m, nnc_op_out(m, op, 0), v);
+    nnc_op_erase(m, op);
 }
 
 static void replace(nnc_module *m, nnc_op op, nnc_value with)
@@ -332,6 +347,10 @@ static void layout_block(nnc_pass_cx *cx, nnc_block b)
             layout_block(cx, nnc_op_region(m, op, i));
         if (nnc_op_code(m, op) == NNC_OP_conv ? convert_conv(m, op) : sink(m, op))
             cx->changed++;
+    }
+    for (nnc_op op = nnc_block_first(m, b), next; op.id; op = next) {
+        next = nnc_op_next(m, op);
+        reshape_instead(m, op);
     }
 }
 
