@@ -4,6 +4,7 @@
  * Hardmax before opset 13 worked on a matrix: everything before `axis` times everything from it on. */
 #include "frontend/onnx/import_cx.h"
 #include "frontend/onnx/rows.h"
+#include "frontend/onnx/short.h"
 
 static double attr(nnc_onnx_cx *cx, const char *name, double dflt)
 {
@@ -30,12 +31,6 @@ static nnc_value clamp(nnc_onnx_cx *cx, nnc_value x, double lo, double hi)
 static nnc_value below_zero(nnc_onnx_cx *cx, nnc_value x, nnc_value below)
 {
     return nnc_g_select(&cx->b, nnc_cx_op2(cx, NNC_OP_lt, x, nnc_cx_like(cx, x, 0)), below, x);
-}
-
-static nnc_status done(nnc_onnx_cx *cx, nnc_value y)
-{
-    nnc_cx_set(cx, 0, y);
-    return NNC_OK;
 }
 
 nnc_status nnc_row_relu(nnc_onnx_cx *cx)

@@ -4,24 +4,9 @@
  * nnc_cx_prefix makes the count a dimension.  A count that is a constant after all gives a fixed size. */
 #include "frontend/onnx/import_cx.h"
 #include "frontend/onnx/rows.h"
+#include "frontend/onnx/short.h"
 
 enum { MAX_UNIQUE_COLUMNS = 256 /* one sort each */ };
-
-static nnc_status done(nnc_onnx_cx *cx, nnc_value y)
-{
-    nnc_cx_set(cx, 0, y);
-    return NNC_OK;
-}
-
-static nnc_value op2(nnc_onnx_cx *cx, nnc_opcode code, nnc_value x, nnc_value y)
-{
-    return nnc_cx_op2(cx, code, x, y);
-}
-
-static nnc_value i64(nnc_onnx_cx *cx, int64_t v)
-{
-    return nnc_g_int(&cx->b, NNC_DT_i64, v);
-}
 
 static nnc_value counting(nnc_onnx_cx *cx, nnc_dim n)
 {

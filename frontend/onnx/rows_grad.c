@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include "frontend/onnx/import_priv.h"
 #include "frontend/onnx/rows.h"
+#include "frontend/onnx/short.h"
 
 struct tape {
     nnc_onnx_cx *cx;
@@ -13,11 +14,6 @@ struct tape {
     nnc_value *adjoint; /* by value id */
     uint32_t nvalue;    /* values that existed at the start */
 };
-
-static nnc_value op2(nnc_onnx_cx *cx, nnc_opcode code, nnc_value x, nnc_value y)
-{
-    return nnc_cx_op2(cx, code, x, y);
-}
 
 /* ---- partials as text -------------------------------------------------------------------------- */
 

@@ -4,16 +4,7 @@
  * the larger one and yield their real sizes beside.  A branch that cannot be compiled may be one that is never taken. */
 #include "frontend/onnx/body.h"
 #include "frontend/onnx/rows.h"
-
-static nnc_value i64(nnc_onnx_cx *cx, int64_t v)
-{
-    return nnc_g_int(&cx->b, NNC_DT_i64, v);
-}
-
-static nnc_value truth(nnc_onnx_cx *cx, bool v)
-{
-    return nnc_g_int(&cx->b, NNC_DT_bool, v);
-}
+#include "frontend/onnx/short.h"
 
 /* What both branches make of one result: rank and dims, of which some have a size of their own at run time. */
 struct join {

@@ -4,22 +4,7 @@
  * range reads the nearest element and writes nothing. */
 #include "frontend/onnx/import_cx.h"
 #include "frontend/onnx/rows.h"
-
-static nnc_status done(nnc_onnx_cx *cx, nnc_value y)
-{
-    nnc_cx_set(cx, 0, y);
-    return NNC_OK;
-}
-
-static nnc_value op2(nnc_onnx_cx *cx, nnc_opcode code, nnc_value x, nnc_value y)
-{
-    return nnc_cx_op2(cx, code, x, y);
-}
-
-static nnc_value i64(nnc_onnx_cx *cx, int64_t v)
-{
-    return nnc_g_int(&cx->b, NNC_DT_i64, v);
-}
+#include "frontend/onnx/short.h"
 
 static nnc_status constant_in_range(nnc_onnx_cx *cx, nnc_value i, nnc_dim n)
 {

@@ -1,12 +1,7 @@
 /* frontend/onnx/rows_join.c - repetition, joining, splitting, and blocks of space as depth. */
 #include "frontend/onnx/import_cx.h"
 #include "frontend/onnx/rows.h"
-
-static nnc_status done(nnc_onnx_cx *cx, nnc_value y)
-{
-    nnc_cx_set(cx, 0, y);
-    return NNC_OK;
-}
+#include "frontend/onnx/short.h"
 
 /* ---- growing by repetition ---- */
 

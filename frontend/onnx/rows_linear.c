@@ -2,17 +2,7 @@
 #include <ctype.h>
 #include "frontend/onnx/import_cx.h"
 #include "frontend/onnx/rows.h"
-
-static nnc_status done(nnc_onnx_cx *cx, nnc_value y)
-{
-    nnc_cx_set(cx, 0, y);
-    return NNC_OK;
-}
-
-static nnc_value op2(nnc_onnx_cx *cx, nnc_opcode code, nnc_value x, nnc_value y)
-{
-    return nnc_cx_op2(cx, code, x, y);
-}
+#include "frontend/onnx/short.h"
 
 /* ---- products ---- */
 

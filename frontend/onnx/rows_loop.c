@@ -5,28 +5,9 @@
  * shapes change from round to round, are unrolled. */
 #include "frontend/onnx/body.h"
 #include "frontend/onnx/rows.h"
+#include "frontend/onnx/short.h"
 
 enum { MAX_UNROLL = 1024, MAX_SPREAD = 64 /* rounds of a body whose shapes change */ };
-
-static nnc_value op2(nnc_onnx_cx *cx, nnc_opcode code, nnc_value x, nnc_value y)
-{
-    return nnc_cx_op2(cx, code, x, y);
-}
-
-static nnc_value i64(nnc_onnx_cx *cx, int64_t v)
-{
-    return nnc_g_int(&cx->b, NNC_DT_i64, v);
-}
-
-static nnc_value truth(nnc_onnx_cx *cx, bool v)
-{
-    return nnc_g_int(&cx->b, NNC_DT_bool, v);
-}
-
-static nnc_val tensor(nnc_value v)
-{
-    return (nnc_val){.kind = NNC_VAL_tensor, .v = v};
-}
 
 struct loop {
     const nnc_onnx_graph *body;

@@ -5,18 +5,9 @@
  * computed and the run chooses; a `check` makes sure that the run's axes are among them. */
 #include "frontend/onnx/import_cx.h"
 #include "frontend/onnx/rows.h"
+#include "frontend/onnx/short.h"
 
 enum { SUM, MEAN, PROD, MAX, MIN, L1, L2, LOG_SUM, LOG_SUM_EXP, SUM_SQUARE };
-
-static nnc_value op1(nnc_onnx_cx *cx, nnc_opcode code, nnc_value x)
-{
-    return nnc_cx_op1(cx, code, x);
-}
-
-static nnc_value op2(nnc_onnx_cx *cx, nnc_opcode code, nnc_value x, nnc_value y)
-{
-    return nnc_cx_op2(cx, code, x, y);
-}
 
 static nnc_value reduce(nnc_onnx_cx *cx, nnc_word kind, nnc_value x, unsigned n,
                         const int64_t *axes, bool keep)

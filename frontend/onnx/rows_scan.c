@@ -1,11 +1,7 @@
 /* frontend/onnx/rows_scan.c - Scan: a `scan` on operands with the scanned axis in front. */
 #include "frontend/onnx/body.h"
 #include "frontend/onnx/rows.h"
-
-static nnc_val tensor(nnc_value v)
-{
-    return (nnc_val){.kind = NNC_VAL_tensor, .v = v};
-}
+#include "frontend/onnx/short.h"
 
 /* x with `axis` in front (back: from the front to `axis`). */
 static nnc_value axis_first(nnc_onnx_cx *cx, nnc_value x, int axis, bool back)

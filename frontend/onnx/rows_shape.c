@@ -4,12 +4,7 @@
  * the output, and a `check` makes sure that the run agrees. */
 #include "frontend/onnx/import_priv.h"
 #include "frontend/onnx/rows.h"
-
-static nnc_status done(nnc_onnx_cx *cx, nnc_value y)
-{
-    nnc_cx_set(cx, 0, y);
-    return NNC_OK;
-}
+#include "frontend/onnx/short.h"
 
 /* Dimensions given by the 1-D tensor input i, or the declared output shape; then with a check that they agree. */
 nnc_status nnc_cx_shape_operand(nnc_onnx_cx *cx, uint32_t i, const char *what, int *rank,
