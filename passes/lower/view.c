@@ -165,7 +165,10 @@ void nnc_entry_copy(nnc_lower *x, nnc_value to, nnc_value from)
 
     assert(t.rank == f.rank && t.dtype == f.dtype);
     if (is_dense(m, &t) && is_dense(m, &f)) {
-        nnc_value in[2] = { to, from };
+        bool equal = true;            /* strides of axes of size 1 may differ */
+        for (int i = 0; i < t.rank; i++)
+            equal = equal && t.dim[i] == f.dim[i] && t.stride[i] == f.stride[i];
+        nnc_value in[2] = { equal ? to : nnc_entry_flat(x, to), equal ? from : nnc_entry_flat(x, from) };
         if (nnc_type_count(m, nnc_value_type(m, to)) > 0)
             nnc_build_op(&x->b, NNC_OP_copy, 2, in, 0, NULL);
         return;

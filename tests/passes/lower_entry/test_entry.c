@@ -210,6 +210,11 @@ static void parts_of_a_concat_are_made_in_place(void)
         CONCAT("c", "p", "f32[4,4]", "q", "f32[2,4]", "0", "f32[6,4]") MAP1("z", "exp", "p", "f32[4,4]") "  yield %z, %c, %q\n}\n");
     run("graph @g [entry=1] (%x: f32[4,4]) {\n" MAP1("p", "neg", "x", "f32[4,4]")
         CONCAT("c", "p", "f32[4,4]", "p", "f32[4,4]", "0", "f32[8,4]") "  yield %c\n}\n");
+    /* a part of one row: its view has strides that a copy of its own would not have */
+    run("graph @g [entry=1] (%x: f32[1,4], %w: f32[3,4]) {\n" MAP1("p", "neg", "w", "f32[3,4]")
+        CONCAT("c", "x", "f32[1,4]", "p", "f32[3,4]", "0", "f32[4,4]") "  yield %c\n}\n");
+    run("graph @g [entry=1] (%x: f32[1,2], %w: f32[1,4]) {\n" MAP1("p", "neg", "w", "f32[1,4]")
+        CONCAT("c", "x", "f32[1,2]", "p", "f32[1,4]", "1", "f32[1,6]") "  yield %c\n}\n");
     /* a concat of a concat, and one in a loop whose result is a row of a stack */
     run("graph @g [entry=1] (%x: f32[4,4], %w: f32[4,2]) {\n" MAP1("p", "neg", "x", "f32[4,4]") MAP1("q", "abs", "w", "f32[4,2]")
         CONCAT("c", "p", "f32[4,4]", "q", "f32[4,2]", "1", "f32[4,6]") MAP1("s", "exp", "w", "f32[4,2]")
