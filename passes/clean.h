@@ -18,4 +18,6 @@ nnc_value nnc_value_fold(nnc_module *m, nnc_value v);
 /* About how many multiply-adds and elements the ops of a block (or one op) compute; loops of unknown length count 16 times. */
 double nnc_block_work(const nnc_module *m, nnc_block b);
 double nnc_op_work(const nnc_module *m, nnc_op op);
+/* Make an `if` or `scan` anew without the results nobody reads; false when there are none. */
+bool nnc_op_drop_results(nnc_pass_cx *cx, nnc_op op);
 #endif

@@ -106,6 +106,8 @@ static void sweep(nnc_pass_cx *cx, nnc_block b)
             cx->changed++;
             continue;
         }
+        if (nnc_op_drop_results(cx, op)) /* the new one stands where the old one stood */
+            op = prev.id ? nnc_op_next(m, prev) : nnc_block_first(m, b);
         for (unsigned i = 0; i < nnc_op_nregion(m, op); i++)
             sweep(cx, nnc_op_region(m, op, i));
     }
