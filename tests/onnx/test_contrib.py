@@ -349,6 +349,28 @@ def trees():
     ml("TreeEnsembleRegressor loop", "TreeEnsembleRegressor", {"x": x}, n_targets=1, want=REFUSE, **loop)
 
 
+def machines():
+    x = normal(6, 4)
+    labels = {"l": I64, "z": F32}
+    for kernel in ("RBF", "LINEAR", "POLY", "SIGMOID"):
+        base = {"kernel_type": kernel, "kernel_params": [.4, .1, 2.]}
+        for one in (0, 1):
+            ml(f"SVMRegressor {kernel} {one}", "SVMRegressor", {"x": x}, support_vectors=normal(20).tolist(), coefficients=normal(5).tolist(), n_supports=5, rho=[.2],
+               one_class=one, **base)
+        for classes in (2, 3, 5):
+            counts, pairs = [3, 2, 4, 1, 2][:classes], classes * (classes - 1) // 2
+            n = sum(counts)
+            for proba in (0, 1):
+                for post in ("NONE", "LOGISTIC", "SOFTMAX"):
+                    if post != "NONE" and kernel != "RBF":
+                        continue
+                    extra = {"prob_a": (-rng.random(pairs) - .5).tolist(), "prob_b": (rng.random(pairs) * .2).tolist()} if proba else {}
+                    ml(f"SVMClassifier {kernel} {classes} {proba} {post}", "SVMClassifier", {"x": x}, labels, support_vectors=normal(n * 4).tolist(), post_transform=post,
+                       coefficients=normal((classes - 1) * n).tolist(), vectors_per_class=counts, rho=normal(pairs).tolist(), classlabels_ints=[3, 7, 9, 1, 4][:classes],
+                       want=REFUSE if (classes, proba, post) == (2, 0, "SOFTMAX") else "ort", **base, **extra)
+    ml("SVMClassifier linear", "SVMClassifier", {"x": x}, labels, coefficients=normal(8).tolist(), rho=[.1, .2], classlabels_ints=[1, 2], want=REFUSE)
+
+
 # ---- corners of ai.onnx ----------------------------------------------------------------------------
 
 def plain(name, op, feeds, outs=None, **rest):
@@ -449,7 +471,7 @@ def main():
     parse.add_argument("--filter", default="")
     parse.add_argument("--compiled", action="store_true")
     args = parse.parse_args()
-    for group in (fused, norms, attention, quantised, qonnx, features, trees, images, dropout, signals):
+    for group in (fused, norms, attention, quantised, qonnx, features, trees, machines, images, dropout, signals):
         group()
     chosen = [c for c in cases if re.search(args.filter, c.name)]
     failed = 0
