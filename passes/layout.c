@@ -11,6 +11,7 @@
 #include <assert.h>
 #include <string.h>
 #include "ir/build.h"
+#include "passes/layout_phases.h"
 #include "passes/pass.h"
 
 enum { SMALL = 4096 };                        /* elements: transposing as many costs nothing that matters */
@@ -341,6 +342,11 @@ static bool sink(nnc_module *m, nnc_op op)
 static void layout_block(nnc_pass_cx *cx, nnc_block b)
 {
     nnc_module *m = cx->m;
+    for (nnc_op op = nnc_block_first(m, b), next; op.id; op = next) {
+        next = nnc_op_next(m, op);
+        if (nnc_op_code(m, op) == NNC_OP_conv)
+            cx->changed += nnc_layout_phases(m, op);
+    }
     for (nnc_op op = nnc_block_first(m, b), next; op.id; op = next) {
         next = nnc_op_next(m, op);
         for (unsigned i = 0; i < nnc_op_nregion(m, op); i++)
