@@ -74,34 +74,11 @@ nnc_status nnc_row_conv(nnc_onnx_cx *cx)
     return NNC_OK;
 }
 
-/* x as i16 (all differences of 8-bit numbers fit) less its zero point: a scalar or one number per entry of `axis`. */
-static nnc_status centred(nnc_onnx_cx *cx, uint32_t i, uint32_t zero, int axis, nnc_value *out)
-{
-    nnc_value x = nnc_g_cast(&cx->b, nnc_cx_in(cx, i), NNC_DT_i16);
-    *out = x;
-    if (!nnc_cx_has(cx, zero))
-        return NNC_OK;
-    nnc_value z = nnc_g_cast(&cx->b, nnc_cx_in(cx, zero), NNC_DT_i16);
-    nnc_dim dim[NNC_MAX_RANK] = { 1, 1, 1, 1, 1, 1, 1, 1 };
-    if (nnc_cx_rank(cx, z) == 1 && nnc_cx_dim(cx, z, 0) != 1) {
-        if (axis < 0 || nnc_cx_dim(cx, z, 0) != nnc_cx_dim(cx, x, axis))
-            return nnc_cx_error(cx, "zero point %s does not fit %s", nnc_cx_type_text(cx, z), nnc_cx_type_text(cx, x));
-        dim[axis] = nnc_cx_dim(cx, z, 0);
-        z = nnc_cx_reshape(cx, z, nnc_cx_rank(cx, x), dim);
-    } else if (nnc_cx_rank(cx, z) <= 1) {
-        z = nnc_cx_scalar(cx, z);
-    } else {
-        return nnc_cx_error(cx, "zero point is %s, expected a scalar or a vector", nnc_cx_type_text(cx, z));
-    }
-    *out = nnc_cx_op2(cx, NNC_OP_sub, x, z);
-    return NNC_OK;
-}
-
 nnc_status nnc_row_conv_integer(nnc_onnx_cx *cx)
 {
     nnc_value x, w, y;
-    NNC_TRY(centred(cx, 0, 2, -1, &x));
-    NNC_TRY(centred(cx, 1, 3, 0, &w));
+    NNC_TRY(nnc_row_centred(cx, 0, 2, -1, "x_zero_point", &x));
+    NNC_TRY(nnc_row_centred(cx, 1, 3, 0, "w_zero_point", &w));
     NNC_TRY(nnc_row_convolve(cx, x, w, NNC_DT_i32, &y));
     nnc_cx_set(cx, 0, y);
     return NNC_OK;

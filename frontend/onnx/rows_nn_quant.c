@@ -140,7 +140,7 @@ static nnc_status spread(nnc_onnx_cx *cx, nnc_value v, int axis, int rank, nnc_d
 }
 
 /* Input i as i16 less the zero point in input z. */
-static nnc_status centred(nnc_onnx_cx *cx, uint32_t i, uint32_t z, int axis, const char *what, nnc_value *out)
+nnc_status nnc_row_centred(nnc_onnx_cx *cx, uint32_t i, uint32_t z, int axis, const char *what, nnc_value *out)
 {
     nnc_value x = nnc_g_cast(&cx->b, nnc_cx_in(cx, i), NNC_DT_i16), zero;
     *out = x;
@@ -171,8 +171,8 @@ nnc_status nnc_row_matmul_integer(nnc_onnx_cx *cx)
     int ra = nnc_cx_rank(cx, nnc_cx_in(cx, 0)), rb = nnc_cx_rank(cx, nnc_cx_in(cx, 1));
     if (ra < 1 || rb < 1)
         return nnc_cx_error(cx, "operands %s and %s: at least one dimension each", nnc_cx_type_text(cx, nnc_cx_in(cx, 0)), nnc_cx_type_text(cx, nnc_cx_in(cx, 1)));
-    NNC_TRY(centred(cx, 0, 2, ra - 2, "a_zero_point", &a));
-    NNC_TRY(centred(cx, 1, 3, rb - 1, "b_zero_point", &b));
+    NNC_TRY(nnc_row_centred(cx, 0, 2, ra - 2, "a_zero_point", &a));
+    NNC_TRY(nnc_row_centred(cx, 1, 3, rb - 1, "b_zero_point", &b));
     NNC_TRY(nnc_cx_check_matmul(cx, a, b));
     nnc_cx_set(cx, 0, nnc_g_matmul(&cx->b, a, b, NNC_DT_i32));
     return NNC_OK;
@@ -183,8 +183,8 @@ nnc_status nnc_row_qlinear_matmul(nnc_onnx_cx *cx)
 {
     nnc_value a, b, sa, sb, sy, zy;
     int ra = nnc_cx_rank(cx, nnc_cx_in(cx, 0)), rb = nnc_cx_rank(cx, nnc_cx_in(cx, 3));
-    NNC_TRY(centred(cx, 0, 2, ra - 2, "a_zero_point", &a));
-    NNC_TRY(centred(cx, 3, 5, rb - 1, "b_zero_point", &b));
+    NNC_TRY(nnc_row_centred(cx, 0, 2, ra - 2, "a_zero_point", &a));
+    NNC_TRY(nnc_row_centred(cx, 3, 5, rb - 1, "b_zero_point", &b));
     NNC_TRY(nnc_cx_check_matmul(cx, a, b));
     nnc_value acc = nnc_g_matmul(&cx->b, a, b, NNC_DT_i32);
     int r = nnc_cx_rank(cx, acc);
@@ -200,8 +200,8 @@ nnc_status nnc_row_qlinear_matmul(nnc_onnx_cx *cx)
 nnc_status nnc_row_qlinear_conv(nnc_onnx_cx *cx)
 {
     nnc_value x, w, acc, sx, sw, sy, zy;
-    NNC_TRY(centred(cx, 0, 2, -1, "x_zero_point", &x));
-    NNC_TRY(centred(cx, 3, 5, 0, "w_zero_point", &w));
+    NNC_TRY(nnc_row_centred(cx, 0, 2, -1, "x_zero_point", &x));
+    NNC_TRY(nnc_row_centred(cx, 3, 5, 0, "w_zero_point", &w));
     NNC_TRY(nnc_row_convolve(cx, x, w, NNC_DT_i32, &acc));
     NNC_TRY(nnc_row_channel_bias(cx, 8, &acc));
     int r = nnc_cx_rank(cx, acc);

@@ -18,4 +18,7 @@ nnc_status nnc_row_window_list(nnc_onnx_cx *cx, const char *name, int n, int64_t
 /* rows_nn_conv.c: a convolution by the node's attributes; + input i (if there) along axis 1. */
 nnc_status nnc_row_convolve(nnc_onnx_cx *cx, nnc_value x, nnc_value w, nnc_dtype out, nnc_value *y);
 nnc_status nnc_row_channel_bias(nnc_onnx_cx *cx, uint32_t i, nnc_value *y);
+/* rows_nn_quant.c: input i (8 bits) as i16 less the zero point in input z, which is a scalar or stands along `axis`
+ * (-1: scalar only). */
+nnc_status nnc_row_centred(nnc_onnx_cx *cx, uint32_t i, uint32_t z, int axis, const char *what, nnc_value *out);
 #endif
