@@ -474,6 +474,20 @@ static bool joins(const grouping *g, const cluster *p, cluster *c, nnc_op op, un
     return movement_joins(g, p, c, op, v);
 }
 
+/* Is a value of p, besides by `op`, read by a reduction in c?  Joined, it would be computed again at every step. */
+static bool read_by_reduction(const grouping *g, const cluster *p, const cluster *c, nnc_op op)
+{
+    for (uint32_t i = 0; i < p->op.n; i++)
+        for (unsigned r = 0; r < nnc_op_nout(g->m, p->op.at[i]); r++)
+            for (uint32_t u = nnc_value_get(g->m, nnc_op_out(g->m, p->op.at[i], r))->first_use; u; u = g->m->use.at[u].next) {
+                nnc_op user = g->m->use.at[u].user;
+                bool reduces = nnc_op_has(g->m, user, NNC_REDUCES) || shape_of(g->m, user) == ROWS;
+                if (user.id != op.id && cluster_of(g, user) == c && (reduces || (p->heavy && !nnc_op_has(g->m, user, NNC_ELEMENTWISE))))
+                    return true;
+            }
+    return false;
+}
+
 static void join_all(grouping *g)
 {
     for (nnc_op op = nnc_block_first(g->m, g->block); op.id; op = nnc_op_next(g->m, op)) {
@@ -482,7 +496,7 @@ static void join_all(grouping *g)
             continue;
         for (unsigned i = nnc_op_nin(g->m, op); i-- > 0;) {
             cluster *p = cluster_of(g, nnc_value_op(g->m, nnc_op_in(g->m, op, i)));
-            if (p && joins(g, p, c, op, i) && !cyclic(g, p, c))
+            if (p && joins(g, p, c, op, i) && !read_by_reduction(g, p, c, op) && !cyclic(g, p, c))
                 merge(g, p, c);
             else
                 c->padded &= c->op.n > 1;
