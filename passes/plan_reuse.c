@@ -281,32 +281,11 @@ static bool try_call(reuse *r, nnc_op call)
         nnc_use_facts w = nnc_param_facts(m, kernel, (unsigned)pair[i]);
         if (!t || !f || mentions(r, call, t) != 1 || mentions(r, call, f) != 1 || (w.reads && !is_fresh(r, t, call)))
             continue;
-        if (merge(r, out, in, call, false)) {
-            nnc_attr_set_int(m, kernel, NNC_W_alias, 1);
+        if (merge(r, out, in, call, false))
             return true;
-        }
         pair = nnc_attr_ints(m, kernel, NNC_W_inplace, &n);
     }
     return false;
-}
-
-/* An opener that worked in place shares parameters too: mark every kernel whose call names a memory twice. */
-static void mark_aliases(reuse *r)
-{
-    for (uint32_t s = 0; s < r->l->nstep; s++) {
-        nnc_op op = r->l->step.at[s], kernel = { 0 };
-        if (!op.id || nnc_op_code(r->m, op) != NNC_OP_call)
-            continue;
-        kernel = callee_of(r->m, op);
-        for (unsigned i = 0; kernel.id && i < nnc_op_nin(r->m, op); i++) {
-            nnc_value v = nnc_op_in(r->m, op, i);
-            nnc_memory *mem = nnc_value_ty(r->m, v)->kind == NNC_TYPE_buffer ? nnc_live_of(r->l, v) : NULL;
-            if (mem && mentions(r, op, mem) > 1 && nnc_param_facts(r->m, kernel, i).writes) {
-                nnc_attr_set_int(r->m, kernel, NNC_W_alias, 1);
-                break;
-            }
-        }
-    }
 }
 
 /* Where a buffer starts: its base and the offsets of the views on the way, constant ones summed. */
@@ -373,6 +352,5 @@ unsigned nnc_plan_reuse(nnc_module *m, nnc_arena *scratch, nnc_op entry)
         if (r.l->step.at[s].id && nnc_op_code(m, r.l->step.at[s]) == NNC_OP_call)
             n += try_call(&r, r.l->step.at[s]);
     drop_self_copies(m, nnc_op_region(m, entry, 0));
-    mark_aliases(&r);
     return n;
 }
