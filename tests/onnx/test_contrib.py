@@ -479,7 +479,7 @@ def main():
         wrong = judge(case, args.compiled)
         if wrong:
             failed += 1
-            print(f"{case.name}: {wrong}")
+            print(f"{case.name}: {wrong}", flush=True)
     print(f"{len(chosen) - failed} of {len(chosen)} cases pass")
     return 1 if failed or not chosen else 0
 
