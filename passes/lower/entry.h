@@ -14,6 +14,7 @@ typedef struct nnc_entry {
     nnc_op last_const;            /* weights stand first in the entry kernel, in order of first need */
     nnc_block top;                /* body of the entry kernel */
     uint32_t *stamp, nstamp;      /* per G value id: scratch of inplace.c */
+    unsigned calls;               /* graphs being lowered inside one another */
     bool *pieces;                 /* per G value id: a concat whose parts are made in place (concat.c) */
 } nnc_entry;
 

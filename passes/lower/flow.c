@@ -158,6 +158,8 @@ static nnc_status scan_op(nnc_lower *x, nnc_op op)
     return NNC_OK;
 }
 
+enum { MAX_CALLS = 32 };
+
 static nnc_status call_op(nnc_lower *x, nnc_op op)
 {
     nnc_module *m = x->m;
@@ -169,12 +171,19 @@ static nnc_status call_op(nnc_lower *x, nnc_op op)
 
     if (!callee.id || nnc_op_code(m, callee) != NNC_OP_graph)
         return nnc_error(m->diag, x->b.loc, "call of '%s', which is not a graph of this module", name);
+    if (nnc_entry_of(x)->calls >= MAX_CALLS)
+        return nnc_error(m->diag, x->b.loc, "calls of '%s' nest deeper than %d: a graph cannot call itself", name, MAX_CALLS);
+    nnc_entry_of(x)->calls++;
     b = nnc_op_region(m, callee, 0);
+    if (nnc_block_narg(m, b) != nnc_op_nin(m, op) || nnc_entry_nyield(m, b) != n)
+        return nnc_error(m->diag, x->b.loc, "'%s' has %u inputs and %u outputs, called with %u and %u", name,
+                         nnc_block_narg(m, b), nnc_entry_nyield(m, b), nnc_op_nin(m, op), n);
     for (unsigned i = 0; i < nnc_op_nin(m, op); i++)
         x->buffer[nnc_block_arg(m, b, i).id] = nnc_lower_buffer(x, nnc_op_in(m, op, i));
     NNC_TRY(nnc_entry_block(x, b, none, yield));
     for (unsigned i = 0; i < n; i++)
         x->buffer[nnc_op_out(m, op, i).id] = yield[i];
+    nnc_entry_of(x)->calls--;
     return NNC_OK;
 }
 

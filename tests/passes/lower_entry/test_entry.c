@@ -246,19 +246,27 @@ static void collect(void *user, const char *text)
     strncat(user, text, 1000 - strlen(user));
 }
 
-static void unknown_sizes_are_errors(void)
+static void refuse(const char *ir, const char *words)
 {
     nnc_arena *a = nnc_arena_new();
-    nnc_module *m = judge_read(a, "dim n = 0..9\ngraph @g [entry=1] (%x: f32[4]) {\n  %e = extent [dim=n] : i64[]\n  yield %e\n}\n");
+    nnc_module *m = judge_read(a, ir);
     nnc_options opt = { 0 };
     nnc_pass_cx cx = { .m = m, .scratch = nnc_arena_new(), .opt = &opt };
     char text[1024] = "";
 
     nnc_diag_set_sink(m->diag, collect, text);
     CHECK_INT(nnc_pass_lower(&cx), NNC_ERR);
-    CHECK_HAS(text, "size 'n' is not known here");
+    CHECK_HAS(text, words);
     nnc_arena_free(cx.scratch);
     nnc_arena_free(a);
+}
+
+static void what_cannot_be_lowered_is_an_error(void)
+{
+    refuse("dim n = 0..9\ngraph @g [entry=1] (%x: f32[4]) {\n  %e = extent [dim=n] : i64[]\n  yield %e\n}\n",
+           "size 'n' is not known here");
+    refuse("graph @g [entry=1] (%x: f32[4]) {\n  %y = neg %x : f32[4]\n  yield %y\n}\n", "stands outside of a kernel");
+    refuse("graph @g [entry=1] (%x: f32[4]) {\n  %y = call %x [callee=\"g\"] : f32[4]\n  yield %y\n}\n", "cannot call itself");
 }
 
 int main(void)
@@ -276,6 +284,6 @@ int main(void)
     RUN(scans);
     RUN(parts_of_a_concat_are_made_in_place);
     RUN(calls);
-    RUN(unknown_sizes_are_errors);
+    RUN(what_cannot_be_lowered_is_an_error);
     return test_end();
 }
