@@ -223,31 +223,35 @@ static void block(gen *g, int ops, int depth)
     }
 }
 
-static void replace_all(char *text, size_t size, const char *from, const char *to)
+/* In place; the new text is not longer than the old. */
+static void replace_all(char *text, const char *from, const char *to)
 {
-    static char copy[65536];
-    size_t n = 0;
+    size_t nfrom = strlen(from), nto = strlen(to);
+    char *w = text;
 
-    for (const char *p = text; *p && n + strlen(to) + 1 < sizeof copy;) {
-        bool hit = !strncmp(p, from, strlen(from));
-        n += (size_t)snprintf(copy + n, sizeof copy - n, "%.*s", hit ? (int)strlen(to) : 1, hit ? to : p);
-        p += hit ? strlen(from) : 1;
-    }
-    copy[n] = 0;
-    snprintf(text, size, "%s", copy);
+    for (const char *p = text; *p;)
+        if (!strncmp(p, from, nfrom)) {
+            memcpy(w, to, nto);
+            w += nto;
+            p += nfrom;
+        } else {
+            *w++ = *p++;
+        }
+    *w = 0;
 }
 
 /* Square matrices become two rows of a length that is only known at run time. */
 static void make_dynamic(gen *g)
 {
-    char text[sizeof g->text];
+    static const char head[] = "dim n = 0..6\n";
+    size_t n = strlen(g->text), room = sizeof g->text - sizeof head;
 
-    snprintf(text, sizeof text, "dim n = 0..6\n%.*s", (int)sizeof text - 20, g->text);
-    strcpy(g->text, text);
-    replace_all(g->text, sizeof g->text, "f32[4,4]", "f32[2,n]");
-    replace_all(g->text, sizeof g->text, ",4,4]", ",2,n]");
-    replace_all(g->text, sizeof g->text, "f32[1,4]", "f32[1,n]");
-    replace_all(g->text, sizeof g->text, "f32[4,1]", "f32[2,1]");
+    memmove(g->text + sizeof head - 1, g->text, n < room ? n + 1 : room);
+    memcpy(g->text, head, sizeof head - 1);
+    replace_all(g->text, "f32[4,4]", "f32[2,n]");
+    replace_all(g->text, ",4,4]", ",2,n]");
+    replace_all(g->text, "f32[1,4]", "f32[1,n]");
+    replace_all(g->text, "f32[4,1]", "f32[2,1]");
 }
 
 int main(int argc, char **argv)
