@@ -44,6 +44,7 @@ STRICT = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Wshadow
 ASAN_OPTIONS = {"ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1", "UBSAN_OPTIONS": "print_stacktrace=1"}
 SANITIZE = ["-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 EXIT_REFUSED, EXIT_DIFFERS = 1, 3
+ABSENT = (1 << 64) - 1
 
 
 class Refused(Exception):
@@ -166,7 +167,7 @@ static unsigned char *guarded(size_t bytes, size_t align, unsigned paint)
 #endif
 static void check(const unsigned char *p, size_t bytes, const char *what)
 {
-    for (int i = 0; i < GUARD; i++)
+    for (int i = 0; p && i < GUARD; i++)
         if (p[-1 - i] != 0xC3 || p[bytes + (size_t)i] != 0xC3) {
             fprintf(stderr, "driver: guard bytes of %s were overwritten\n", what);
             exit(8);
@@ -177,6 +178,8 @@ static void *fetch(FILE *in, size_t *bytes)
     uint64_t n;
     unsigned char *p;
     if (fread(&n, 8, 1, in) != 1) exit(9);
+    *bytes = 0;
+    if (n == UINT64_MAX) return NULL;       /* an optional without a value */
     *bytes = (size_t)n;
     p = guarded(*bytes, @ALIGN@, 0);
     if (*bytes && fread(p, 1, *bytes, in) != *bytes) exit(9);
@@ -304,6 +307,9 @@ class Model:
         known = self.sizes_from(arrays)
         pieces = [self.weights.read_bytes()] if self.weights else []
         for tensor, array in zip(self.inputs, arrays):
+            if array is None:
+                pieces.append(None)
+                continue
             array = np.asarray(array)
             if array.dtype != tensor.dtype:
                 raise AssertionError(f"input {tensor.name}: {array.dtype} given, nnc info says {tensor.dtype}")
@@ -313,7 +319,7 @@ class Model:
                 raise AssertionError(f"net.h wants size {v['name']}, the inputs define {sorted(known)}")
             pieces.append(struct.pack("=Q", known[v["name"]]))
         for data in pieces:
-            out.write(struct.pack("=Q", len(data)) + data)
+            out.write(struct.pack("=Q", ABSENT if data is None else len(data)) + (data or b""))
 
     def read_outputs(self, results, arrays):
         def chunk():
@@ -323,6 +329,8 @@ class Model:
             return results.read(struct.unpack("=Q", head)[0])
 
         status = struct.unpack("=i", chunk())[0]
+        if status != 0 and any(a is None for a in arrays):
+            raise Refused(f"{self.net}_run returned {status}: an input without a value")
         if status != 0:
             raise Crash(f"{self.net}_run returned {status}")
         sizes = self.sizes_from(arrays)
