@@ -18,6 +18,8 @@ size_t     nnc_tensor_bytes(const nnc_tensor *t);
  * against their bounds); out: one per yielded value, memory from `a`.  Errors (bad shapes, a failed `check`, an index
  * out of range at K) give a diagnostic. */
 nnc_status nnc_interp_graph(nnc_module *m, nnc_op graph, nnc_arena *a, unsigned nin, const nnc_tensor *in, unsigned nout, nnc_tensor *out);
+/* The same, but a run of more than `max_ops` operations (a loop without an end) is an error. */
+nnc_status nnc_interp_graph_bounded(nnc_module *m, nnc_op graph, nnc_arena *a, unsigned nin, const nnc_tensor *in, unsigned nout, nnc_tensor *out, uint64_t max_ops);
 /* Run a kernel on raw buffers: buf[i] for buffer parameters, idx[i] for idx parameters (same index i of the block
  * arguments).  Fresh arena memory is poisoned and every address checked. */
 typedef struct nnc_kernel_arg { void *buf; size_t bytes; int64_t idx; } nnc_kernel_arg;

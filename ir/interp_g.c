@@ -261,6 +261,8 @@ nnc_status nnc_interp_block(nnc_interp *x, nnc_block b, unsigned nout, nnc_tenso
         unsigned nin = nnc_op_nin(m, op), n = nnc_op_nout(m, op);
         nnc_loc loc = nnc_op_loc(m, op);
         nnc_tensor *in = nnc_arena_array(x->a, nin + n, sizeof *in), *out = in + nin;
+        if (x->budget-- == 0)
+            return nnc_error(m->diag, loc, "the run is stopped: too many operations, perhaps a loop without an end");
         for (unsigned i = 0; i < nin; i++)
             NNC_TRY(nnc_interp_value(x, nnc_op_in(m, op, i), loc, &in[i]));
         if (nnc_op_code(m, op) == NNC_OP_yield) {
@@ -292,7 +294,7 @@ nnc_status nnc_interp_arenas(nnc_interp *x, nnc_loc loc, nnc_arena *pair[2])
 /* A single op without regions needs no environment: folding a large module must not pay for one per op. */
 static void begin(nnc_interp *x, nnc_module *m, nnc_arena *a, bool env)
 {
-    *x = (nnc_interp){.m = m, .root = a, .a = a, .nenv = env ? m->value.n : 0, .nsym = nnc_dim_nsymbol(m->dims)};
+    *x = (nnc_interp){.m = m, .root = a, .a = a, .nenv = env ? m->value.n : 0, .nsym = nnc_dim_nsymbol(m->dims), .budget = UINT64_MAX};
     x->env = nnc_arena_array(a, x->nenv, sizeof *x->env);
     x->sym = nnc_arena_array(a, x->nsym + 1, sizeof *x->sym);
     for (uint32_t s = 0; s < x->nsym; s++)
@@ -328,6 +330,15 @@ nnc_status nnc_interp_graph(nnc_module *m, nnc_op graph, nnc_arena *a, unsigned 
     nnc_interp x;
 
     begin(&x, m, a, true);
+    return end(&x, run_graph(&x, graph, nin, in, nout, out));
+}
+
+nnc_status nnc_interp_graph_bounded(nnc_module *m, nnc_op graph, nnc_arena *a, unsigned nin, const nnc_tensor *in, unsigned nout, nnc_tensor *out, uint64_t max_ops)
+{
+    nnc_interp x;
+
+    begin(&x, m, a, true);
+    x.budget = max_ops;
     return end(&x, run_graph(&x, graph, nin, in, nout, out));
 }
 

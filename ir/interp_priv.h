@@ -18,6 +18,7 @@ typedef struct nnc_interp {
     int64_t *sym;    /* by symbol; < 0: not known */
     uint32_t nsym;
     unsigned depth;
+    uint64_t budget; /* operations left */
     nnc_arena *spare[NNC_INTERP_ARENAS]; /* loop arenas, by nesting */
     unsigned nspare;
 } nnc_interp;

@@ -17,6 +17,7 @@
 static void free_arena(void *a) { nnc_arena_free(a); }
 
 enum { PLAIN, SPECIAL, SETS };
+enum { ATTEMPTS = 16, MAX_OPS = 500000 };
 static const double MAX_K_WORK = 2e7;  /* multiply-adds and elements; a few seconds per pass in the K interpreter */
 static const double MAX_K_TWICE = 2e5; /* up to here K code also runs with special values */
 static const int64_t MAX_SYMBOL = 8;  /* symbols are drawn below lo + this */
@@ -35,7 +36,7 @@ struct nnc_validate {
     inputs set[SETS];
     nnc_type *out_type;
     double work;
-    bool fast, told;
+    bool fast, told, loops; /* loops: there is a `while` */
 };
 
 static uint64_t draw(uint64_t *s) /* splitmix64 */
@@ -52,7 +53,8 @@ static double uniform(uint64_t *s, double lo, double hi)
     return lo + (hi - lo) * (double)(draw(s) >> 11) * 0x1p-53;
 }
 
-static nnc_num draw_element(nnc_dtype dt, uint64_t *s, int set)
+/* `tame`: integers stay small, because a loop may count up to them. */
+static nnc_num draw_element(nnc_dtype dt, uint64_t *s, int set, bool tame)
 {
     static const double special[] = {NAN, INFINITY, -INFINITY, -0.0, 0.0, 1e30, -1e30, 1e-40, 1, -1};
     nnc_num n = {0, 0};
@@ -65,13 +67,25 @@ static nnc_num draw_element(nnc_dtype dt, uint64_t *s, int set)
     }
     if (nnc_dtype_infos[dt].class == NNC_DC_BOOL)
         n.i = (int64_t)(draw(s) & 1);
-    else if (nnc_dtype_infos[dt].bits <= 16 && set == PLAIN)
+    else if (nnc_dtype_infos[dt].bits <= 16 && set == PLAIN && !tame)
         n.i = (int64_t)draw(s);
-    else if (set == SPECIAL && draw(s) % 8 == 0)
+    else if (set == SPECIAL && draw(s) % 8 == 0 && !tame)
         n.i = (int64_t)draw(s);
     else
         n.i = (int64_t)(draw(s) % 4); /* likely to be an index or a size */
     return nnc_num_of_bits(dt, nnc_num_bits(dt, n));
+}
+
+static bool has_while(const nnc_module *m, nnc_block b)
+{
+    for (nnc_op op = nnc_block_first(m, b); op.id; op = nnc_op_next(m, op)) {
+        if (nnc_op_code(m, op) == NNC_OP_while)
+            return true;
+        for (unsigned i = 0; i < nnc_op_nregion(m, op); i++)
+            if (has_while(m, nnc_op_region(m, op, i)))
+                return true;
+    }
+    return false;
 }
 
 static void draw_symbols(nnc_validate *v)
@@ -90,7 +104,30 @@ static void draw_symbols(nnc_validate *v)
     }
 }
 
-static void draw_inputs(nnc_validate *v, nnc_block b, int set)
+/* A short i64 vector may be a shape that the declared outputs must agree with: take it from them. */
+static bool draw_shape(nnc_validate *v, nnc_tensor *t)
+{
+    int64_t n = nnc_tensor_count(t), *to = t->data;
+    unsigned first;
+
+    if (t->dtype != NNC_DT_i64 || t->rank > 1 || n > NNC_MAX_RANK || v->nout == 0)
+        return false;
+    first = (unsigned)(draw(&v->seed) % v->nout);
+    for (unsigned k = 0; k < v->nout; k++) {
+        nnc_type_rec ty = *nnc_type_get(v->m, v->out_type[(first + k) % v->nout]);
+        if (ty.rank == 0 || (t->rank == 1 && n > 1 && ty.rank != n))
+            continue;
+        for (int64_t i = 0; i < n; i++) {
+            nnc_dim d = ty.dim[n == 1 ? (int64_t)(draw(&v->seed) % ty.rank) : i];
+            to[i] = nnc_dim_is_const(d) ? d : nnc_dim_hi(v->m->dims, d);
+        }
+        return true;
+    }
+    return false;
+}
+
+/* From the second attempt on, half of the short integer vectors are shapes. */
+static void draw_inputs(nnc_validate *v, nnc_block b, int set, int attempt)
 {
     v->set[set].in = nnc_arena_array(v->a, v->nin, sizeof(nnc_tensor));
     for (unsigned i = 0; i < v->nin; i++) {
@@ -100,8 +137,10 @@ static void draw_inputs(nnc_validate *v, nnc_block b, int set)
         for (int d = 0; d < ty.rank; d++)
             dim[d] = nnc_dim_is_const(ty.dim[d]) ? ty.dim[d] : nnc_dim_eval(v->m->dims, ty.dim[d], v->sym);
         *t = nnc_tensor_new(v->a, (nnc_dtype)ty.dtype, ty.rank, dim);
+        if (attempt > 0 && draw(&v->seed) % 2 && draw_shape(v, t))
+            continue;
         for (int64_t k = 0, n = nnc_tensor_count(t); k < n; k++)
-            nnc_num_store(t->dtype, (char *)t->data + (size_t)k * nnc_dtype_bytes(t->dtype), draw_element(t->dtype, &v->seed, set));
+            nnc_num_store(t->dtype, (char *)t->data + (size_t)k * nnc_dtype_bytes(t->dtype), draw_element(t->dtype, &v->seed, set, v->loops));
     }
 }
 
@@ -109,7 +148,7 @@ static void draw_inputs(nnc_validate *v, nnc_block b, int set)
 static nnc_status run_graph(nnc_validate *v, nnc_op graph, const inputs *set, nnc_arena *a, nnc_tensor *out)
 {
     nnc_arena *scratch = nnc_arena_new();
-    nnc_status s = nnc_interp_graph(v->m, graph, scratch, v->nin, set->in, v->nout, out);
+    nnc_status s = nnc_interp_graph_bounded(v->m, graph, scratch, v->nin, set->in, v->nout, out, MAX_OPS);
 
     for (unsigned i = 0; i < v->nout && s == NNC_OK; i++)
         out[i].data = nnc_arena_copy(a, out[i].data, nnc_tensor_bytes(&out[i]));
@@ -237,21 +276,26 @@ static nnc_status judge(nnc_validate *v, const nnc_pass_info *p, const worst *w,
                      set == SPECIAL ? " for inputs with nan, inf and -0" : "", (long long)w->at, w->output, w->got, w->want, w->error);
 }
 
-/* Random inputs may not be what the model wants (a `check` says so): then there is nothing to compare with. */
+/* Random inputs may not be what the model wants (a `check` says so): a few attempts, then there is nothing to compare. */
 static nnc_status first_runs(nnc_validate *v, nnc_op graph, nnc_validate **out)
 {
     nnc_module *m = v->m;
+    nnc_block b = nnc_op_region(m, graph, 0);
 
     for (int set = 0; set < SETS; set++) {
-        nnc_status s;
-        draw_inputs(v, nnc_op_region(m, graph, 0), set);
+        bool wanted = set == PLAIN || (!v->fast && v->set[PLAIN].usable);
         v->set[set].want = nnc_arena_array(v->a, v->nout, sizeof(nnc_tensor));
-        if (set == SPECIAL && (v->fast || !v->set[PLAIN].usable))
-            continue;
-        nnc_diag_hold(m->diag);
-        s = run_graph(v, graph, &v->set[set], v->runs[0], v->set[set].want);
-        nnc_diag_release(m->diag, false);
-        v->set[set].usable = s == NNC_OK;
+        for (int attempt = 0; attempt < ATTEMPTS && wanted && !v->set[set].usable; attempt++) {
+            if (set == PLAIN)
+                draw_symbols(v);
+            draw_inputs(v, b, set, attempt);
+            nnc_diag_hold(m->diag);
+            v->set[set].usable = run_graph(v, graph, &v->set[set], v->runs[0], v->set[set].want) == NNC_OK;
+            if (attempt + 1 < ATTEMPTS || set == SPECIAL || v->set[set].usable)
+                nnc_diag_drop(m->diag);
+            else
+                nnc_diag_release(m->diag, false);
+        }
     }
     if (!v->set[PLAIN].usable) {
         nnc_warning(m->diag, (nnc_loc){0}, "passes are not validated: the interpreter refuses the random inputs (see above)");
@@ -277,6 +321,7 @@ nnc_status nnc_validate_begin(nnc_module *m, uint64_t seed, bool fast, nnc_valid
     v->nin = nnc_block_narg(m, b);
     v->nout = nnc_op_nin(m, end);
     v->work = nnc_block_work(m, b);
+    v->loops = has_while(m, b);
     v->out_type = nnc_arena_array(v->a, v->nout, sizeof *v->out_type);
     for (unsigned i = 0; i < v->nout; i++)
         v->out_type[i] = nnc_value_type(m, nnc_op_in(m, end, i));
@@ -284,7 +329,6 @@ nnc_status nnc_validate_begin(nnc_module *m, uint64_t seed, bool fast, nnc_valid
         v->runs[k] = nnc_arena_new();
         nnc_arena_defer(m->arena, free_arena, v->runs[k]);
     }
-    draw_symbols(v);
     *out = v;
     return first_runs(v, graph, out);
 }

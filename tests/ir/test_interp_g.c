@@ -120,10 +120,30 @@ static void failed_check(void)
     nnc_arena_free(a);
 }
 
+static void endless_loop(void)
+{
+    nnc_arena *a = nnc_arena_new();
+    nnc_module *m = module_of(a, "endless",
+                              "graph @f () {\n"
+                              "  %a = while 1:i64 : i64[] (%p: i64[]) {\n"
+                              "    yield true\n"
+                              "  } (%p: i64[]) {\n"
+                              "    yield %p\n"
+                              "  }\n"
+                              "  yield %a\n"
+                              "}\n");
+    nnc_tensor out;
+
+    CHECK(nnc_interp_graph_bounded(m, nnc_func_entry(m, NNC_OP_graph), a, 0, NULL, 1, &out, 1000) == NNC_ERR);
+    CHECK_HAS(said, "too many operations");
+    nnc_arena_free(a);
+}
+
 int main(void)
 {
     numbers();
     RUN(symbols);
     RUN(failed_check);
+    RUN(endless_loop);
     return test_end();
 }
