@@ -11,6 +11,7 @@
 #include "ir/eval.h"
 
 enum {
+    UNBOUNDED = 1 << 20, /* what nothing depends on may still be this large */
     SHAPE_SIZED = 64,
     MAX_SUBGRAPH_DEPTH = 32,
     MAX_OPS = 4000000 /* unrolled bodies must end somewhere */
@@ -34,7 +35,8 @@ uint32_t nnc_onnx_row_count(void)
 
 nnc_onnx_row_info nnc_onnx_row_at(uint32_t i)
 {
-    return (nnc_onnx_row_info){rows[i].domain, rows[i].op, rows[i].since, rows[i].run == nnc_row_refused};
+    return (nnc_onnx_row_info){rows[i].domain, rows[i].op, rows[i].since,
+                               rows[i].run == nnc_row_refused};
 }
 
 static const struct row *find_row(const nnc_onnx_node *n)
@@ -290,7 +292,7 @@ static nnc_import_symbol new_symbol(nnc_onnx_cx *cx, const char *name, const cha
         return s;
     }
     s.unbounded = true; /* an error at the end, if anything depends on it */
-    s.dim = nnc_dim_symbol(cx->dims, sym, 0, INT32_MAX);
+    s.dim = nnc_dim_symbol(cx->dims, sym, 0, UNBOUNDED);
     return s;
 }
 

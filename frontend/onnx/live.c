@@ -78,21 +78,104 @@ bool nnc_import_dim_matters(nnc_onnx_cx *cx, nnc_block body, nnc_dim d)
     return l.found;
 }
 
-/* Backwards, so that a whole dead chain goes in one sweep. */
-void nnc_import_sweep(nnc_onnx_cx *cx, nnc_block body)
+/* ---- the sweep ---- */
+
+/* Symbols that remaining ops speak of, by index in the table of dimensions. */
+struct symbols {
+    nnc_onnx_cx *cx;
+    uint8_t *spoken;
+};
+
+static void speak(struct symbols *s, nnc_dim d)
 {
-    nnc_module *m = cx->m;
+    uint32_t n;
+    if (nnc_dim_is_const(d))
+        return;
+    const nnc_dim_term *t = nnc_dim_terms(s->cx->dims, d, &n);
+    for (uint32_t i = 0; i < n; i++)
+        for (uint32_t k = 0; k < t[i].natom; k++) {
+            nnc_dim_atom a = nnc_dim_atom_get(s->cx->dims, t[i].atom[k]);
+            if (a.op == '$') {
+                s->spoken[a.a] = 1;
+            } else {
+                speak(s, a.a);
+                speak(s, a.b);
+            }
+        }
+}
+
+static void speak_types(struct symbols *s, nnc_value v)
+{
+    nnc_type_rec ty = nnc_cx_ty(s->cx, v);
+    for (int i = 0; i < ty.rank; i++)
+        speak(s, ty.dim[i]);
+}
+
+/* The sizes an op that stays speaks of, except that a `prefix` makes one. */
+static void speak_op(struct symbols *s, nnc_op op)
+{
+    static const nnc_word sizes[] = {NNC_W_dim, NNC_W_k, NNC_W_size, NNC_W_trips};
+    static const nnc_word lists[] = {NNC_W_start, NNC_W_lo, NNC_W_hi};
+    nnc_module *m = s->cx->m;
+    unsigned n;
+
+    for (unsigned i = 0; i < nnc_op_nin(m, op); i++)
+        speak_types(s, nnc_op_in(m, op, i));
+    for (unsigned i = 0; i < nnc_op_nout(m, op); i++)
+        speak_types(s, nnc_op_out(m, op, i));
+    for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
+        const nnc_attr_rec *a = nnc_attr_find(m, op, sizes[k]);
+        if (a && a->kind == NNC_ATTR_int)
+            speak(s, a->u.i);
+    }
+    for (size_t k = 0; k < sizeof lists / sizeof *lists && nnc_op_code(m, op) != NNC_OP_conv; k++) {
+        const int64_t *at = nnc_attr_ints(m, op, lists[k], &n);
+        for (unsigned i = 0; i < n; i++)
+            speak(s, at[i]);
+    }
+}
+
+/* An unread prefix still says what its symbol is. */
+static bool is_named(struct symbols *s, nnc_op op)
+{
+    nnc_module *m = s->cx->m;
+    nnc_type_rec ty = nnc_cx_ty(s->cx, nnc_op_out(m, op, 0));
+    nnc_dim d = ty.dim[nnc_attr_int(m, op, NNC_W_axis, 0)];
+    nnc_sym name;
+
+    if (!nnc_dim_is_symbol(s->cx->dims, d, &name))
+        return true;
+    for (uint32_t i = 0; i < nnc_dim_nsymbol(s->cx->dims); i++)
+        if (nnc_dim_symbol_name(s->cx->dims, i).id == name.id)
+            return s->spoken[i] != 0;
+    return true;
+}
+
+/* Backwards, so that a whole dead chain goes in one sweep, and what speaks of a size comes before
+ * the op that makes it. */
+static void sweep(struct symbols *s, nnc_block body)
+{
+    nnc_module *m = s->cx->m;
     nnc_op prev;
     for (nnc_op op = nnc_block_last(m, body); op.id; op = prev) {
         bool used = !nnc_op_has(m, op, NNC_PURE);
-        if (nnc_op_code(m, op) == NNC_OP_prefix) /* its symbol may be asked for; pass dce knows */
-            used = true;
         prev = nnc_op_prev(m, op);
         for (unsigned i = 0; i < nnc_op_nout(m, op); i++)
             used |= nnc_value_nuse(m, nnc_op_out(m, op, i)) != 0;
-        if (!used)
+        if (!used && nnc_op_code(m, op) == NNC_OP_prefix)
+            used = is_named(s, op);
+        if (!used) {
             nnc_op_erase(m, op);
-        for (unsigned r = 0; used && r < nnc_op_nregion(m, op); r++)
-            nnc_import_sweep(cx, nnc_op_region(m, op, r));
+            continue;
+        }
+        for (unsigned r = 0; r < nnc_op_nregion(m, op); r++)
+            sweep(s, nnc_op_region(m, op, r));
+        speak_op(s, op);
     }
+}
+
+void nnc_import_sweep(nnc_onnx_cx *cx, nnc_block body)
+{
+    struct symbols s = {cx, nnc_arena_alloc(cx->a, nnc_dim_nsymbol(cx->dims) + 1)};
+    sweep(&s, body);
 }
