@@ -75,11 +75,25 @@ nnc_status nnc_import_check_inputs(nnc_onnx_cx *cx)
     return NNC_OK;
 }
 
+/* A result of fixed shape that no address space holds; sizes with symbols are the planner's business. */
+static bool is_beyond_memory(nnc_onnx_cx *cx, nnc_value v)
+{
+    const nnc_type_rec *r = nnc_value_ty(cx->m, v);
+
+    for (int d = 0; d < r->rank; d++)
+        if (!nnc_dim_is_const(r->dim[d]))
+            return false;
+    return nnc_type_bytes(cx->m, nnc_value_type(cx->m, v)) == INT64_MAX;
+}
+
 nnc_status nnc_import_check_output(nnc_onnx_cx *cx, uint32_t i)
 {
     nnc_sym name = nnc_onnx_node_out(cx->node, i);
     const nnc_onnx_type *want = nnc_onnx_graph_type(cx->node->graph, name);
 
+    if (cx->out[i].kind == NNC_VAL_tensor && is_beyond_memory(cx, cx->out[i].v))
+        return nnc_cx_error(cx, "'%s' is %s, whose size in bytes overflows, expected one below 2^63",
+                            nnc_onnx_name(cx->model, name), nnc_cx_type_text(cx, cx->out[i].v));
     if (!want || want->kind != NNC_ONNX_TY_tensor || cx->out[i].kind != NNC_VAL_tensor)
         return NNC_OK;
     nnc_type_rec got = nnc_cx_ty(cx, cx->out[i].v);
