@@ -14,7 +14,7 @@ import warnings
 
 import numpy as np
 import onnx
-from harness import ASAN_BUILD, ASAN_OPTIONS, NNC, execute, how_it_died, isolated
+from harness import ASAN_BUILD, ASAN_OPTIONS, FINDING, NNC, execute, how_it_died, isolated
 from models import ALL, make
 from onnx import TensorProto, helper
 
@@ -592,6 +592,7 @@ def check(name):
     for program in [NNC] + [asan] * os.path.exists(asan):
         done = execute([program, path, "-o", "out.c"], 20, None, env={**os.environ, **ASAN_OPTIONS})
         said = done.stderr.strip()
+        assert not FINDING.search(said), f"{program}: {said[-1500:]}"
         assert done.returncode == 1, f"{program}: {how_it_died(done)}, expected exit 1: {said[-1500:]}"
         assert "error" in said.lower(), f"no word of an error: {said}"
         assert not any(f.startswith("out.") for f in os.listdir(".")), f"left a file: {os.listdir('.')}"

@@ -41,7 +41,9 @@ TMP = os.path.abspath(os.environ.get("NNC_TEST_TMP") or os.path.join(tempfile.ge
 SHARED = Path(os.environ.get("NNC_SHARED_DATA") or ROOT.parent / "shared/data")
 
 STRICT = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror"]
-ASAN_OPTIONS = {"ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1", "UBSAN_OPTIONS": "print_stacktrace=1"}
+# A finding must not look like nnc's exit code 1.
+ASAN_OPTIONS = {"ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1:exitcode=99", "UBSAN_OPTIONS": "print_stacktrace=1:exitcode=99"}
+FINDING = re.compile(r"runtime error: |ERROR: AddressSanitizer")
 SANITIZE = ["-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 EXIT_REFUSED, EXIT_DIFFERS = 1, 3
 ABSENT = (1 << 64) - 1

@@ -21,7 +21,7 @@ import warnings
 
 import numpy as np
 import onnx
-from harness import ASAN_BUILD, ASAN_OPTIONS, NNC, JOBS, isolated
+from harness import ASAN_BUILD, ASAN_OPTIONS, FINDING, JOBS, NNC, isolated
 from models import ALL, flexible
 from onnx import helper
 
@@ -142,7 +142,7 @@ def run_one(seed, pool, program, keep):
     wrong = None
     if code is None:
         wrong = f"no end after {SECONDS} s"
-    elif code not in (0, 1):
+    elif code not in (0, 1) or FINDING.search(said):
         wrong = f"{signal.Signals(-code).name if code < 0 else f'exit {code}'}: {said[-1800:]}"
     elif code == 1 and files:
         wrong = f"refused, but left {files}"
