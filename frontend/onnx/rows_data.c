@@ -128,7 +128,12 @@ static nnc_value row_starts(nnc_onnx_cx *cx, nnc_value rows, nnc_dim n)
     nnc_value part[2];
     nnc_value a = nnc_g_slice_axis(&cx->b, rows, 0, 0, 1, before),
               b = nnc_g_slice_axis(&cx->b, rows, 0, 1, 1, before);
-    nnc_value same = nnc_g_reduce(&cx->b, NNC_W_and, op2(cx, NNC_OP_eq, a, b), 1, &axis, false);
+    nnc_value same = op2(cx, NNC_OP_eq, a, b);
+    if (nnc_dtype_is_float(nnc_cx_dtype(cx, rows))) { /* NaNs count as one, as in numpy */
+        nnc_value both = op2(cx, NNC_OP_and, op1(cx, NNC_OP_isnan, a), op1(cx, NNC_OP_isnan, b));
+        same = op2(cx, NNC_OP_or, same, both);
+    }
+    same = nnc_g_reduce(&cx->b, NNC_W_and, same, 1, &axis, false);
     part[0] = nnc_cx_full(cx, nnc_cx_num(cx, NNC_DT_bool, 1), 1, &one);
     part[1] = nnc_cx_op1(cx, NNC_OP_not, same);
     return nnc_g_concat(&cx->b, 2, part, 0);
