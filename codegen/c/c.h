@@ -131,6 +131,7 @@ const char *c_weight_ref(c_cgen *g, nnc_op op);
 
 /* interface.c: fields, sizes, hash; NNC_ERR after a diagnostic */
 nnc_status  c_begin(c_cgen *g, nnc_module *m, const nnc_emit_options *opt);
+const char *c_real_count(c_cgen *g, nnc_type type);        /* in the entry: elements of this run */
 const char *c_tensor_text(c_cgen *g, const c_field *x);        /* "float32[n, 64]" */
 
 /* entry.c, header.c, describe.c */

@@ -162,20 +162,23 @@ const nnc_interface *nnc_interface_of(nnc_module *m, const nnc_emit_options *opt
     return nnc_arena_copy(m->arena, &g.face, sizeof g.face);
 }
 
-/* ---- dimensions as C over sym[i] ---- */
+/* ---- dimensions as C ---- */
 
-static const char *atom_text(nnc_module *m, const nnc_interface *f, nnc_dim_atom a, const char *sym)
+/* name[i]: the text of symbol i of the interface. */
+static const char *dim_text(nnc_module *m, const nnc_interface *f, nnc_dim d, const char *const *name);
+
+static const char *atom_text(nnc_module *m, const nnc_interface *f, nnc_dim_atom a, const char *const *name)
 {
     const char *x, *y;
 
     if (a.op == '$') {
         for (uint32_t i = 0; i < f->nsymbol; i++)
             if (f->symbol[i].index == (uint32_t)a.a)
-                return nnc_arena_printf(m->arena, "(long long)%s[%u]", sym, i);
+                return name[i];
         return nnc_arena_printf(m->arena, "%lldLL", (long long)nnc_dim_hi(m->dims, nnc_dim_symbol_at(m->dims, (uint32_t)a.a)));
     }
-    x = nnc_dim_c_text(m, f, a.a, sym);
-    y = nnc_dim_c_text(m, f, a.b, sym);
+    x = dim_text(m, f, a.a, name);
+    y = dim_text(m, f, a.b, name);
     switch (a.op) {
     case '/': return nnc_arena_printf(m->arena, "((%s) - ((%s) %% (%s) + (%s)) %% (%s)) / (%s)", x, x, y, y, y, y);
     case '%': return nnc_arena_printf(m->arena, "((%s) %% (%s) + (%s)) %% (%s)", x, y, y, y);
@@ -183,7 +186,7 @@ static const char *atom_text(nnc_module *m, const nnc_interface *f, nnc_dim_atom
     }
 }
 
-const char *nnc_dim_c_text(nnc_module *m, const nnc_interface *f, nnc_dim d, const char *sym)
+static const char *dim_text(nnc_module *m, const nnc_interface *f, nnc_dim d, const char *const *name)
 {
     uint32_t n;
     const char *s = "";
@@ -195,7 +198,34 @@ const char *nnc_dim_c_text(nnc_module *m, const nnc_interface *f, nnc_dim d, con
         nnc_dim_term t = nnc_dim_terms(m->dims, d, &n)[i];
         s = nnc_arena_printf(m->arena, "%s%s%lldLL", s, i ? " + " : "", (long long)t.coef);
         for (uint32_t j = 0; j < t.natom; j++)
-            s = nnc_arena_printf(m->arena, "%s * (%s)", s, atom_text(m, f, nnc_dim_atom_get(m->dims, t.atom[j]), sym));
+            s = nnc_arena_printf(m->arena, "%s * (%s)", s, atom_text(m, f, nnc_dim_atom_get(m->dims, t.atom[j]), name));
     }
-    return s;
+    return n ? s : "0LL";
+}
+
+const char *nnc_dim_c_text(nnc_module *m, const nnc_interface *f, nnc_dim d, const char *sym)
+{
+    const char **name = nnc_arena_array(m->arena, f->nsymbol + 1u, sizeof *name);
+
+    for (uint32_t i = 0; i < f->nsymbol; i++)
+        name[i] = nnc_arena_printf(m->arena, "(long long)%s[%u]", sym, i);
+    return dim_text(m, f, d, name);
+}
+
+/* Elements a buffer really has in this run: sizes that the caller gave are known, all others count at their bounds. */
+const char *c_real_count(c_cgen *g, nnc_type type)
+{
+    const char **name = nnc_arena_array(g->a, g->face.nsymbol + 1u, sizeof *name);
+    uint32_t k = 0;
+
+    if (nnc_type_is_static(g->m, type))
+        return c_fmt(g, "%lld", (long long)nnc_type_count(g->m, type));
+    for (uint32_t i = 0; i < g->field.n; i++) {
+        const c_field *x = &g->field.at[i];
+        if (x->role == C_SYMBOL)
+            name[k++] = c_fmt(g, "(long long)%s", c_name(g, x->arg));
+        else if (x->role == C_SYMBOL_OUT)
+            name[k++] = c_fmt(g, "%lldLL", (long long)x->hi);
+    }
+    return c_fmt(g, "(%s)", dim_text(g->m, &g->face, nnc_type_size(g->m, type), name));
 }

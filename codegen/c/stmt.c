@@ -177,38 +177,43 @@ static void store(c_cgen *g, nnc_op op)
 
 /* ---- memory blocks ---- */
 
-static int64_t buffer_count(const c_cgen *g, nnc_value b)
+/* Bytes of a buffer: all it may have, or, in the entry kernel, all it has in this run. */
+static const char *byte_count(c_cgen *g, nnc_value b)
 {
-    return nnc_type_count(g->m, nnc_value_type(g->m, b)) * c_lanes(g, b);
+    nnc_type t = nnc_value_type(g->m, b);
+
+    if (g->func.id != g->entry.id || nnc_type_is_static(g->m, t))
+        return c_fmt(g, "%lld", (long long)nnc_type_bytes(g->m, t));
+    return c_fmt(g, "(size_t)%s * %u", c_real_count(g, t), (unsigned)nnc_dtype_bytes(c_dtype(g, b)) * c_lanes(g, b));
 }
 
 static void fill(c_cgen *g, nnc_op op)
 {
     nnc_value b = nnc_op_in(g->m, op, 0), v = nnc_op_in(g->m, op, 1);
     const char *p = c_operand(g, b, C_ADD), *i = nnc_names_put(g->locals, "i");
-    uint64_t bytes = (uint64_t)nnc_type_bytes(g->m, nnc_value_type(g->m, b));
     bool zero = nnc_value_is_const(g->m, v) && nnc_value_get(g->m, v)->bits == 0;
 
-    if (!bytes)
+    if (!nnc_type_bytes(g->m, nnc_value_type(g->m, b)))
         return;
     if (zero) {
         g->string_h = true;
-        nnc_out_line(g->o, "memset(%s, 0, %llu);", p, (unsigned long long)bytes);
+        nnc_out_line(g->o, "memset(%s, 0, %s);", p, byte_count(g, b));
         return;
     }
-    nnc_out_line(g->o, "for (ptrdiff_t %s = 0; %s < %lld; %s++)", i, i, (long long)buffer_count(g, b), i);
+    int64_t n = nnc_type_bytes(g->m, nnc_value_type(g->m, b)) / (int64_t)nnc_dtype_bytes(c_dtype(g, b));
+    const char *count = g->func.id == g->entry.id && !nnc_type_is_static(g->m, nnc_value_type(g->m, b)) ? c_real_count(g, nnc_value_type(g->m, b)) : c_fmt(g, "%lld", (long long)n);
+    nnc_out_line(g->o, "for (ptrdiff_t %s = 0; %s < (ptrdiff_t)%s; %s++)", i, i, count, i);
     nnc_out_line(g->o, "    %s[%s] = %s;", c_operand(g, b, C_PRIMARY), i, stored(g, v));
 }
 
 static void copy(c_cgen *g, nnc_op op)
 {
     nnc_value to = nnc_op_in(g->m, op, 0), from = nnc_op_in(g->m, op, 1);
-    uint64_t bytes = (uint64_t)nnc_type_bytes(g->m, nnc_value_type(g->m, to));
 
-    if (!bytes)
+    if (!nnc_type_bytes(g->m, nnc_value_type(g->m, to)))
         return;
     g->string_h = true;
-    nnc_out_line(g->o, "memcpy(%s, %s, %llu);", c_operand(g, to, C_COND), c_operand(g, from, C_COND), (unsigned long long)bytes);
+    nnc_out_line(g->o, "memmove(%s, %s, %s);", c_operand(g, to, C_COND), c_operand(g, from, C_COND), byte_count(g, to));
 }
 
 /* ---- structure ---- */
