@@ -151,8 +151,12 @@ static struct pair whole_spectrum(const struct dft *d, struct pair x)
     if (n < 1)
         return x;
     nnc_value re[2] = { x.re, nnc_g_flip(&cx->b, nnc_g_slice_axis(&cx->b, x.re, 1, 1, 1, n), 1) };
-    nnc_value im[2] = { x.im, neg_of(cx, nnc_g_flip(&cx->b, nnc_g_slice_axis(&cx->b, x.im, 1, 1, 1, n), 1)) };
-    return (struct pair){ nnc_g_concat(&cx->b, 2, re, 1), nnc_g_concat(&cx->b, 2, im, 1) };
+    x.re = nnc_g_concat(&cx->b, 2, re, 1);
+    if (x.im.id) {
+        nnc_value im[2] = { x.im, neg_of(cx, nnc_g_flip(&cx->b, nnc_g_slice_axis(&cx->b, x.im, 1, 1, 1, n), 1)) };
+        x.im = nnc_g_concat(&cx->b, 2, im, 1);
+    }
+    return x;
 }
 
 static nnc_value by_parts(const struct dft *d, nnc_value x)
@@ -161,7 +165,7 @@ static nnc_value by_parts(const struct dft *d, nnc_value x)
     struct pair v = { part(cx, x, 0), { 0 } };
     if (d->cin == 2)
         v.im = part(cx, x, 1);
-    if (to_real(d) && d->cin == 2)
+    if (to_real(d))
         v = whole_spectrum(d, v);
     v = split(d, v, d->rows, d->length);
     v.re = nnc_g_slice_axis(&cx->b, v.re, 1, 0, 1, d->out);
