@@ -100,7 +100,9 @@ static bool should_fold(const nnc_module *m, nnc_op op)
     for (unsigned i = 0; i < nnc_op_nin(m, op); i++)
         if (!nnc_tensor_of(m, nnc_op_in(m, op, i), &t))
             return false;
-    if (!sizes(m, op, &in, &out) || (out > LIMIT && out >= in))
+    if (!sizes(m, op, &in, &out))
+        return false;
+    if (out > LIMIT && out >= in && (code != NNC_OP_dequantize || out > 4 * in)) /* weights are not dequantised at every run */
         return false;
     if (code == NNC_OP_broadcast && out > in && all_elementwise_users(m, nnc_op_out(m, op, 0)))
         return false;
