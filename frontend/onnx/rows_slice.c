@@ -44,7 +44,7 @@ static nnc_dim clamp_dim(nnc_onnx_cx *cx, nnc_dim x, nnc_dim lo, nnc_dim hi)
     return nnc_dim_min(cx->dims, nnc_dim_max(cx->dims, x, lo), hi);
 }
 
-/* Start and size of a cut by numpy's rules when everything about it is known. */
+/* Start and size of a cut when everything about it is known. */
 static bool known_cut(nnc_onnx_cx *cx, const struct cut *c, nnc_dim d, nnc_dim *start,
                       nnc_dim *size)
 {
@@ -62,7 +62,8 @@ static bool known_cut(nnc_onnx_cx *cx, const struct cut *c, nnc_dim d, nnc_dim *
         span = nnc_dim_sub(t, e, s);
     } else {
         nnc_dim before = nnc_dim_const(t, -1), last = nnc_dim_sub(t, d, 1);
-        s = clamp_dim(cx, s, before, last);
+        s = clamp_dim(cx, s, 0,
+                      last); /* ONNX, unlike numpy: a start before the axis is its first */
         e = clamp_dim(cx, e, before, last);
         span = nnc_dim_sub(t, s, e);
     }
@@ -98,7 +99,7 @@ static void run_cut(nnc_onnx_cx *cx, const struct cut *c, nnc_dim d, nnc_value *
     lo = fixed ? i64(cx, c->step.i > 0 ? 0 : -1) : nnc_g_select(&cx->b, up, zero, i64(cx, -1));
     nnc_value last = op2(cx, NNC_OP_sub, n, one);
     hi = fixed ? (c->step.i > 0 ? n : last) : nnc_g_select(&cx->b, up, n, last);
-    s = clamp(cx, s, lo, hi);
+    s = clamp(cx, s, zero, hi);
     e = clamp(cx, e, lo, hi);
     nnc_value span =
         op2(cx, NNC_OP_mul, op2(cx, NNC_OP_sub, e, s), nnc_cx_op1(cx, NNC_OP_sign, st));

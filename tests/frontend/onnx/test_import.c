@@ -202,6 +202,18 @@ static void run_time_slices_have_a_count(void)
     CHECK_INT(result.dim[0], 0);
 }
 
+/* A start before the axis is its first element, also when stepping down (numpy gives nothing). */
+static void slices_clamp_their_start(void)
+{
+    REQUIRE(import(model(13, graph(IN("x", F32, "2"), INTS("a", "1", -4), INTS("b", "1", -9),
+                                   INTS("c", "1", 0), INTS("d", "1", -1),
+                                   node("Slice", "x,a,b,c,d", "y"), OUT("y", F32, NULL), END))) ==
+            NNC_OK);
+    nnc_tensor x = floats(1, DIMS(2), FLOATS(5, 6));
+    REQUIRE(run(1, &x));
+    check_result(1, DIMS(1), FLOATS(5));
+}
+
 static void sizes_that_data_decides(void)
 {
     REQUIRE(import(model(13, graph(IN("x", F32, "4"), node("NonZero", "x", "i"),
@@ -429,6 +441,7 @@ int main(void)
     RUN(scaled_sizes_are_followed);
     RUN(declared_shapes_stand_in_for_unknown_ones);
     RUN(run_time_slices_have_a_count);
+    RUN(slices_clamp_their_start);
     RUN(sizes_that_data_decides);
     RUN(dimensions_need_a_bound);
     RUN(branches_may_differ_in_size);
