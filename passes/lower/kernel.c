@@ -280,6 +280,36 @@ bool nnc_kx_plan(nnc_kx *x, const char *text)
     return true;
 }
 
+const char *nnc_kx_plan_fault(nnc_kx *x)
+{
+    const nnc_plan *p = &x->plan;
+    int64_t cur[NNC_AXES];
+    unsigned cells = 0;
+    bool reducing = false, rows = x->shape == NNC_SHAPE_ROWS;
+    for (int a = 0; a < x->nax; a++)
+        cur[a] = nnc_dim_is_const(x->ax[a].extent) ? x->ax[a].hi : -1;
+    for (unsigned i = 0; i < p->n; i++) {
+        int a = x->loop_axis[i];
+        bool red = x->ax[a].red, partial = red && strchr("vs", p->loop[i].kind) != NULL;
+        if (rows && i < p->nouter && red)
+            return "a reduced axis is among the outer loops";
+        if (p->loop[i].kind == 'v' && i + 1 != p->n)
+            return "the vector loop is not the last one";
+        if (p->loop[i].kind == 'v' && (cur[a] < 0 || cur[a] > 64))
+            return "a vector has more than 64 lanes or a run-time number of them";
+        reducing |= rows ? i >= p->nouter : red && x->root.id != 0;
+        if (reducing && !red && cur[a] < 0)
+            return "a loop of run-time length stands inside a reduction";
+        if (partial && !rows && nnc_kx_nacc(x) > 1)
+            return "this reduction has no partial results";
+        if (partial && p->loop[i].kind == 'v' && !rows && x->ax[a].hi % (cur[a] > 0 ? cur[a] : 1))
+            return "the lanes do not divide the reduced axis";
+        cells += reducing && (!red || partial);
+        cur[a] = cur[a] >= 0 && cur[a] < p->loop[i].step ? cur[a] : p->loop[i].step;
+    }
+    return cells >= NNC_MAX_RANK ? "too many loops inside a reduction" : NULL;
+}
+
 /* ---- probe ---- */
 
 void nnc_kx_probe(nnc_kx *x)
@@ -545,6 +575,9 @@ nnc_status nnc_lower_fused(nnc_lower *l, nnc_op fused)
             x->param[i] = buffer[i] = nnc_lower_buffer(l, nnc_op_in(m, fused, i));
     }
     nnc_kx_plan(x, text);
+    const char *fault = nnc_kx_plan_fault(x);
+    if (fault)
+        return nnc_error(m->diag, nnc_op_loc(m, fused), "plan '%s' cannot be carried out: %s", text, fault);
     if (want.id) {
         unsigned i = nnc_value_get(m, want)->index;
         packed = pack_at_top(x, l);

@@ -66,7 +66,7 @@ typedef struct nnc_kx {
     int nax;
     nnc_kix out[NNC_MAX_RANK];    /* index of the current stage's value in terms of axes */
     int nout;
-    nnc_kstage stage[24];         /* ROWS */
+    nnc_kstage stage[96];         /* ROWS; more than a group has ops */
     unsigned nstage;
     nnc_plan plan;                /* complete: every axis ends with step 1 */
 
@@ -117,6 +117,8 @@ int  nnc_kx_axis(const nnc_kx *x, char name);                 /* -1: none */
 /* Reads the plan text and completes it: axes it does not mention become serial loops, output axes outermost, reduction
  * axes before the first mentioned one (or innermost). */
 bool nnc_kx_plan(nnc_kx *x, const char *text);
+/* Why the completed plan cannot be lowered; NULL: it can. */
+const char *nnc_kx_plan_fault(nnc_kx *x);
 /* Answers the probe questions for the body of the kernel with the axes as they are. */
 void nnc_kx_probe(nnc_kx *x);
 

@@ -9,7 +9,7 @@
 #include "ir/text.h"
 #include "passes/pass.h"
 
-static const char *target_name;
+static const char *target_name = "avx512";
 static const char *pass_list = "layout,dce,halo,group,schedule,lower,merge,kexpand,plan";
 
 static void to_constant(nnc_module *m, nnc_op graph, unsigned i)
@@ -92,8 +92,27 @@ static void lowers_like_the_graph(void)
     }
 }
 
+/* A plan is text that a user may write: what cannot be carried out is an error, not a crash. */
+static void refuses_bad_plans(void)
+{
+    static const char map[] = "graph @g (%x: f32[3,128]) {\n %y = exp %x : f32[3,128]\n yield %y\n}\n";
+    static const char dot[] = "dim n = 1..9\ngraph @g (%x: f32[n,12], %z: f32[12,20]) {\n"
+                              " %y = dot %x, %z [batch_a=[], batch_b=[], contract_a=[1], contract_b=[0]] : f32[n,20]\n yield %y\n}\n";
+    static const char rows[] = "graph @g (%x: f32[3,128]) {\n %y = softmax %x [axis=1] : f32[3,128]\n yield %y\n}\n";
+    static const char best[] = "graph @g (%x: f32[3,128]) {\n %y = argreduce %x [kind=max, axis=1] : i64[3]\n yield %y\n}\n";
+    printf("(errors follow, as they should)\n");
+    CHECK(!run("map", map, "c:1v"));
+    CHECK(!run("map", map, "c:16 c:1v r:1"));
+    CHECK(!run("map", map, "c:16 q"));
+    CHECK(!run("dot", dot, "k:1 m:1u n:1u"));
+    CHECK(!run("dot", dot, "k:8 k:1v"));
+    CHECK(!run("rows", rows, "outer c:16 stage c:1v"));
+    CHECK(!run("argreduce", best, "c:16 c:1v"));
+}
+
 int main(void)
 {
+    RUN(refuses_bad_plans);
     RUN(lowers_like_the_graph);
     return test_end();
 }
