@@ -1,4 +1,4 @@
-/* frontend/onnx/rows_nn_contrib_attn.c - com.microsoft: Attention, MultiHeadAttention, RotaryEmbedding.
+/* frontend/onnx/rows_nn_contrib_attn.c - com.microsoft: Attention, QAttention, MultiHeadAttention, RotaryEmbedding.
  *
  * Heads are split off, masks become one additive bias: mask_filter_value where padding is, minus infinity on what a
  * causal model must not see.  Padding is a finite number on purpose: a row that is all padding averages its values. */
@@ -159,41 +159,88 @@ static nnc_status hidden_sizes(struct heads *h, int64_t total, int64_t *size)
     return NNC_OK;
 }
 
-static nnc_status project(struct heads *h)
+/* y [B, S, columns] = x W, plus the bias in input 2, divided into queries, keys and values. */
+static nnc_status divide(struct heads *h, nnc_value y)
 {
     nnc_onnx_cx *cx = h->cx;
-    nnc_value x = nnc_cx_widen(cx, nnc_cx_in(cx, 0)), w = nnc_cx_widen(cx, nnc_cx_in(cx, 1)), y, *to[3] = { &h->q, &h->k, &h->v };
+    nnc_value *to[3] = { &h->q, &h->k, &h->v };
     static const char *const name[3] = { "queries", "keys", "values" };
     int64_t size[3], at = 0;
-    nnc_dim best;
-    NNC_TRY(nnc_cx_rank_is(cx, x, 3, "input"));
-    NNC_TRY(nnc_cx_rank_is(cx, w, 2, "weights"));
-    NNC_TRY(nnc_cx_check_matmul(cx, x, w));
-    y = nnc_g_matmul(&cx->b, x, w, NNC_DT_none);
-    if (!nnc_dim_is_const(nnc_cx_dim(cx, w, 1)))
-        return nnc_cx_error(cx, "weights are %s, expected a fixed size", nnc_cx_type_text(cx, w));
+    nnc_dim columns = nnc_cx_dim(cx, y, 2), best;
+    if (!nnc_dim_is_const(columns))
+        return nnc_cx_error(cx, "weights are %s, expected a fixed size", nnc_cx_type_text(cx, nnc_cx_in(cx, 1)));
     if (nnc_cx_has(cx, 2)) {
         nnc_value b = nnc_cx_widen(cx, nnc_cx_in(cx, 2));
         NNC_TRY(nnc_cx_rank_is(cx, b, 1, "bias"));
-        NNC_TRY(nnc_cx_same_dim(cx, nnc_cx_dim(cx, b, 0), nnc_cx_dim(cx, w, 1), "bias and weights", &best));
+        NNC_TRY(nnc_cx_same_dim(cx, nnc_cx_dim(cx, b, 0), columns, "bias and weights", &best));
         y = add_of(cx, y, b);
     }
-    NNC_TRY(hidden_sizes(h, nnc_cx_dim(cx, w, 1), size));
+    NNC_TRY(hidden_sizes(h, columns, size));
     for (int i = 0; i < 3; at += size[i++])
         NNC_TRY(split_heads(h, nnc_g_slice_axis(&cx->b, y, 2, at, 1, size[i]), name[i], to[i]));
     return NNC_OK;
 }
 
-/* past [2, B, N, P, D]: keys and values. */
-static nnc_status use_past(struct heads *h)
+static nnc_status check_operands(nnc_onnx_cx *cx, nnc_value x, nnc_value w)
+{
+    NNC_TRY(nnc_cx_rank_is(cx, x, 3, "input"));
+    NNC_TRY(nnc_cx_rank_is(cx, w, 2, "weights"));
+    return nnc_cx_check_matmul(cx, x, w);
+}
+
+static nnc_status project(struct heads *h)
 {
     nnc_onnx_cx *cx = h->cx;
-    nnc_value past = nnc_cx_in(cx, 4), *to[2] = { &h->k, &h->v };
-    if (!nnc_cx_has(cx, 4))
+    nnc_value x = nnc_cx_widen(cx, nnc_cx_in(cx, 0)), w = nnc_cx_widen(cx, nnc_cx_in(cx, 1));
+    NNC_TRY(check_operands(cx, x, w));
+    return divide(h, nnc_g_matmul(&cx->b, x, w, NNC_DT_none));
+}
+
+/* The same on bytes: input scale 3, weight scale 4, zero points 6 and 7. */
+static nnc_status project_bytes(struct heads *h)
+{
+    nnc_onnx_cx *cx = h->cx;
+    nnc_value v[2], zero, scale[2];
+    nnc_dim best;
+    for (uint32_t i = 0; i < 2; i++) {
+        NNC_TRY(nnc_row_byte(cx, i));
+        NNC_TRY(nnc_row_real(cx, 3 + i));
+        v[i] = cast_to(cx, nnc_cx_in(cx, i), NNC_DT_i16);
+        scale[i] = cast_to(cx, nnc_cx_in(cx, 3 + i), NNC_DT_f32);
+    }
+    NNC_TRY(check_operands(cx, v[0], v[1]));
+    for (uint32_t i = 0; i < 2; i++) {
+        nnc_value *part[2] = { &scale[i], &zero };
+        zero = nnc_cx_has(cx, 6 + i) ? nnc_cx_in(cx, 6 + i) : nnc_cx_num(cx, NNC_DT_i16, 0);
+        if (nnc_cx_has(cx, 6 + i))
+            NNC_TRY(nnc_row_byte(cx, 6 + i));
+        for (int k = 0; k < 2; k++) {                     /* one number, or one per column of the weights */
+            nnc_type_rec t = nnc_cx_ty(cx, *part[k]);
+            if (t.rank > 1)
+                return nnc_cx_error(cx, "a scale or zero point is %s, expected one number or one per column", nnc_cx_type_text(cx, *part[k]));
+            if (t.rank == 0 || t.dim[0] == 1)
+                *part[k] = nnc_cx_scalar(cx, *part[k]);
+            else if (i == 0)
+                return nnc_cx_error(cx, "a scale or zero point of the input is %s, expected one number", nnc_cx_type_text(cx, *part[k]));
+            else
+                NNC_TRY(nnc_cx_same_dim(cx, t.dim[0], nnc_cx_dim(cx, v[1], 1), "scale or zero point and weights", &best));
+        }
+        v[i] = sub_of(cx, v[i], cast_to(cx, zero, NNC_DT_i16));
+    }
+    nnc_value y = cast_to(cx, nnc_g_matmul(&cx->b, v[0], v[1], NNC_DT_i32), NNC_DT_f32);
+    return divide(h, mul_of(cx, y, mul_of(cx, scale[0], scale[1])));
+}
+
+/* Input i, past [2, B, N, P, D]: keys and values. */
+static nnc_status use_past(struct heads *h, uint32_t at)
+{
+    nnc_onnx_cx *cx = h->cx;
+    nnc_value past = nnc_cx_in(cx, at), *to[2] = { &h->k, &h->v };
+    if (!nnc_cx_has(cx, at))
         return NNC_OK;
     if (nnc_cx_rank(cx, past) != 5 || nnc_cx_dim(cx, past, 0) != 2)
         return nnc_cx_error(cx, "past is %s, expected [2, batch, heads, length, size]", nnc_cx_type_text(cx, past));
-    NNC_TRY(nnc_row_real(cx, 4));
+    NNC_TRY(nnc_row_real(cx, at));
     for (int i = 0; i < 2; i++)
         NNC_TRY(with_past(h, nnc_cx_drop_dim(cx, nnc_g_slice_axis(&cx->b, past, 0, i, 1, 1), 0), "past", to[i]));
     return NNC_OK;
@@ -206,27 +253,53 @@ static void sizes(struct heads *h)
     h->t = nnc_cx_dim(h->cx, h->k, 2);
 }
 
+/* Output 1: keys and values, the past included. */
+static nnc_status set_present(struct heads *h)
+{
+    nnc_onnx_cx *cx = h->cx;
+    nnc_value kv[2], y;
+    if (!nnc_cx_wants(cx, 1))
+        return NNC_OK;
+    kv[0] = nnc_cx_expand_dim(cx, h->k, 0);
+    kv[1] = nnc_cx_expand_dim(cx, h->v, 0);
+    NNC_TRY(nnc_cx_concat(cx, 2, kv, 0, &y));
+    nnc_cx_set(cx, 1, cast_to(cx, y, h->dt));
+    return NNC_OK;
+}
+
 /* Inputs: x, weights, bias, mask, past, attention bias, past length; outputs: y, present. */
 nnc_status nnc_row_contrib_attention(nnc_onnx_cx *cx)
 {
     struct heads h = { .cx = cx };
     NNC_TRY(nnc_row_inputs(cx, 2, 7));
-    NNC_TRY(nnc_row_same_real(cx, 3));
+    NNC_TRY(nnc_row_same_real(cx, cx->nin < 3 ? cx->nin : 3));
     NNC_TRY(read_heads(&h));
     h.dt = nnc_cx_dtype(cx, nnc_cx_in(cx, 0));
     if (nnc_onnx_node_int(cx->node, "past_present_share_buffer", 0) || nnc_onnx_node_int(cx->node, "do_rotary", 0) || nnc_cx_has(cx, 6))
         return nnc_cx_error(cx, "a shared past buffer and do_rotary are not supported; export the model without them");
     NNC_TRY(project(&h));
-    NNC_TRY(use_past(&h));
+    NNC_TRY(use_past(&h, 4));
     sizes(&h);
     NNC_TRY(all_masks(&h, 3, 5));
     NNC_TRY(attend(&h));
-    if (nnc_cx_wants(cx, 1)) {
-        nnc_value kv[2] = { nnc_cx_expand_dim(cx, h.k, 0), nnc_cx_expand_dim(cx, h.v, 0) }, y;
-        NNC_TRY(nnc_cx_concat(cx, 2, kv, 0, &y));
-        nnc_cx_set(cx, 1, cast_to(cx, y, h.dt));
-    }
-    return NNC_OK;
+    return set_present(&h);
+}
+
+/* Inputs: x, weights, bias, x scale, weight scale, mask, x zero, weight zero, past; outputs: y, present. */
+nnc_status nnc_row_qattention(nnc_onnx_cx *cx)
+{
+    struct heads h = { .cx = cx, .dt = NNC_DT_f32 };
+    NNC_TRY(nnc_row_inputs(cx, 5, 9));
+    NNC_TRY(nnc_row_real(cx, 2));
+    NNC_TRY(read_heads(&h));
+    if (nnc_onnx_node_int(cx->node, "past_present_share_buffer", 0) || nnc_onnx_node_int(cx->node, "do_rotary", 0))
+        return nnc_cx_error(cx, "a shared past buffer and do_rotary are not supported; export the model without them");
+    NNC_TRY(project_bytes(&h));
+    NNC_TRY(use_past(&h, 8));
+    sizes(&h);
+    NNC_TRY(all_masks(&h, 5, UINT32_MAX));
+    NNC_TRY(attend(&h));
+    return set_present(&h);
 }
 
 /* ---- MultiHeadAttention: projected already ---- */

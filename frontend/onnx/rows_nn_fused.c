@@ -199,6 +199,15 @@ nnc_status nnc_row_contrib_gelu(nnc_onnx_cx *cx)
     return NNC_OK;
 }
 
+/* ---- operators of ai.onnx under their older home ---- */
+
+nnc_status nnc_row_contrib_grid_sample(nnc_onnx_cx *cx)
+{
+    NNC_TRY(nnc_row_inputs(cx, 2, 2));
+    NNC_TRY(nnc_row_same_real(cx, 2));
+    return nnc_row_grid_sample(cx);
+}
+
 /* ---- normalisation ---- */
 
 /* Parameter i, one number per entry of the last axis of x, in the type of x. */

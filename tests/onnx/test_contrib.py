@@ -133,6 +133,12 @@ def attention():
     add("Attention past", "Attention", {"x": x, "p": normal(2, 2, 2, 3, 4)}, {"y": F32, "present": F32}, const=base, inputs=["x", "w", "b", "", "p"], num_heads=2, unidirectional=1)
     add("Attention bias", "Attention", {"x": x, "a": normal(1, 2, 5, 5)}, const=base, inputs=["x", "w", "b", "", "", "a"], num_heads=2, scale=.3)
     add("Attention shared", "Attention", {"x": x}, const=base, num_heads=2, past_present_share_buffer=1, want=REFUSE)
+    xq, wq = integers(0, 256, 2, 5, 12, dtype=np.uint8), integers(-128, 128, 12, 24, dtype=np.int8)
+    scales = {"xs": f32(.02), "ws": f32(.01), "xz": np.uint8(120), "wz": np.int8(3)}
+    for name, extra in (("", {}), (" columns", {"ws": normal(24) ** 2 / 50, "wz": integers(-5, 5, 24, dtype=np.int8)})):
+        add("QAttention" + name, "QAttention", {"x": xq, "m": masks["keys"]}, const={"w": wq, "b": b} | scales | extra, inputs=["x", "w", "b", "xs", "ws", "m", "xz", "wz"],
+            num_heads=2)
+    add("ms GridSample", "GridSample", {"x": normal(1, 2, 4, 5), "g": normal(1, 3, 3, 2)}, mode="bilinear", padding_mode="reflection")
     q, k, v = normal(2, 3, 8), normal(2, 5, 8), normal(2, 5, 12)
     add("MultiHeadAttention", "MultiHeadAttention", {"q": q, "k": k, "v": v}, num_heads=2)
     add("MultiHeadAttention bias mask", "MultiHeadAttention", {"q": q, "k": k, "v": v, "m": masks["keys"]}, const={"b": normal(28)}, inputs=["q", "k", "v", "b", "m"], num_heads=2)
