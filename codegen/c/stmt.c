@@ -100,7 +100,10 @@ static void alloc(c_cgen *g, nnc_op op)
     if (!nnc_value_get(g->m, b)->first_use)
         return;
     if (nnc_value_ty(g->m, b)->space == NNC_SPACE_arena) {
-        nnc_out_line(g->o, "%s *const %s = (%s *)(void *)(arena + %lld);", type, c_name(g, b), type, (long long)nnc_attr_int(g->m, op, NNC_W_offset, 0));
+        if (!g->face.workspace) /* only buffers of no bytes */
+            nnc_out_line(g->o, "%s *const %s = (%s *)workspace;", type, c_name(g, b), type);
+        else
+            nnc_out_line(g->o, "%s *const %s = (%s *)(void *)(arena + %lld);", type, c_name(g, b), type, (long long)nnc_attr_int(g->m, op, NNC_W_offset, 0));
     } else if (c_cells(g, b)) {
         (void)c_name(g, b);
         declare_cells(g, op);
