@@ -136,6 +136,15 @@ int nnc_kx_axis(const nnc_kx *x, char name)
     return -1;
 }
 
+/* Is v only a result?  A pad that other ops of the kernel read is computed cell by cell, at their indices. */
+static bool only_yielded(const nnc_module *m, nnc_value v, nnc_op yield)
+{
+    for (uint32_t u = nnc_value_get(m, v)->first_use; u; u = m->use.at[u].next)
+        if (m->use.at[u].user.id != yield.id)
+            return false;
+    return true;
+}
+
 void nnc_kx_init(nnc_kx *x, nnc_module *m, nnc_arena *scratch, nnc_op fused)
 {
     memset(x, 0, sizeof *x);
@@ -157,7 +166,8 @@ void nnc_kx_init(nnc_kx *x, nnc_module *m, nnc_arena *scratch, nnc_op fused)
         }
     for (unsigned i = 0; i < x->nresult && !(first.id && rows); i++) {
         nnc_op made = nnc_value_op(m, x->result[i]);
-        if (made.id && nnc_op_code(m, made) == NNC_OP_pad && nnc_attr_word(m, made, NNC_W_mode, NNC_W_constant) == NNC_W_constant) {
+        if (made.id && nnc_op_code(m, made) == NNC_OP_pad && nnc_attr_word(m, made, NNC_W_mode, NNC_W_constant) == NNC_W_constant &&
+            only_yielded(m, x->result[i], yield)) {
             x->pad[i] = made;
             x->result[i] = nnc_op_in(m, made, 0);
         }

@@ -1,7 +1,7 @@
 /* Golden tests of passes: every .ir file below tests/passes, tests/lower and so on that starts with "# RUN:".
  *
  *     # RUN: fold,dce                 the passes, in order
- *     # WITH: fast,fast_assoc         options, may be missing
+ *     # WITH: fast,fast_assoc         options, may be missing; `valid`: only the validation counts, not the text
  *     graph @f ..                     the input
  *     # EXPECT                        and what must come out, word for word
  *     graph @f ..
@@ -19,6 +19,7 @@ typedef struct golden {
     char passes[256];
     nnc_options opt;
     bool error; /* WITH: error - the pass must fail; EXPECT holds the diagnostics */
+    bool valid; /* WITH: valid - the results must stay, whatever the text becomes */
 } golden;
 
 static bool update;
@@ -59,6 +60,7 @@ static bool parse(char *text, golden *g)
     g->opt.fast = with && word_in(with, "fast");
     g->opt.fast_assoc = with && word_in(with, "fast_assoc");
     g->error = with && word_in(with, "error");
+    g->valid = with && word_in(with, "valid");
     if (with && word_in(with, "no_check"))
         g->opt.check = false;
     mark[1] = 0; /* input ends here */
@@ -133,6 +135,8 @@ static void one_file(const char *path)
         got = run(&g, path);
         if (g.error)
             check_error(&g, got, path);
+        else if (g.valid)
+            test_true(got != NULL, "a text", path, 1);
         else if (update && strcmp(got, g.expect) != 0)
             rewrite(&g, got, path);
         else
