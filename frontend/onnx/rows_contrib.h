@@ -1,5 +1,5 @@
-/* frontend/onnx/rows_contrib.h - what the rows of domains without schemas share.  Their nodes come unchecked: a row
- * says first what it needs. */
+/* frontend/onnx/rows_contrib.h - what the rows of domains without schemas share.  Their nodes come
+ * unchecked: a row says first what it needs. */
 #ifndef NNC_FRONTEND_ONNX_ROWS_CONTRIB_H
 #define NNC_FRONTEND_ONNX_ROWS_CONTRIB_H
 #include "frontend/onnx/rows_short.h"

@@ -1,4 +1,5 @@
-/* frontend/onnx/rows_nn_fused.c - com.microsoft: what ONNX Runtime's optimiser makes of plain float operators.
+/* frontend/onnx/rows_nn_fused.c - com.microsoft: what ONNX Runtime's optimiser makes of plain
+ * float operators.
  *
  * Each becomes the operators it was made from; normalisation runs in f32 at least, as there. */
 #include "frontend/onnx/rows_contrib.h"
@@ -13,7 +14,8 @@ nnc_status nnc_row_inputs(nnc_onnx_cx *cx, uint32_t lo, uint32_t hi)
     for (uint32_t i = 0; i < cx->nin; i++) {
         nnc_val_kind kind = nnc_cx_val(cx, i)->kind;
         if (kind != NNC_VAL_tensor && !(kind == NNC_VAL_absent && i >= lo))
-            return nnc_cx_error(cx, "input %u %s, expected a tensor", i, kind == NNC_VAL_absent ? "is left out" : "is no tensor");
+            return nnc_cx_error(cx, "input %u %s, expected a tensor", i,
+                                kind == NNC_VAL_absent ? "is left out" : "is no tensor");
     }
     return cx->nout ? NNC_OK : nnc_cx_error(cx, "the node has no output");
 }
@@ -21,7 +23,8 @@ nnc_status nnc_row_inputs(nnc_onnx_cx *cx, uint32_t lo, uint32_t hi)
 nnc_status nnc_row_real(nnc_onnx_cx *cx, uint32_t i)
 {
     if (nnc_cx_has(cx, i) && !nnc_dtype_is_float(nnc_cx_dtype(cx, nnc_cx_in(cx, i))))
-        return nnc_cx_error(cx, "input %u is %s, expected floating-point numbers", i, nnc_cx_type_text(cx, nnc_cx_in(cx, i)));
+        return nnc_cx_error(cx, "input %u is %s, expected floating-point numbers", i,
+                            nnc_cx_type_text(cx, nnc_cx_in(cx, i)));
     return NNC_OK;
 }
 
@@ -29,8 +32,11 @@ nnc_status nnc_row_same_real(nnc_onnx_cx *cx, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {
         NNC_TRY(nnc_row_real(cx, i));
-        if (nnc_cx_has(cx, i) && nnc_cx_dtype(cx, nnc_cx_in(cx, i)) != nnc_cx_dtype(cx, nnc_cx_in(cx, 0)))
-            return nnc_cx_error(cx, "input %u is %s, expected the type of input 0, %s", i, nnc_cx_type_text(cx, nnc_cx_in(cx, i)), nnc_cx_type_text(cx, nnc_cx_in(cx, 0)));
+        if (nnc_cx_has(cx, i) &&
+            nnc_cx_dtype(cx, nnc_cx_in(cx, i)) != nnc_cx_dtype(cx, nnc_cx_in(cx, 0)))
+            return nnc_cx_error(cx, "input %u is %s, expected the type of input 0, %s", i,
+                                nnc_cx_type_text(cx, nnc_cx_in(cx, i)),
+                                nnc_cx_type_text(cx, nnc_cx_in(cx, 0)));
     }
     return NNC_OK;
 }
@@ -39,7 +45,8 @@ nnc_status nnc_row_byte(nnc_onnx_cx *cx, uint32_t i)
 {
     nnc_dtype dt = nnc_cx_has(cx, i) ? nnc_cx_dtype(cx, nnc_cx_in(cx, i)) : NNC_DT_u8;
     if (dt != NNC_DT_u8 && dt != NNC_DT_i8)
-        return nnc_cx_error(cx, "input %u is %s, expected u8 or i8", i, nnc_cx_type_text(cx, nnc_cx_in(cx, i)));
+        return nnc_cx_error(cx, "input %u is %s, expected u8 or i8", i,
+                            nnc_cx_type_text(cx, nnc_cx_in(cx, i)));
     return NNC_OK;
 }
 
@@ -58,7 +65,7 @@ nnc_status nnc_row_through(nnc_onnx_cx *cx, nnc_onnx_row_fn row, nnc_value x, nn
 {
     const nnc_val *saved = cx->in;
     nnc_val *in = nnc_arena_copy(cx->a, cx->in, cx->nin * sizeof *in);
-    in[0] = (nnc_val){ .kind = NNC_VAL_tensor, .v = x };
+    in[0] = (nnc_val){.kind = NNC_VAL_tensor, .v = x};
     cx->in = in;
     nnc_status s = row(cx);
     cx->in = saved;
@@ -70,20 +77,31 @@ nnc_status nnc_row_through(nnc_onnx_cx *cx, nnc_onnx_row_fn row, nnc_value x, nn
 static nnc_value move_channels(nnc_onnx_cx *cx, nnc_value x, bool last)
 {
     int rank = nnc_cx_rank(cx, x);
-    int64_t perm[NNC_MAX_RANK] = { 0 };
+    int64_t perm[NNC_MAX_RANK] = {0};
     for (int i = 1; i < rank; i++)
         perm[i] = last ? (i == rank - 1 ? 1 : i + 1) : (i == 1 ? rank - 1 : i - 1);
     return rank < 3 ? x : nnc_g_transpose(&cx->b, x, perm);
 }
 
-nnc_value nnc_row_to_nchw(nnc_onnx_cx *cx, nnc_value x) { return move_channels(cx, x, false); }
-nnc_value nnc_row_to_nhwc(nnc_onnx_cx *cx, nnc_value x) { return move_channels(cx, x, true); }
+nnc_value nnc_row_to_nchw(nnc_onnx_cx *cx, nnc_value x)
+{
+    return move_channels(cx, x, false);
+}
+nnc_value nnc_row_to_nhwc(nnc_onnx_cx *cx, nnc_value x)
+{
+    return move_channels(cx, x, true);
+}
 
-static nnc_value back(nnc_onnx_cx *cx, nnc_value wide, nnc_value like) { return cast_to(cx, wide, nnc_cx_dtype(cx, like)); }
+static nnc_value back(nnc_onnx_cx *cx, nnc_value wide, nnc_value like)
+{
+    return cast_to(cx, wide, nnc_cx_dtype(cx, like));
+}
 
 /* ---- activations ---- */
 
-struct act_args { double alpha, beta; };
+struct act_args {
+    double alpha, beta;
+};
 
 /* The activation `name` with parameters, or their defaults where NaN. */
 static nnc_status activate(nnc_onnx_cx *cx, const char *name, struct act_args a, nnc_value *y)
@@ -98,13 +116,20 @@ static nnc_status activate(nnc_onnx_cx *cx, const char *name, struct act_args a,
     else if (!strcmp(name, "Sigmoid"))
         *y = sigmoid_of(cx, x);
     else if (!strcmp(name, "LeakyRelu"))
-        *y = choose(cx, is_less(cx, x, zero), mul_of_num(cx, x, isnan(a.alpha) ? 0.01 : a.alpha), x);
+        *y =
+            choose(cx, is_less(cx, x, zero), mul_of_num(cx, x, isnan(a.alpha) ? 0.01 : a.alpha), x);
     else if (!strcmp(name, "HardSigmoid"))
-        *y = clamp_of(cx, add_of_num(cx, mul_of_num(cx, x, isnan(a.alpha) ? 0.2 : a.alpha), isnan(a.beta) ? 0.5 : a.beta), 0, 1);
+        *y = clamp_of(cx,
+                      add_of_num(cx, mul_of_num(cx, x, isnan(a.alpha) ? 0.2 : a.alpha),
+                                 isnan(a.beta) ? 0.5 : a.beta),
+                      0, 1);
     else if (!strcmp(name, "Clip") && !isnan(a.alpha) && !isnan(a.beta))
         *y = clamp_of(cx, x, a.alpha, a.beta);
     else
-        return nnc_cx_error(cx, "activation '%.40s' is not supported here; there are Relu, Tanh, Sigmoid, LeakyRelu, HardSigmoid and Clip (with both bounds)", name);
+        return nnc_cx_error(cx,
+                            "activation '%.40s' is not supported here; there are Relu, Tanh, "
+                            "Sigmoid, LeakyRelu, HardSigmoid and Clip (with both bounds)",
+                            name);
     return NNC_OK;
 }
 
@@ -115,7 +140,7 @@ nnc_status nnc_row_fused_conv(nnc_onnx_cx *cx)
     NNC_TRY(nnc_row_inputs(cx, 2, 4));
     NNC_TRY(nnc_row_same_real(cx, cx->nin));
     const float *p = nnc_onnx_node_floats(cx->node, "activation_params", &n);
-    struct act_args a = { n > 0 ? (double)p[0] : (double)NAN, n > 1 ? (double)p[1] : (double)NAN };
+    struct act_args a = {n > 0 ? (double)p[0] : (double)NAN, n > 1 ? (double)p[1] : (double)NAN};
     NNC_TRY(nnc_row_conv(cx));
     y = cx->out[0].v;
     if (nnc_cx_has(cx, 3)) {
@@ -142,7 +167,8 @@ nnc_status nnc_row_nhwc_conv(nnc_onnx_cx *cx)
 nnc_status nnc_row_fused_gemm(nnc_onnx_cx *cx)
 {
     nnc_value y;
-    struct act_args a = { nnc_onnx_node_float(cx->node, "activation_alpha", (double)NAN), nnc_onnx_node_float(cx->node, "activation_beta", (double)NAN) };
+    struct act_args a = {nnc_onnx_node_float(cx->node, "activation_alpha", (double)NAN),
+                         nnc_onnx_node_float(cx->node, "activation_beta", (double)NAN)};
     NNC_TRY(nnc_row_inputs(cx, 2, 3));
     NNC_TRY(nnc_row_same_real(cx, cx->nin));
     NNC_TRY(nnc_row_gemm(cx));
@@ -155,7 +181,7 @@ nnc_status nnc_row_fused_gemm(nnc_onnx_cx *cx)
 static nnc_value swap_last(nnc_onnx_cx *cx, nnc_value x)
 {
     int rank = nnc_cx_rank(cx, x);
-    int64_t perm[NNC_MAX_RANK] = { 0, 1, 2, 3, 4, 5, 6, 7 };
+    int64_t perm[NNC_MAX_RANK] = {0, 1, 2, 3, 4, 5, 6, 7};
     if (rank < 2)
         return x;
     perm[rank - 1] = rank - 2;
@@ -168,8 +194,10 @@ nnc_status nnc_row_fused_matmul(nnc_onnx_cx *cx)
     NNC_TRY(nnc_row_inputs(cx, 2, 2));
     nnc_value a = nnc_cx_in(cx, 0), b = nnc_cx_in(cx, 1);
     NNC_TRY(nnc_row_same_real(cx, 2));
-    if (nnc_onnx_node_int(cx->node, "transBatchA", 0) || nnc_onnx_node_int(cx->node, "transBatchB", 0))
-        return nnc_cx_error(cx, "transBatchA and transBatchB are not supported; save the model with a lower optimisation level");
+    if (nnc_onnx_node_int(cx->node, "transBatchA", 0) ||
+        nnc_onnx_node_int(cx->node, "transBatchB", 0))
+        return nnc_cx_error(cx, "transBatchA and transBatchB are not supported; save the model "
+                                "with a lower optimisation level");
     a = nnc_onnx_node_int(cx->node, "transA", 0) ? swap_last(cx, a) : a;
     b = nnc_onnx_node_int(cx->node, "transB", 0) ? swap_last(cx, b) : b;
     NNC_TRY(nnc_cx_check_matmul(cx, a, b));
@@ -186,11 +214,17 @@ nnc_status nnc_row_contrib_gelu(nnc_onnx_cx *cx)
     NNC_TRY(nnc_row_real(cx, 0));
     nnc_value x = nnc_cx_widen(cx, nnc_cx_in(cx, 0));
     if (nnc_cx_has(cx, 1))
-        NNC_TRY(nnc_cx_binary(cx, NNC_OP_add, x, cast_to(cx, nnc_cx_in(cx, 1), nnc_cx_dtype(cx, x)), &x));
+        NNC_TRY(nnc_cx_binary(cx, NNC_OP_add, x, cast_to(cx, nnc_cx_in(cx, 1), nnc_cx_dtype(cx, x)),
+                              &x));
     if (cx->arg == 3) {
-        x = mul_of(cx, x, sigmoid_of(cx, mul_of_num(cx, x, nnc_onnx_node_float(cx->node, "alpha", (double)1.702f))));
+        x = mul_of(
+            cx, x,
+            sigmoid_of(cx,
+                       mul_of_num(cx, x, nnc_onnx_node_float(cx->node, "alpha", (double)1.702f))));
     } else if (cx->arg == 1) {
-        nnc_value cube = mul_of(cx, mul_of(cx, x, x), x), inner = mul_of_num(cx, add_of(cx, x, mul_of_num(cx, cube, 0.044715)), 0.7978845608028654);
+        nnc_value cube = mul_of(cx, mul_of(cx, x, x), x),
+                  inner = mul_of_num(cx, add_of(cx, x, mul_of_num(cx, cube, 0.044715)),
+                                     0.7978845608028654);
         x = mul_of(cx, mul_of_num(cx, x, 0.5), add_of_num(cx, tanh_of(cx, inner), 1));
     } else {
         x = nnc_cx_op1(cx, NNC_OP_gelu, x);
@@ -211,13 +245,15 @@ nnc_status nnc_row_contrib_grid_sample(nnc_onnx_cx *cx)
 /* ---- normalisation ---- */
 
 /* Parameter i, one number per entry of the last axis of x, in the type of x. */
-static nnc_status per_channel(nnc_onnx_cx *cx, uint32_t i, const char *what, nnc_value x, nnc_value *v)
+static nnc_status per_channel(nnc_onnx_cx *cx, uint32_t i, const char *what, nnc_value x,
+                              nnc_value *v)
 {
     nnc_dim best;
     *v = nnc_cx_in(cx, i);
     NNC_TRY(nnc_row_real(cx, i));
     NNC_TRY(nnc_cx_rank_is(cx, *v, 1, what));
-    NNC_TRY(nnc_cx_same_dim(cx, nnc_cx_dim(cx, *v, 0), nnc_cx_dim(cx, x, nnc_cx_rank(cx, x) - 1), what, &best));
+    NNC_TRY(nnc_cx_same_dim(cx, nnc_cx_dim(cx, *v, 0), nnc_cx_dim(cx, x, nnc_cx_rank(cx, x) - 1),
+                            what, &best));
     *v = cast_to(cx, *v, nnc_cx_dtype(cx, x));
     return NNC_OK;
 }
@@ -229,7 +265,8 @@ static nnc_value rms(nnc_onnx_cx *cx, nnc_value x, int axis, double eps, nnc_val
     unsigned n = 0;
     for (int i = axis; i < nnc_cx_rank(cx, x); i++)
         axes[n++] = i;
-    nnc_value root = sqrt_of(cx, add_of_num(cx, nnc_cx_mean(cx, mul_of(cx, x, x), n, axes, true), eps));
+    nnc_value root =
+        sqrt_of(cx, add_of_num(cx, nnc_cx_mean(cx, mul_of(cx, x, x), n, axes, true), eps));
     *inverse = div_of(cx, nnc_cx_like(cx, x, 1), root);
     return mul_of(cx, x, *inverse);
 }
@@ -242,10 +279,14 @@ static nnc_status skip_sum(nnc_onnx_cx *cx, uint32_t bias, nnc_value *sum)
     NNC_TRY(nnc_row_real(cx, 0));
     NNC_TRY(nnc_row_real(cx, 1));
     if (rank < 2)
-        return nnc_cx_error(cx, "input is %s, expected [batch, sequence, channels] or [tokens, channels]", nnc_cx_type_text(cx, x));
-    NNC_TRY(nnc_cx_binary(cx, NNC_OP_add, x, cast_to(cx, nnc_cx_in(cx, 1), nnc_cx_dtype(cx, x)), sum));
+        return nnc_cx_error(
+            cx, "input is %s, expected [batch, sequence, channels] or [tokens, channels]",
+            nnc_cx_type_text(cx, x));
+    NNC_TRY(
+        nnc_cx_binary(cx, NNC_OP_add, x, cast_to(cx, nnc_cx_in(cx, 1), nnc_cx_dtype(cx, x)), sum));
     if (nnc_cx_rank(cx, *sum) != rank)
-        return nnc_cx_error(cx, "skip is %s, which has more dimensions than the input", nnc_cx_type_text(cx, nnc_cx_in(cx, 1)));
+        return nnc_cx_error(cx, "skip is %s, which has more dimensions than the input",
+                            nnc_cx_type_text(cx, nnc_cx_in(cx, 1)));
     if (nnc_cx_has(cx, bias)) {
         NNC_TRY(per_channel(cx, bias, "bias", x, &v));
         *sum = add_of(cx, *sum, v);
@@ -255,22 +296,22 @@ static nnc_status skip_sum(nnc_onnx_cx *cx, uint32_t bias, nnc_value *sum)
 
 static nnc_value root_of_variance(nnc_onnx_cx *cx, nnc_value x, nnc_value mean, double eps)
 {
-    int64_t last[1] = { nnc_cx_rank(cx, x) - 1 };
+    int64_t last[1] = {nnc_cx_rank(cx, x) - 1};
     nnc_value c = sub_of(cx, x, mean), var = nnc_cx_mean(cx, mul_of(cx, c, c), 1, last, true);
     return div_of(cx, nnc_cx_like(cx, x, 1), sqrt_of(cx, add_of_num(cx, var, eps)));
 }
 
-/* Inputs: input, skip, gamma, beta, bias; outputs: y, mean, 1 / deviation, sum.  arg: 1 for the form without mean:
- * input, skip, gamma, bias. */
+/* Inputs: input, skip, gamma, beta, bias; outputs: y, mean, 1 / deviation, sum.  arg: 1 for the
+ * form without mean: input, skip, gamma, bias. */
 nnc_status nnc_row_skip_layer_norm(nnc_onnx_cx *cx)
 {
-    nnc_value x, y, v, inverse = { 0 }, in;
+    nnc_value x, y, v, inverse = {0}, in;
     double eps = nnc_onnx_node_float(cx->node, "epsilon", (double)(cx->arg ? 1e-6f : 1e-12f));
     NNC_TRY(nnc_row_inputs(cx, 3, cx->arg ? 4 : 5));
     in = nnc_cx_in(cx, 0);
     NNC_TRY(skip_sum(cx, cx->arg ? 3 : 4, &x));
     int rank = nnc_cx_rank(cx, x);
-    int64_t last[1] = { rank - 1 };
+    int64_t last[1] = {rank - 1};
     y = cx->arg ? rms(cx, x, rank - 1, eps, &inverse) : nnc_g_layer_norm(&cx->b, x, rank - 1, eps);
     NNC_TRY(per_channel(cx, 2, "gamma", x, &v));
     y = mul_of(cx, y, v);
@@ -308,11 +349,13 @@ nnc_status nnc_row_simplified_layer_norm(nnc_onnx_cx *cx)
     NNC_TRY(nnc_row_real(cx, 0));
     NNC_TRY(nnc_row_real(cx, 1));
     x = nnc_cx_widen(cx, nnc_cx_in(cx, 0));
-    NNC_TRY(nnc_cx_axis(cx, nnc_onnx_node_int(cx->node, "axis", -1), nnc_cx_rank(cx, x), "attribute axis", &axis));
+    NNC_TRY(nnc_cx_axis(cx, nnc_onnx_node_int(cx->node, "axis", -1), nnc_cx_rank(cx, x),
+                        "attribute axis", &axis));
     y = rms(cx, x, axis, nnc_onnx_node_float(cx->node, "epsilon", (double)1e-5f), &inverse);
     scale = cast_to(cx, nnc_cx_in(cx, 1), nnc_cx_dtype(cx, y));
     if (nnc_cx_rank(cx, scale) > nnc_cx_rank(cx, y))
-        return nnc_cx_error(cx, "scale is %s, which has more dimensions than the input", nnc_cx_type_text(cx, scale));
+        return nnc_cx_error(cx, "scale is %s, which has more dimensions than the input",
+                            nnc_cx_type_text(cx, scale));
     NNC_TRY(nnc_cx_binary(cx, NNC_OP_mul, y, scale, &y));
     nnc_cx_set(cx, 0, back(cx, y, nnc_cx_in(cx, 0)));
     nnc_cx_set(cx, 1, cast_to(cx, inverse, NNC_DT_f32));
@@ -340,17 +383,18 @@ static nnc_status index_input(nnc_onnx_cx *cx, uint32_t i, const char *what, nnc
     return NNC_OK;
 }
 
-/* Inputs: ids, segments, words, positions, segment table, gamma, beta, mask, position ids; outputs: y, lengths, sum. */
+/* Inputs: ids, segments, words, positions, segment table, gamma, beta, mask, position ids;
+ * outputs: y, lengths, sum. */
 nnc_status nnc_row_embed_layer_norm(nnc_onnx_cx *cx)
 {
     nnc_value ids, at, sum, more, y, v;
-    static const int64_t one[1] = { 1 };
+    static const int64_t one[1] = {1};
     NNC_TRY(nnc_row_inputs(cx, 1, 9));
     if (!nnc_cx_has(cx, 2) || !nnc_cx_has(cx, 3) || !nnc_cx_has(cx, 5) || !nnc_cx_has(cx, 6))
         return nnc_cx_error(cx, "word_embedding, position_embedding, gamma and beta are needed");
     NNC_TRY(index_input(cx, 0, "input_ids", &ids));
     NNC_TRY(lookup(cx, 2, "word_embedding", ids, &sum));
-    nnc_dim dim[2] = { nnc_cx_dim(cx, ids, 0), nnc_cx_dim(cx, ids, 1) }, best;
+    nnc_dim dim[2] = {nnc_cx_dim(cx, ids, 0), nnc_cx_dim(cx, ids, 1)}, best;
     if (nnc_cx_has(cx, 8))
         NNC_TRY(index_input(cx, 8, "position_ids", &at));
     else

@@ -1,13 +1,16 @@
-/* frontend/onnx/rows_nn_qonnx.c - Quant, BipolarQuant, Trunc and MultiThreshold of QONNX, Brevitas and FINN.
+/* frontend/onnx/rows_nn_qonnx.c - Quant, BipolarQuant, Trunc and MultiThreshold of QONNX, Brevitas
+ * and FINN.
  *
- * They take and give floats that lie on a grid.  Quant clamps before it rounds; a bit width of 1 with a sign is -1 or 1. */
+ * They take and give floats that lie on a grid.  Quant clamps before it rounds; a bit width of 1
+ * with a sign is -1 or 1. */
 #include "frontend/onnx/rows_contrib.h"
 
 static nnc_status in_f32(nnc_onnx_cx *cx, uint32_t i, nnc_value *v)
 {
     nnc_dtype dt = nnc_cx_dtype(cx, nnc_cx_in(cx, i));
     if (!nnc_dtype_is_float(dt) && !nnc_dtype_is_int(dt))
-        return nnc_cx_error(cx, "input %u is %s, expected numbers", i, nnc_cx_type_text(cx, nnc_cx_in(cx, i)));
+        return nnc_cx_error(cx, "input %u is %s, expected numbers", i,
+                            nnc_cx_type_text(cx, nnc_cx_in(cx, i)));
     *v = cast_to(cx, nnc_cx_in(cx, i), NNC_DT_f32);
     return NNC_OK;
 }
@@ -40,7 +43,8 @@ static nnc_status rounded(nnc_onnx_cx *cx, const char *dflt, nnc_value *x)
     else if (!strcmp(mode, "HALF_DOWN"))
         *x = away_from_zero(cx, *x, NNC_OP_ceil, -0.5);
     else
-        return nnc_cx_bad_attr(cx, "rounding_mode", "ROUND, HALF_EVEN, CEIL, FLOOR, UP, DOWN, HALF_UP or HALF_DOWN");
+        return nnc_cx_bad_attr(cx, "rounding_mode",
+                               "ROUND, HALF_EVEN, CEIL, FLOOR, UP, DOWN, HALF_UP or HALF_DOWN");
     return NNC_OK;
 }
 
@@ -49,9 +53,11 @@ static nnc_status set_like_input(nnc_onnx_cx *cx, nnc_value y)
     nnc_type_rec t = nnc_cx_ty(cx, nnc_cx_in(cx, 0)), got = nnc_cx_ty(cx, y);
     nnc_dim best;
     if (got.rank != t.rank)
-        return nnc_cx_error(cx, "scale, zero point or bit width do not broadcast to the input %s", nnc_cx_type_text(cx, nnc_cx_in(cx, 0)));
+        return nnc_cx_error(cx, "scale, zero point or bit width do not broadcast to the input %s",
+                            nnc_cx_type_text(cx, nnc_cx_in(cx, 0)));
     for (int i = 0; i < t.rank; i++)
-        NNC_TRY(nnc_cx_same_dim(cx, got.dim[i], t.dim[i], "scale, zero point or bit width against the input", &best));
+        NNC_TRY(nnc_cx_same_dim(cx, got.dim[i], t.dim[i],
+                                "scale, zero point or bit width against the input", &best));
     nnc_cx_set(cx, 0, y);
     return NNC_OK;
 }
@@ -81,9 +87,11 @@ static nnc_value sign_of(nnc_onnx_cx *cx, nnc_value x)
 }
 
 /* Clamped to `bits` (f32) bits, then rounded. */
-static nnc_status limited(nnc_onnx_cx *cx, nnc_value bits, bool is_signed, bool narrow, nnc_value *q)
+static nnc_status limited(nnc_onnx_cx *cx, nnc_value bits, bool is_signed, bool narrow,
+                          nnc_value *q)
 {
-    nnc_value two = nnc_cx_like(cx, bits, 2), whole = pow_of(cx, two, bits), half = pow_of(cx, two, sub_of_num(cx, bits, 1));
+    nnc_value two = nnc_cx_like(cx, bits, 2), whole = pow_of(cx, two, bits),
+              half = pow_of(cx, two, sub_of_num(cx, bits, 1));
     nnc_value lo = is_signed ? add_of_num(cx, neg_of(cx, half), narrow) : mul_of_num(cx, bits, 0);
     nnc_value hi = is_signed ? sub_of_num(cx, half, 1) : sub_of_num(cx, whole, narrow ? 2 : 1);
     NNC_TRY(nnc_cx_binary(cx, NNC_OP_min, *q, hi, q));
@@ -95,7 +103,8 @@ static nnc_status limited(nnc_onnx_cx *cx, nnc_value bits, bool is_signed, bool 
 nnc_status nnc_row_quant(nnc_onnx_cx *cx)
 {
     nnc_value q, scale, zero, bits, single;
-    bool is_signed = nnc_onnx_node_int(cx->node, "signed", 1) != 0, narrow = nnc_onnx_node_int(cx->node, "narrow", 1) != 0;
+    bool is_signed = nnc_onnx_node_int(cx->node, "signed", 1) != 0,
+         narrow = nnc_onnx_node_int(cx->node, "narrow", 1) != 0;
     uint32_t n, ones = 0;
     const double *known;
     NNC_TRY(nnc_row_inputs(cx, 4, 4));
@@ -133,7 +142,10 @@ nnc_status nnc_row_trunc(nnc_onnx_cx *cx)
 {
     nnc_value q, scale, zero, from, to, by;
     if (cx->nin > 5)
-        return nnc_cx_error(cx, "Trunc with %u inputs (an output scale) is not supported; export with version 1 of the QONNX operators, which has 5", cx->nin);
+        return nnc_cx_error(cx,
+                            "Trunc with %u inputs (an output scale) is not supported; export with "
+                            "version 1 of the QONNX operators, which has 5",
+                            cx->nin);
     NNC_TRY(nnc_row_inputs(cx, 5, 5));
     NNC_TRY(to_grid(cx, &q, &scale, &zero));
     NNC_TRY(in_f32(cx, 3, &from));
@@ -158,16 +170,19 @@ nnc_status nnc_row_multi_threshold(nnc_onnx_cx *cx)
     if (!last && strcmp(layout, "NCHW") && strcmp(layout, "NC"))
         return nnc_cx_bad_attr(cx, "data_layout", "NCHW, NC or NHWC");
     int rank = nnc_cx_rank(cx, x), axis = last ? rank - 1 : 1;
-    nnc_dim c = nnc_cx_dim(cx, t, 0), dim[NNC_MAX_RANK] = { 1, 1, 1, 1, 1, 1, 1, 1 }, best;
+    nnc_dim c = nnc_cx_dim(cx, t, 0), dim[NNC_MAX_RANK] = {1, 1, 1, 1, 1, 1, 1, 1}, best;
     if (rank + 1 > NNC_MAX_RANK || (c != 1 && rank != 2 && rank != 4))
-        return nnc_cx_error(cx, "input is %s: thresholds per channel need two or four dimensions", nnc_cx_type_text(cx, x));
+        return nnc_cx_error(cx, "input is %s: thresholds per channel need two or four dimensions",
+                            nnc_cx_type_text(cx, x));
     if (c != 1) {
-        NNC_TRY(nnc_cx_same_dim(cx, nnc_cx_dim(cx, x, axis), c, "channels of input and thresholds", &best));
+        NNC_TRY(nnc_cx_same_dim(cx, nnc_cx_dim(cx, x, axis), c, "channels of input and thresholds",
+                                &best));
         dim[axis] = c;
     }
     dim[rank] = nnc_cx_dim(cx, t, 1);
-    int64_t axes[1] = { rank };
-    nnc_value over = is_at_most(cx, nnc_cx_reshape(cx, t, rank + 1, dim), nnc_cx_expand_dim(cx, x, rank));
+    int64_t axes[1] = {rank};
+    nnc_value over =
+        is_at_most(cx, nnc_cx_reshape(cx, t, rank + 1, dim), nnc_cx_expand_dim(cx, x, rank));
     nnc_value y = nnc_cx_sum(cx, cast_to(cx, over, NNC_DT_f32), 1, axes, false);
     y = mul_of_num(cx, y, nnc_onnx_node_float(cx->node, "out_scale", 1));
     nnc_cx_set(cx, 0, add_of_num(cx, y, nnc_onnx_node_float(cx->node, "out_bias", 0)));

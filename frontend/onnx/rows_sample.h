@@ -8,15 +8,15 @@ typedef enum { NNC_SAMPLE_nearest, NNC_SAMPLE_linear, NNC_SAMPLE_cubic } nnc_sam
 typedef enum { NNC_SAMPLE_zeros, NNC_SAMPLE_border, NNC_SAMPLE_reflection } nnc_sample_pad;
 
 typedef struct nnc_sampler {
-    int n;                        /* spatial dims */
+    int n; /* spatial dims */
     nnc_dim size[NNC_MAX_SPATIAL];
-    nnc_value at[NNC_MAX_SPATIAL];/* float [B, P]: where to read, in pixels, along each of them */
+    nnc_value at[NNC_MAX_SPATIAL]; /* float [B, P]: where to read, in pixels, along each of them */
     nnc_sample_mode mode;
     nnc_sample_pad pad;
-    bool align_corners;           /* reflection about pixel centres, not edges */
+    bool align_corners; /* reflection about pixel centres, not edges */
 } nnc_sampler;
 
-/* x [B, C, S], S the product of the sizes: the values at P places, [B, C, P] in the dtype of x (at least f32 unless
- * the mode is nearest). */
+/* x [B, C, S], S the product of the sizes: the values at P places, [B, C, P] in the dtype of x (at
+ * least f32 unless the mode is nearest). */
 nnc_value nnc_row_sample(nnc_onnx_cx *cx, nnc_value x, const nnc_sampler *s);
 #endif
