@@ -418,6 +418,8 @@ static bool reduction_joins(const grouping *g, const cluster *p, const cluster *
     bool same, passes = nnc_op_has(g->m, op, NNC_COMPOSITE);  /* reads its operand several times */
     if (p->views)
         return !read_elsewhere(g, v, c);
+    if (p->padded)                                            /* kernels of rows do not store around */
+        return false;
     if (p->kind != MAP || !same_dims(g->m, v, nnc_op_in(g->m, op, 0)) || (passes && (p->heavy || p->op.n > 6)))
         return false;
     unsigned others = results_of(g, p, c, v, &same) - 1;      /* besides the reduction itself */
