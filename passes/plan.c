@@ -28,6 +28,33 @@ static void drop_unused_allocs(nnc_module *m, nnc_block b)
     }
 }
 
+static void note_callees(const nnc_module *m, nnc_block b, bool *called)
+{
+    for (nnc_op op = nnc_block_first(m, b); op.id; op = nnc_op_next(m, op)) {
+        const char *twin = nnc_attr_str(m, op, NNC_W_portable, NULL);
+        if (nnc_op_code(m, op) == NNC_OP_call)
+            called[nnc_func_find(m, nnc_attr_str(m, op, NNC_W_callee, "")).id] = true;
+        if (twin)
+            called[nnc_func_find(m, twin).id] = true;
+        for (unsigned r = 0; r < nnc_op_nregion(m, op); r++)
+            note_callees(m, nnc_op_region(m, op, r), called);
+    }
+}
+
+/* Copies that sharing made needless may have been the only calls of their kernels. */
+static void drop_uncalled(nnc_module *m, nnc_arena *scratch, nnc_op entry)
+{
+    bool *called = nnc_arena_array(scratch, m->op.n, sizeof *called);
+    nnc_op next;
+
+    note_callees(m, m->top, called);
+    for (nnc_op op = nnc_block_first(m, m->top); op.id; op = next) {
+        next = nnc_op_next(m, op);
+        if (nnc_op_code(m, op) == NNC_OP_kernel && op.id != entry.id && !called[op.id] && nnc_attr_int(m, op, NNC_W_copy, 0))
+            nnc_op_erase(m, op);
+    }
+}
+
 /* What to call a buffer: its name, else the node that it is of. */
 static const char *label_of(const nnc_live *l, const nnc_memory *mem, const char *quote)
 {
@@ -150,6 +177,7 @@ nnc_status nnc_pass_plan(nnc_pass_cx *cx)
     cx->changed += nnc_plan_order(m, cx->scratch, entry);
     cx->changed += nnc_plan_reuse(m, cx->scratch, entry);
     drop_unused_allocs(m, nnc_op_region(m, entry, 0));
+    drop_uncalled(m, cx->scratch, entry);
     l = nnc_live_new(m, cx->scratch, entry);
     item = nnc_arena_array(cx->scratch, l->memory.n + 1u, sizeof *item);
     owner = nnc_arena_array(cx->scratch, l->memory.n + 1u, sizeof *owner);

@@ -30,7 +30,9 @@ static const char reserved[] =
     " rintf sinf sinhf sqrtf tanf tanhf truncf gamma gammaf signgam drem significand pow10 exp10 sincos finite"
     " j0 j1 jn y0 y1 yn j0f j1f jnf y0f y1f ynf abs labs div ldiv index rindex bcmp bcopy bzero signbit isnan isinf"
     " isfinite isnormal fpclassify isgreater isless memcpy memmove memset memcmp memchr strlen strcmp strcpy strcat strchr"
-    " NULL NAN INFINITY HUGE_VAL offsetof size_t ptrdiff_t int8_t int16_t int32_t int64_t uint8_t uint16_t uint32_t"
+    " NULL NAN INFINITY HUGE_VAL EOF BUFSIZ FILE TRUE FALSE CHAR_BIT INT_MAX INT_MIN UINT_MAX LONG_MAX LONG_MIN CHAR_MAX"
+    " SEEK_SET SEEK_CUR SEEK_END RAND_MAX EXIT_SUCCESS EXIT_FAILURE FLT_MAX FLT_MIN DBL_MAX DBL_MIN SIZE_MAX M_PI M_E"
+    " assert near far small interface I offsetof size_t ptrdiff_t int8_t int16_t int32_t int64_t uint8_t uint16_t uint32_t"
     " uint64_t intptr_t uintptr_t intmax_t uintmax_t max_align_t printf scanf malloc calloc realloc free alloca exit abort"
     " time clock errno stdin stdout stderr read write open close link stat rand random select signal setjmp ";
 

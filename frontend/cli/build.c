@@ -2,6 +2,7 @@
  * all are complete. */
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include "codegen/report/report.h"
 #include "frontend/cli/cli.h"
 #include "frontend/onnx/export.h"
@@ -38,14 +39,17 @@ static const char *beside(cli *c, const char *path, const char *suffix)
 static int finish(FILE *f, const char *path, nnc_status s)
 {
     bool bad = ferror(f) != 0;
-    if ((fclose(f) || bad) && s == NNC_OK)
+    bad |= fclose(f) != 0;
+    if (bad && s == NNC_OK)
         return cli_fail(CLI_SYSTEM, "cannot write '%s': %s", path, strerror(errno));
-    return s == NNC_OK ? CLI_OK : CLI_INPUT;
+    return bad ? CLI_SYSTEM : s == NNC_OK ? CLI_OK : CLI_INPUT;    /* an emitter that could not write has said so */
 }
 
 /* net.c names its header, so the header sits beside it under the model's name. */
 static const char *header_beside(cli *c, const char *path)
 {
+    if (cli_is_device(path))
+        return "/dev/null";
     const char *slash = strrchr(path, '/');
     return nnc_arena_printf(c->arena, "%.*s%s.h", (int)(slash ? slash - path + 1 : 0), path, cli_model_name(c));
 }
@@ -58,8 +62,9 @@ static int write_c(cli *c, nnc_module *m, const char *path)
         return CLI_INPUT;
     const char *head = header_beside(c, path), *blob = beside(c, path, ".bin");
     FILE *src = cli_create(c, path, NULL), *h = src ? cli_create(c, head, NULL) : NULL;
-    FILE *bin = h && f->weights_in_file ? cli_create(c, blob, NULL) : NULL;
-    if (!src || !h || (f->weights_in_file && !bin))
+    bool file = f->weights_in_file && !cli_is_device(path);   /* without one, the emitter says so */
+    FILE *bin = h && file ? cli_create(c, blob, NULL) : NULL;
+    if (!src || !h || (file && !bin))
         return CLI_SYSTEM;
     cli_progress(c, "writing C");
     nnc_status s = nnc_emit_c(m, &o, src, h, bin);
@@ -73,6 +78,8 @@ static int write_ir(cli *c, nnc_module *m, const char *path)
     const char *leaf = strrchr(blob, '/');
     nnc_print_options o = { .weights_file = leaf ? leaf + 1 : blob };
     (void)slash;
+    if (m->blob.n > 1 && cli_is_device(path))
+        blob = "/dev/null";
     FILE *f = cli_create(c, path, NULL), *w = f && m->blob.n > 1 ? cli_create(c, blob, NULL) : NULL;
     if (!f || (m->blob.n > 1 && !w))
         return CLI_SYSTEM;
@@ -118,12 +125,20 @@ static int write_binary(cli *c, nnc_module *m, enum kind kind, const char *path)
     return cli_build_binary(c, m, kind == K_OBJECT ? CLI_OBJECT : CLI_SHARED, temp, header_beside(c, path), c->opt.native);
 }
 
+static bool same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+    return !stat(a, &x) && !stat(b, &y) && S_ISREG(x.st_mode) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
 /* Each output starts from the file again: the pipeline changes the module. */
 static int write_one(cli *c, const char *path)
 {
     enum kind kind = kind_of(c, path);
     if (kind == K_NONE)
         return bad_kind(c, path);
+    if (same_file(path, c->opt.file))
+        return cli_fail(CLI_USAGE, "'%s' is the model itself; give the output another name", path);
     nnc_module *m = cli_load(c, c->opt.file);
     c->writing = path;
     if (!m)

@@ -43,7 +43,8 @@ nnc_status  cli_lower(cli *c, nnc_module *m);                 /* to planned K; d
 const char *cli_model_name(cli *c);                           /* a C identifier: --name, else the output's or the model's file name */
 
 /* output.c: files appear complete or not at all, also after Ctrl-C. */
-const char *cli_temp(cli *c, const char *final);              /* a fresh name beside `final`, remembered */
+bool        cli_is_device(const char *path);                  /* there, and neither a file nor a folder: /dev/null */
+const char *cli_temp(cli *c, const char *final);              /* a fresh name beside `final`, remembered; a device: itself */
 FILE       *cli_create(cli *c, const char *final, const char **temp);
 int         cli_commit(cli *c);                               /* rename everything remembered; exit code */
 const char *cli_temp_dir(cli *c);                             /* removed at exit */
@@ -57,6 +58,7 @@ int cli_build_binary(cli *c, nnc_module *m, cli_binary kind, const char *out, co
 nnc_emit_options cli_emit_options(cli *c, bool describe);
 /* spawn.c: run argv, wait; its exit code, or -1 when it cannot start.  quiet: its stdout goes nowhere. */
 int cli_spawn(const char *dir, const char *const *argv, const char *stdout_path);
+void        cli_end_child(void);                                /* from the signal handler */
 
 /* vectors.c */
 nnc_status cli_read_npy(cli *c, const char *path, nnc_tensor *out);

@@ -17,6 +17,18 @@ static void *make(nnc_export *x, size_t size, void (*init)(void *))
 
 /* ---- nodes and attributes ---- */
 
+/* A name that no input or output of the model has. */
+static const char *fresh(nnc_export *x, char kind)
+{
+    const char *name;
+    uint32_t before = nnc_intern_count(x->taken);
+    do {
+        name = nnc_arena_printf(x->a, "%c%u", kind, ++x->serial);
+        nnc_intern_put(x->taken, name, strlen(name));
+    } while (nnc_intern_count(x->taken) == before);
+    return name;
+}
+
 const char *nnc_export_node_v(nnc_export *x, const char *op, unsigned nin, const char *const *in, unsigned nout, const char **out)
 {
     Onnx__NodeProto *n = MAKE(x, Onnx__NodeProto, onnx__node_proto__init);
@@ -28,7 +40,7 @@ const char *nnc_export_node_v(nnc_export *x, const char *op, unsigned nin, const
     n->n_output = nout;
     n->output = nnc_arena_array(x->a, nout + 1u, sizeof(char *));
     for (unsigned i = 0; i < nout; i++)
-        out[i] = n->output[i] = nnc_arena_printf(x->a, "v%u", ++x->serial);
+        n->output[i] = copy(x, out[i] = fresh(x, 'v'));
     NNC_PUSH(x->a, &x->g->node, n);
     return nout ? out[0] : NULL;
 }
@@ -106,7 +118,7 @@ void nnc_export_refuse(nnc_export *x, nnc_op op, const char *why)
 static const char *initializer(nnc_export *x, nnc_dtype dt, unsigned rank, const int64_t *dim, const void *data, size_t bytes)
 {
     Onnx__TensorProto *t = MAKE(x, Onnx__TensorProto, onnx__tensor_proto__init);
-    t->name = nnc_arena_printf(x->a, "c%u", ++x->serial);
+    t->name = copy(x, fresh(x, 'c'));
     t->has_data_type = 1;
     t->data_type = nnc_dtype_infos[dt].onnx;
     t->n_dims = rank;
@@ -304,15 +316,26 @@ static const char *name_at(nnc_export *x, nnc_op f, nnc_word key, unsigned i, co
     return *s ? nnc_arena_copy(x->a, s, strcspn(s, "\n")) : dflt;
 }
 
+static void take_names(nnc_export *x, nnc_op f, nnc_word key, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        const char *name = name_at(x, f, key, i, "");
+        nnc_intern_put(x->taken, name, strlen(name));
+    }
+}
+
 static void export_outputs(nnc_export *x, Onnx__GraphProto *g, nnc_op yield, nnc_op f)
 {
     g->n_output = nnc_op_nin(x->m, yield);
     g->output = nnc_arena_array(x->a, g->n_output + 1, sizeof *g->output);
     for (unsigned i = 0; i < g->n_output; i++) {
         nnc_value v = nnc_op_in(x->m, yield, i);
-        const char *from = nnc_export_value(x, v), *id = nnc_export_node(x, "Identity", 1, from);
-        const char *name = name_at(x, f, NNC_W_output, i, id);
-        x->g->node.at[x->g->node.n - 1]->output[0] = copy(x, name);
+        const char *from = nnc_export_value(x, v), *name = name_at(x, f, NNC_W_output, i, "");
+        if (!*name || strcmp(from, name)) {                   /* else an input that is an output under the same name */
+            const char *id = nnc_export_node(x, "Identity", 1, from);
+            name = *name ? name : id;
+            x->g->node.at[x->g->node.n - 1]->output[0] = copy(x, name);
+        }
         g->output[i] = nnc_export_info(x, name, nnc_value_type(x->m, v));
     }
 }
@@ -329,7 +352,7 @@ Onnx__GraphProto *nnc_export_block(nnc_export *x, nnc_block b, const char *name)
     for (unsigned i = 0; i < g->n_input; i++) {
         nnc_value v = nnc_block_arg(x->m, b, i);
         if (!x->name[v.id])
-            x->name[v.id] = name_at(x, f, NNC_W_input, i, nnc_arena_printf(x->a, "a%u", ++x->serial));
+            x->name[v.id] = name_at(x, f, NNC_W_input, i, fresh(x, 'a'));
         g->input[i] = nnc_export_info(x, x->name[v.id], nnc_value_type(x->m, v));
     }
     for (nnc_op op = nnc_block_first(x->m, b); op.id; op = nnc_op_next(x->m, op)) {
@@ -363,6 +386,9 @@ nnc_status nnc_onnx_export(nnc_module *m, const char *producer_version, FILE *o)
         return nnc_error(m->diag, (nnc_loc){ 0 }, "the module has no entry graph to write as ONNX");
     nnc_export self = { .m = m, .a = m->arena, .nname = m->value.n }, *x = &self;
     x->name = nnc_arena_array(x->a, x->nname, sizeof *x->name);
+    x->taken = nnc_intern_new(x->a);
+    take_names(x, f, NNC_W_input, nnc_block_narg(m, nnc_op_region(m, f, 0)));
+    take_names(x, f, NNC_W_output, nnc_op_nin(m, nnc_block_last(m, nnc_op_region(m, f, 0))));
     Onnx__ModelProto *p = MAKE(x, Onnx__ModelProto, onnx__model_proto__init);
     Onnx__OperatorSetIdProto *opset = MAKE(x, Onnx__OperatorSetIdProto, onnx__operator_set_id_proto__init);
     opset->domain = copy(x, "");

@@ -1,6 +1,7 @@
 /* frontend/onnx/export_cx.h - what the rows of the exporter share; nobody outside of frontend/onnx includes this. */
 #ifndef NNC_FRONTEND_ONNX_EXPORT_CX_H
 #define NNC_FRONTEND_ONNX_EXPORT_CX_H
+#include "ir/base/intern.h"
 #include "ir/module.h"
 #include "onnx.pb-c.h"
 
@@ -17,6 +18,7 @@ typedef struct nnc_export {
     nnc_export_graph *g;
     const char **name;            /* per value id; NULL: not written yet */
     uint32_t nname, serial;
+    nnc_intern *taken;            /* the names of the model's inputs and outputs */
     nnc_op op;                    /* being written, for messages */
     bool failed;
 } nnc_export;

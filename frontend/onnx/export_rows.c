@@ -379,6 +379,60 @@ static const char *permute(nnc_export *x, const char *v, unsigned n, const int64
     return y;
 }
 
+/* Weights [M, C/groups, k..] of a convolution as [C, M/groups, k..] with every window turned round. */
+static const char *turned_weights(nnc_export *x, const char *w, const nnc_dim *k, int64_t m, int64_t c, int64_t groups, unsigned n)
+{
+    int64_t split[NNC_MAX_RANK + 1] = { groups, m / groups, c }, join[NNC_MAX_RANK] = { groups * c, m / groups };
+    int64_t perm[NNC_MAX_RANK + 1] = { 0, 2, 1 }, from[NNC_MAX_RANK], to[NNC_MAX_RANK], axis[NNC_MAX_RANK], step[NNC_MAX_RANK];
+    for (unsigned i = 0; i < n; i++) {
+        split[3 + i] = join[2 + i] = k[i];
+        perm[3 + i] = 3 + i;
+        axis[i] = 2 + i;
+        from[i] = step[i] = -1;
+        to[i] = INT64_MIN;
+    }
+    if (groups > 1) {
+        w = nnc_export_node(x, "Reshape", 2, w, nnc_export_const_ints(x, n + 3, split));
+        w = nnc_export_node(x, "Reshape", 2, permute(x, w, n + 3, perm), nnc_export_const_ints(x, n + 2, join));
+    } else {
+        int64_t swap[NNC_MAX_RANK] = { 1, 0 };
+        for (unsigned i = 0; i < n; i++)
+            swap[2 + i] = 2 + i;
+        w = permute(x, w, n + 2, swap);
+    }
+    return nnc_export_node(x, "Slice", 5, w, nnc_export_const_ints(x, n, from), nnc_export_const_ints(x, n, to),
+                           nnc_export_const_ints(x, n, axis), nnc_export_const_ints(x, n, step));
+}
+
+/* A convolution of a dilated input is a transposed one; what its pads cannot take off the end is output_padding. */
+static const char *conv_transposed(nnc_export *x, nnc_op op, const char *in, const char *w, bool nhwc)
+{
+    nnc_type_rec t = in_type(x, op, 1);
+    unsigned n = t.rank - 2u, at = nhwc ? 0 : 2;
+    int64_t groups = attr(x, op, NNC_W_groups, 1), adj[NNC_MAX_RANK];
+    int64_t stride[NNC_MAX_RANK], dil[NNC_MAX_RANK], lhs[NNC_MAX_RANK], lo[NNC_MAX_RANK], hi[NNC_MAX_RANK];
+    ints(x, op, NNC_W_stride, (int)n, 1, stride);
+    ints(x, op, NNC_W_dilation, (int)n, 1, dil);
+    ints(x, op, NNC_W_lhs_dilation, (int)n, 1, lhs);
+    ints(x, op, NNC_W_lo, (int)n, 0, lo);
+    ints(x, op, NNC_W_hi, (int)n, 0, hi);
+    for (unsigned i = 0; i < n; i++) {
+        int64_t reach = (t.dim[at + i] - 1) * dil[i];
+        if (stride[i] != 1 || lo[i] > reach)
+            return nnc_export_refuse(x, op, "a convolution with a dilated or cropped input and a stride or wide padding"), "";
+        lo[i] = reach - lo[i];
+        hi[i] = reach - hi[i];
+        adj[i] = hi[i] < 0 ? -hi[i] : 0;
+        hi[i] += adj[i];
+    }
+    int64_t m = t.dim[nhwc ? n + 1 : 0], c = t.dim[nhwc ? n : 1];
+    const char *y = nnc_export_node(x, "ConvTranspose", 2, in, turned_weights(x, w, t.dim + at, m, c, groups, n));
+    window_attrs(x, lo, hi, lhs, dil, NULL, n);
+    nnc_export_ints(x, "output_padding", n, adj);
+    nnc_export_int(x, "group", groups);
+    return y;
+}
+
 static const char *conv(nnc_export *x, nnc_op op)
 {
     nnc_type_rec r = in_type(x, op, 0), to = out_type(x, op, 0);
@@ -395,9 +449,9 @@ static const char *conv(nnc_export *x, nnc_op op)
         in = nnc_export_cast(x, in, (nnc_dtype)to.dtype);
         w = nnc_export_cast(x, w, (nnc_dtype)to.dtype);
     }
+    bool transposed = false;
     for (unsigned i = 0; i < n; i++)
-        if (lhs[i] != 1 || lo[i] < 0 || hi[i] < 0)
-            return nnc_export_refuse(x, op, "a convolution with a dilated or cropped input"), "";
+        transposed |= lhs[i] != 1 || lo[i] < 0 || hi[i] < 0;
     if (nhwc) {
         int64_t p[NNC_MAX_RANK] = { 0, r.rank - 1 }, q[NNC_MAX_RANK] = { r.rank - 1, r.rank - 2 };
         for (unsigned i = 0; i < n; i++) {
@@ -409,9 +463,11 @@ static const char *conv(nnc_export *x, nnc_op op)
         in = permute(x, in, r.rank, p);
         w = permute(x, w, r.rank, q);
     }
-    const char *y = nnc_export_node(x, "Conv", 2, in, w);
-    window_attrs(x, lo, hi, stride, dil, NULL, n);
-    nnc_export_int(x, "group", attr(x, op, NNC_W_groups, 1));
+    const char *y = transposed ? conv_transposed(x, op, in, w, nhwc) : nnc_export_node(x, "Conv", 2, in, w);
+    if (!transposed) {
+        window_attrs(x, lo, hi, stride, dil, NULL, n);
+        nnc_export_int(x, "group", attr(x, op, NNC_W_groups, 1));
+    }
     return nhwc ? permute(x, y, r.rank, back) : y;
 }
 
