@@ -84,6 +84,15 @@ static const nnc_pass_info *find_pass(const char *name, size_t len)
     return NULL;
 }
 
+static const char *all_passes(nnc_module *m)
+{
+    const char *s = "";
+
+    for (unsigned i = 0; i < nnc_pass_count; i++)
+        s = nnc_arena_printf(m->arena, "%s%s%s", s, i ? "," : "", nnc_pass_infos[i].name);
+    return s;
+}
+
 static nnc_status unknown_pass(nnc_module *m, const char *name, size_t len)
 {
     const char *best = NULL;
@@ -98,7 +107,7 @@ static nnc_status unknown_pass(nnc_module *m, const char *name, size_t len)
     }
     if (best)
         return nnc_error(m->diag, (nnc_loc){0}, "there is no pass '%.*s'; did you mean '%s'?", (int)len, name, best);
-    return nnc_error(m->diag, (nnc_loc){0}, "there is no pass '%.*s'; `nnc ops --passes` lists them", (int)len, name);
+    return nnc_error(m->diag, (nnc_loc){0}, "there is no pass '%.*s'; in order they are %s", (int)len, name, all_passes(m));
 }
 
 /* Names in --print-before, --print-after must exist too: a typo would silently print nothing. */
@@ -126,8 +135,8 @@ static nnc_status check_level(nnc_module *m, const nnc_pass_info *p, uint8_t lev
 
     if (level == NNC_LEVEL_G ? graph.id != 0 : kernel.id != 0)
         return NNC_OK;
-    return nnc_error(m->diag, (nnc_loc){0}, "pass '%s' needs an entry %s %s it, and there is none; see the order of passes in `nnc ops --passes`", p->name,
-                     level == NNC_LEVEL_G ? "graph" : "kernel", when);
+    return nnc_error(m->diag, (nnc_loc){0}, "pass '%s' needs an entry %s %s it, and there is none; the order is %s", p->name,
+                     level == NNC_LEVEL_G ? "graph" : "kernel", when, all_passes(m));
 }
 
 static nnc_status verify_around(nnc_module *m, const nnc_pass_info *p, const char *when)

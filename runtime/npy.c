@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static int fail(const char **error, const char *text)
 {
@@ -176,7 +177,9 @@ int npy_write(const char *path, const npy *in, const char **error)
     size_t bytes = npy_count(in) * (size_t)in->bytes;
     int ok = fwrite(pre, 1, 10, f) == 10 && fwrite(head, 1, (size_t)n, f) == (size_t)n && fwrite(in->data, 1, bytes, f) == bytes;
     if (fclose(f) || !ok) {
-        remove(path);
+        struct stat st;
+        if (!stat(path, &st) && S_ISREG(st.st_mode))          /* never a device */
+            remove(path);
         return fail(error, "cannot write the file");
     }
     return 0;

@@ -48,6 +48,14 @@ static int find(const program_tensor *t, int n, const char *name, size_t len)
     return -1;
 }
 
+static int no_such(const struct state *s, const char *arg, const char *what, const program_tensor *t, int n)
+{
+    complain(s, "argument", arg, "expected NAME=FILE.npy with one of these names:");
+    for (int i = 0; i < n; i++)
+        fprintf(stderr, "  %s %s: %s\n", what, t[i].name, t[i].dtype);
+    return USAGE;
+}
+
 /* Sizes against the declared ones; a symbol takes its first value. */
 static int match_dims(struct state *s, const program_tensor *t, const npy *a)
 {
@@ -82,11 +90,9 @@ static int match_dims(struct state *s, const program_tensor *t, const npy *a)
 static int load_input(struct state *s, const char *arg)
 {
     const char *eq = strrchr(arg, '='), *error;
-    if (!eq)
-        return complain(s, "argument", arg, "expected NAME=FILE.npy");
-    int i = find(s->p->input, s->p->ninput, arg, (size_t)(eq - arg));
+    int i = eq ? find(s->p->input, s->p->ninput, arg, (size_t)(eq - arg)) : -1;
     if (i < 0)
-        return complain(s, "argument", arg, "there is no input of that name (see --help)");
+        return no_such(s, arg, "input", s->p->input, s->p->ninput);
     npy a;
     if (npy_read(eq + 1, &a, &error))
         return complain(s, "file", eq + 1, error);
@@ -113,7 +119,7 @@ static int name_output(struct state *s, const char *arg)
     const char *eq = strrchr(arg, '=');
     int k = eq ? find(s->p->output, s->p->noutput, arg, (size_t)(eq - arg)) : -1;
     if (k < 0)
-        return complain(s, "argument", arg, "expected NAME=FILE.npy with the name of an output (see --help)");
+        return no_such(s, arg, "output", s->p->output, s->p->noutput);
     s->out_path[k] = eq + 1;
     return OK;
 }
@@ -133,18 +139,23 @@ static int parse(struct state *s, int argc, char **argv)
 {
     for (int i = 1; i < argc; i++) {
         const char *v;
+        int code = OK;
         if ((v = value_of("--input", argc, argv, &i)) != NULL) {
-            if (load_input(s, v))
-                return FAILED;
+            code = load_input(s, v);
         } else if ((v = value_of("--output", argc, argv, &i)) != NULL) {
-            if (name_output(s, v))
-                return FAILED;
+            code = name_output(s, v);
         } else if ((v = value_of("--repeat", argc, argv, &i)) != NULL) {
             s->repeat = atoi(v);
+            if (s->repeat < 1) {
+                complain(s, "--repeat", v, "expected a number from 1 up");
+                code = USAGE;
+            }
         } else {
             complain(s, "argument", argv[i], "unknown, or its value is missing (see --help)");
-            return USAGE;
+            code = USAGE;
         }
+        if (code)
+            return code;
     }
     for (int i = 0; i < s->p->ninput; i++)
         if (!s->in[i])

@@ -72,12 +72,12 @@ static int write_c(cli *c, nnc_module *m, const char *path)
     return code ? code : code2 ? code2 : code3;
 }
 
-static int write_ir(cli *c, nnc_module *m, const char *path)
+/* The kernels' weights are packed, so they are not the ones of the graph: net.ir and net.kir have files of their own. */
+static int write_ir(cli *c, nnc_module *m, enum kind kind, const char *path)
 {
-    const char *slash = strrchr(path, '/'), *blob = beside(c, path, ".weights");
+    const char *blob = beside(c, path, kind == K_IR ? ".weights" : ".kir.weights");
     const char *leaf = strrchr(blob, '/');
     nnc_print_options o = { .weights_file = leaf ? leaf + 1 : blob };
-    (void)slash;
     if (m->blob.n > 1 && cli_is_device(path))
         blob = "/dev/null";
     FILE *f = cli_create(c, path, NULL), *w = f && m->blob.n > 1 ? cli_create(c, blob, NULL) : NULL;
@@ -150,7 +150,7 @@ static int write_one(cli *c, const char *path)
     switch (kind) {
     case K_C: return write_c(c, m, path);
     case K_OBJECT: case K_SHARED: case K_PROGRAM: return write_binary(c, m, kind, path);
-    case K_IR: case K_KIR: return write_ir(c, m, path);
+    case K_IR: case K_KIR: return write_ir(c, m, kind, path);
     case K_HTML: return write_html(c, m, path);
     default: return write_text(c, m, kind, path);
     }

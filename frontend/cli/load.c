@@ -67,7 +67,7 @@ nnc_module *cli_load(cli *c, const char *path)
         nnc_error(c->diag, nnc_loc_file(c->diag, path), "the .nn language is not there yet; give an .onnx model");
         return NULL;
     }
-    if (has_suffix(path, ".ir"))
+    if (has_suffix(path, ".ir") || has_suffix(path, ".kir"))
         return read_text(c, m, path) == NNC_OK && nnc_diag_errors(c->diag) == 0 ? m : NULL;
     if (nnc_onnx_import(m, path, &o) != NNC_OK || nnc_diag_errors(c->diag))
         return NULL;

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum kind { FLAG, TEXT, LIST, SIZE };
+enum kind { FLAG, TEXT, NUMBER, LIST, SIZE };
 struct option { const char *name; enum kind kind; size_t field; const char *commands, *arg, *doc; };
 static const struct option options[] = {
 #define OPTION(name, kind, field, commands, arg, doc) { name, kind, offsetof(cli_options, field), commands, arg, doc },
@@ -126,12 +126,23 @@ static bool parse_size(const char *s, uint64_t *out)
     return (*out >> shift) == n;
 }
 
+static bool is_number(const char *s)
+{
+    char *end;
+    return strtod(s, &end) >= 0 && end != s && !*end;
+}
+
 static int store(cli *c, const struct option *o, const char *value)
 {
     void *field = (char *)&c->opt + o->field;
     cli_list *l = field;
     switch (o->kind) {
     case FLAG: *(bool *)field = true; return 0;
+    case NUMBER:
+        if (!is_number(value))
+            return cli_fail(CLI_USAGE, "'%s' is not a number for %s", value, o->name);
+        *(const char **)field = value;
+        return 0;
     case TEXT: *(const char **)field = value; return 0;
     case SIZE:
         if (!parse_size(value, field))

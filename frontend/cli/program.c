@@ -175,6 +175,9 @@ static void compiler(cli *c, words *w, bool native)
 {
     const char *env = getenv("CC");
     add_words(c, w, c->opt.cc ? c->opt.cc : env && *env ? env : "cc");
+    char here[4096];                                      /* it runs in a temporary folder, so ../bin/gcc has to be made absolute */
+    if (w->n && w->at[0][0] != '/' && strchr(w->at[0], '/') && getcwd(here, sizeof here))
+        w->at[0] = nnc_arena_printf(c->arena, "%s/%s", here, w->at[0]);
     add_words(c, w, "-std=c99");
     add_words(c, w, c->opt.cflags ? c->opt.cflags : "-O3");
     if (native && !c->opt.cflags)

@@ -441,15 +441,19 @@ static nnc_status output_value(nnc_onnx_cx *cx, const nnc_onnx_value *o, nnc_val
     return NNC_ERR;
 }
 
+/* One name a line: a line break inside of a name becomes a space. */
 static const char *joined_names(nnc_onnx_cx *cx, const nnc_onnx_value *v, uint32_t n)
 {
     size_t len = 1, at = 0;
     for (uint32_t i = 0; i < n; i++)
         len += strlen(nnc_onnx_name(cx->model, v[i].name)) + 1;
     char *s = nnc_arena_alloc(cx->a, len);
-    for (uint32_t i = 0; i < n; i++)
-        at += (size_t)snprintf(s + at, len - at, "%s%s", i ? "\n" : "",
-                               nnc_onnx_name(cx->model, v[i].name));
+    for (uint32_t i = 0; i < n; i++) {
+        char *name = s + at + (i > 0);
+        at += (size_t)snprintf(s + at, len - at, "%s%s", i ? "\n" : "", nnc_onnx_name(cx->model, v[i].name));
+        for (char *nl = name; (nl = strchr(nl, '\n')) != NULL;)
+            *nl = ' ';
+    }
     return s;
 }
 

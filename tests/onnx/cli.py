@@ -239,6 +239,46 @@ def interrupted():
     assert os.path.exists("net.so")
 
 
+def interrupted_compiler():
+    """A signal to nnc alone ends the C compiler that it started, too."""
+    saved("convnet")
+    with open("slow-cc", "w") as out:
+        out.write(f"#!/bin/sh\ncd {os.getcwd()}\ntouch started\nsleep 2\ntouch finished\n")
+    os.chmod("slow-cc", 0o755)
+    child = subprocess.Popen([NNC, "convnet.onnx", "-o", "net.so", "--cc=./slow-cc"], stderr=subprocess.DEVNULL)
+    while child.poll() is None and not os.path.exists("started"):
+        time.sleep(0.01)
+    child.send_signal(signal.SIGINT)
+    assert child.wait(30) == -signal.SIGINT
+    time.sleep(2.5)
+    left = [f for f in os.listdir(".") if f == "finished" or f.startswith("net.")]
+    assert not left, left
+
+
+def special_files():
+    """A device is written to and not replaced by a file, and the model is not overwritten."""
+    saved("convnet")
+    os.symlink("/dev/null", "sink")
+    for kind in ("c", "onnx", "ir", "dot", "html"):
+        nnc("convnet.onnx", "-o", "sink", f"--emit={kind}")
+        assert os.path.islink("sink"), f"--emit={kind} put a file in the place of the device"
+    assert sorted(os.listdir(".")) == ["convnet.onnx", "sink", "x.npy"], os.listdir(".")
+    for kind in ("c", "onnx", "ir", "dot", "html") if os.path.exists("/dev/full") else ():
+        nnc("convnet.onnx", "-o", "/dev/full", f"--emit={kind}", expect=SYSTEM)
+    before = open("convnet.onnx", "rb").read()
+    nnc("convnet.onnx", "-o", "./convnet.onnx", expect=USAGE)
+    assert open("convnet.onnx", "rb").read() == before
+
+
+def numbers():
+    """Values that should be numbers are."""
+    inputs, _ = saved("convnet")
+    nnc("run", "convnet.onnx", *inputs, "--repeat=x", expect=USAGE)
+    nnc("run", "convnet.onnx", *inputs, "--repeat=0", expect=USAGE)
+    nnc("check", "convnet.onnx", "--rtol=abc", expect=USAGE)
+    nnc("check", "convnet.onnx", "--seed=-1", expect=USAGE)
+
+
 def symbolic():
     """--dim pins or bounds; without it the diagnostic names the dimension."""
     model, inputs = flexible()
@@ -254,7 +294,7 @@ def symbolic():
 
 
 CHECKS = [usage, operators, info, executable, run, check, shared_library, objects, ir_round_trip, onnx_out, reports, weights_forms,
-          passes, limits, interrupted, symbolic]
+          passes, limits, interrupted, interrupted_compiler, special_files, numbers, symbolic]
 
 
 def main():
