@@ -65,14 +65,30 @@ static nnc_status read_pads(nnc_onnx_cx *cx, nnc_value x, nnc_row_window *w)
     return NNC_OK;
 }
 
+/* Outputs are ceil(room / stride) + 1, but no more than windows that start before the end of the input: the second only
+ * matters when padding at the end and stride are wide. */
+static void ceil_symbolic(nnc_onnx_cx *cx, nnc_dim size, nnc_row_window *w, int i)
+{
+    nnc_dims *d = cx->dims;
+    nnc_dim stride = nnc_dim_const(d, w->stride[i]), start = nnc_dim_add(d, size, w->lo[i]);
+    nnc_dim room = nnc_dim_sub(d, nnc_dim_add(d, start, w->hi[i]), nnc_dim_const(d, span(w, i)));
+    nnc_dim last = nnc_dim_ceildiv(d, room, stride), more;
+    if (!nnc_dim_is_const(w->hi[i]) || w->hi[i] + w->stride[i] > span(w, i))
+        last = nnc_dim_min(d, last, nnc_dim_sub(d, nnc_dim_ceildiv(d, start, stride), nnc_dim_const(d, 1)));
+    more = nnc_dim_sub(d, nnc_dim_mul(d, last, stride), room);
+    w->extra[i] = nnc_dim_lo(d, more) >= 0 ? more : nnc_dim_max(d, more, nnc_dim_const(d, 0));
+}
+
 static nnc_status read_ceil(nnc_onnx_cx *cx, nnc_value x, nnc_row_window *w)
 {
     for (int i = 0; i < w->n; i++) {
         nnc_dim size = nnc_cx_dim(cx, x, 2 + i);
         if (w->stride[i] == 1)
             continue;
-        if (!nnc_dim_is_const(size) || !nnc_dim_is_const(w->lo[i]) || !nnc_dim_is_const(w->hi[i]))
-            return nnc_cx_error(cx, "ceil_mode needs the size of dimension %d, which is '%s'; pin it with --dim", 2 + i, nnc_cx_dim_text(cx, size));
+        if (!nnc_dim_is_const(size) || !nnc_dim_is_const(w->lo[i]) || !nnc_dim_is_const(w->hi[i])) {
+            ceil_symbolic(cx, size, w, i);
+            continue;
+        }
         int64_t room = size + w->lo[i] + w->hi[i] - span(w, i);
         if (room < 0)
             continue;
