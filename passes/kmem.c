@@ -26,7 +26,8 @@ bool nnc_buffer_is_cells(const nnc_module *m, nnc_value b)
         if (nnc_op_buffer(m, op).id != b.id)
             return false;
         unsigned first = nnc_op_code(m, op) == NNC_OP_store ? 2 : 1;
-        nnc_type t = first == 2 ? nnc_value_type(m, nnc_op_in(m, op, 0)) : nnc_value_type(m, nnc_op_out(m, op, 0));
+        nnc_type t = first == 2 ? nnc_value_type(m, nnc_op_in(m, op, 0))
+                                : nnc_value_type(m, nnc_op_out(m, op, 0));
         if (nnc_type_get(m, t)->lanes != nnc_value_ty(m, b)->lanes)
             return false;
         for (unsigned i = first; i < nnc_op_nin(m, op); i++)

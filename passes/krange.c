@@ -11,7 +11,6 @@ static nnc_dtype dtype_of(const nnc_module *m, nnc_value v)
     return (nnc_dtype)nnc_value_ty(m, v)->dtype;
 }
 
-
 static void whole(nnc_dtype dt, int64_t *lo, int64_t *hi)
 {
     unsigned w = nnc_dtype_infos[dt].bits;
@@ -33,7 +32,8 @@ static bool of_argument(const nnc_module *m, nnc_value v, int64_t *lo, int64_t *
 
     if (r->kind != NNC_VALUE_arg || !parent.id || nnc_op_code(m, parent) != NNC_OP_for)
         return false;
-    if (!range(m, nnc_op_in(m, parent, 0), lo, &a, depth) || !range(m, nnc_op_in(m, parent, 1), &b, hi, depth))
+    if (!range(m, nnc_op_in(m, parent, 0), lo, &a, depth) ||
+        !range(m, nnc_op_in(m, parent, 1), &b, hi, depth))
         return false;
     if (*hi > *lo)
         --*hi;
@@ -56,8 +56,8 @@ static bool product(int64_t a, int64_t b, int64_t c, int64_t d, int64_t *lo, int
 {
     int64_t p[4];
 
-    if (__builtin_mul_overflow(a, c, &p[0]) || __builtin_mul_overflow(a, d, &p[1]) || __builtin_mul_overflow(b, c, &p[2]) ||
-        __builtin_mul_overflow(b, d, &p[3]))
+    if (__builtin_mul_overflow(a, c, &p[0]) || __builtin_mul_overflow(a, d, &p[1]) ||
+        __builtin_mul_overflow(b, c, &p[2]) || __builtin_mul_overflow(b, d, &p[3]))
         return false;
     *lo = least4(p[0], p[1], p[2], p[3]);
     *hi = most4(p[0], p[1], p[2], p[3]);
@@ -112,8 +112,9 @@ static bool range(const nnc_module *m, nnc_value v, int64_t *lo, int64_t *hi, in
         return false;
     whole(dt, &tlo, &thi);
     bool known = nnc_value_get(m, v)->kind == NNC_VALUE_arg ? of_argument(m, v, lo, hi, depth + 1)
-                 : d.id && nnc_op_nin(m, d) && nnc_op_code(m, d) != NNC_OP_load ? of_op(m, d, lo, hi, depth + 1)
-                                                                                       : false;
+                 : d.id && nnc_op_nin(m, d) && nnc_op_code(m, d) != NNC_OP_load
+                     ? of_op(m, d, lo, hi, depth + 1)
+                     : false;
     if (!known || *lo < tlo || *hi > thi) { /* unknown, or it may wrap */
         *lo = tlo, *hi = thi;
         return nnc_dtype_infos[dt].bits < 64;
@@ -166,7 +167,8 @@ static bool float_range(const nnc_module *m, nnc_value v, double *lo, double *hi
         bool swap = !nnc_value_number(m, y, &c);
         if (swap)
             y = nnc_op_in(m, d, 2);
-        if (!nnc_value_number(m, y, &c) || !float_range(m, nnc_op_in(m, d, swap ? 1 : 2), lo, hi, depth + 1))
+        if (!nnc_value_number(m, y, &c) ||
+            !float_range(m, nnc_op_in(m, d, swap ? 1 : 2), lo, hi, depth + 1))
             return false;
         *lo = c < *lo ? c : *lo, *hi = c > *hi ? c : *hi;
         return true;
@@ -210,10 +212,14 @@ bool nnc_float_is_whole(const nnc_module *m, nnc_value v)
     case NNC_OP_ceil:
     case NNC_OP_trunc: return true;
     case NNC_OP_max:
-    case NNC_OP_min: return nnc_float_is_whole(m, nnc_op_in(m, d, 0)) && nnc_float_is_whole(m, nnc_op_in(m, d, 1));
+    case NNC_OP_min:
+        return nnc_float_is_whole(m, nnc_op_in(m, d, 0)) &&
+               nnc_float_is_whole(m, nnc_op_in(m, d, 1));
     case NNC_OP_add:
-        return nnc_float_is_whole(m, nnc_op_in(m, d, 0)) && nnc_float_is_whole(m, nnc_op_in(m, d, 1)) && nnc_float_range(m, nnc_op_in(m, d, 0), &lo, &hi) &&
-               fabs(lo) < 8388608.0 && fabs(hi) < 8388608.0;
+        return nnc_float_is_whole(m, nnc_op_in(m, d, 0)) &&
+               nnc_float_is_whole(m, nnc_op_in(m, d, 1)) &&
+               nnc_float_range(m, nnc_op_in(m, d, 0), &lo, &hi) && fabs(lo) < 8388608.0 &&
+               fabs(hi) < 8388608.0;
     default: return false;
     }
 }

@@ -14,7 +14,8 @@ static bool is_narrow(const nnc_module *m, nnc_op op)
 {
     nnc_opcode code = nnc_op_code(m, op);
 
-    if (!nnc_op_has(m, op, NNC_ELEMENTWISE) || !nnc_op_nin(m, op) || code == NNC_OP_select || code == NNC_OP_cast || code == NNC_OP_bitcast)
+    if (!nnc_op_has(m, op, NNC_ELEMENTWISE) || !nnc_op_nin(m, op) || code == NNC_OP_select ||
+        code == NNC_OP_cast || code == NNC_OP_bitcast)
         return false;
     nnc_dtype dt = (nnc_dtype)nnc_value_ty(m, nnc_op_in(m, op, 0))->dtype;
     return wide(dt) != dt;
@@ -25,7 +26,8 @@ static void widen(nnc_module *m, nnc_op op)
     nnc_builder b = nnc_builder_before(m, op);
     nnc_value in[3] = {{0}}, v = nnc_op_out(m, op, 0);
     unsigned n = nnc_op_nin(m, op);
-    nnc_dtype narrow = (nnc_dtype)nnc_value_ty(m, nnc_op_in(m, op, 0))->dtype, dt = (nnc_dtype)nnc_value_ty(m, v)->dtype;
+    nnc_dtype narrow = (nnc_dtype)nnc_value_ty(m, nnc_op_in(m, op, 0))->dtype,
+              dt = (nnc_dtype)nnc_value_ty(m, v)->dtype;
     nnc_type t = nnc_type_scalar(m, dt == narrow ? wide(dt) : dt, nnc_value_ty(m, v)->lanes);
 
     for (unsigned i = 0; i < n && i < 3; i++)
@@ -44,10 +46,12 @@ static bool there_and_back(nnc_module *m, nnc_op op)
         return false;
     nnc_value v = nnc_op_out(m, op, 0);
     nnc_op first = nnc_value_op(m, nnc_op_in(m, op, 0));
-    if (!first.id || nnc_op_code(m, first) != NNC_OP_cast || nnc_value_type(m, nnc_op_in(m, first, 0)).id != nnc_value_type(m, v).id)
+    if (!first.id || nnc_op_code(m, first) != NNC_OP_cast ||
+        nnc_value_type(m, nnc_op_in(m, first, 0)).id != nnc_value_type(m, v).id)
         return false;
     nnc_dtype narrow = (nnc_dtype)nnc_value_ty(m, v)->dtype;
-    if (wide(narrow) == narrow || wide(narrow) != (nnc_dtype)nnc_value_ty(m, nnc_op_out(m, first, 0))->dtype)
+    if (wide(narrow) == narrow ||
+        wide(narrow) != (nnc_dtype)nnc_value_ty(m, nnc_op_out(m, first, 0))->dtype)
         return false;
     nnc_value_replace(m, v, nnc_op_in(m, first, 0));
     nnc_op_erase(m, op);

@@ -8,10 +8,10 @@
 #include "ir/build.h"
 #include "passes/pass.h"
 
-bool      nnc_math_has(nnc_opcode code, nnc_dtype dt);
+bool nnc_math_has(nnc_opcode code, nnc_dtype dt);
 nnc_value nnc_math_build(nnc_builder *b, nnc_opcode code, nnc_value x);
 
 /* Arithmetic on floats below f32 and integers below 8 bits goes through f32 and i32: casts around each op, as the
  * definition "computed wide, rounded once per op" says. */
-void      nnc_legalise_func(nnc_pass_cx *cx, nnc_op func);
+void nnc_legalise_func(nnc_pass_cx *cx, nnc_op func);
 #endif

@@ -30,12 +30,30 @@ static nnc_value op2(calc *c, nnc_opcode code, nnc_value x, nnc_value y)
     return nnc_k_binary(c->b, code, x, y);
 }
 
-static nnc_value add(calc *c, nnc_value x, nnc_value y) { return op2(c, NNC_OP_add, x, y); }
-static nnc_value sub(calc *c, nnc_value x, nnc_value y) { return op2(c, NNC_OP_sub, x, y); }
-static nnc_value mul(calc *c, nnc_value x, nnc_value y) { return op2(c, NNC_OP_mul, x, y); }
-static nnc_value div_(calc *c, nnc_value x, nnc_value y) { return op2(c, NNC_OP_div, x, y); }
-static nnc_value lt(calc *c, nnc_value x, nnc_value y) { return op2(c, NNC_OP_lt, x, y); }
-static nnc_value pick(calc *c, nnc_value m, nnc_value x, nnc_value y) { return nnc_k_select(c->b, m, x, y); }
+static nnc_value add(calc *c, nnc_value x, nnc_value y)
+{
+    return op2(c, NNC_OP_add, x, y);
+}
+static nnc_value sub(calc *c, nnc_value x, nnc_value y)
+{
+    return op2(c, NNC_OP_sub, x, y);
+}
+static nnc_value mul(calc *c, nnc_value x, nnc_value y)
+{
+    return op2(c, NNC_OP_mul, x, y);
+}
+static nnc_value div_(calc *c, nnc_value x, nnc_value y)
+{
+    return op2(c, NNC_OP_div, x, y);
+}
+static nnc_value lt(calc *c, nnc_value x, nnc_value y)
+{
+    return op2(c, NNC_OP_lt, x, y);
+}
+static nnc_value pick(calc *c, nnc_value m, nnc_value x, nnc_value y)
+{
+    return nnc_k_select(c->b, m, x, y);
+}
 
 static nnc_value bits(calc *c, nnc_value x, nnc_dtype dt)
 {
@@ -43,12 +61,27 @@ static nnc_value bits(calc *c, nnc_value x, nnc_dtype dt)
     return nnc_op_out(c->b->m, nnc_build_op(c->b, NNC_OP_bitcast, 1, &x, 1, &t), 0);
 }
 
-static nnc_value as_int(calc *c, nnc_value x) { return bits(c, x, NNC_DT_i32); }
-static nnc_value as_float(calc *c, nnc_value x) { return bits(c, x, NNC_DT_f32); }
+static nnc_value as_int(calc *c, nnc_value x)
+{
+    return bits(c, x, NNC_DT_i32);
+}
+static nnc_value as_float(calc *c, nnc_value x)
+{
+    return bits(c, x, NNC_DT_f32);
+}
 
-static nnc_value magnitude(calc *c, nnc_value x) { return nnc_k_unary(c->b, NNC_OP_abs, x); }
-static nnc_value sign_bit(calc *c, nnc_value x) { return op2(c, NNC_OP_and, as_int(c, x), num(c, INT32_MIN)); }
-static nnc_value with_sign(calc *c, nnc_value x, nnc_value sign) { return as_float(c, op2(c, NNC_OP_or, as_int(c, x), sign)); }
+static nnc_value magnitude(calc *c, nnc_value x)
+{
+    return nnc_k_unary(c->b, NNC_OP_abs, x);
+}
+static nnc_value sign_bit(calc *c, nnc_value x)
+{
+    return op2(c, NNC_OP_and, as_int(c, x), num(c, INT32_MIN));
+}
+static nnc_value with_sign(calc *c, nnc_value x, nnc_value sign)
+{
+    return as_float(c, op2(c, NNC_OP_or, as_int(c, x), sign));
+}
 
 /* ((k[0] * x + k[1]) * x + ...) */
 static nnc_value poly(calc *c, nnc_value x, unsigned n, const double *k)
@@ -70,7 +103,8 @@ static nnc_value power_of_two(calc *c, nnc_value k)
 static void reduce_exp(calc *c, nnc_value x, nnc_value *k, nnc_value *p)
 {
     static const double e[] = {0.00139504706, 0.00836888328, 0.0416662060, 0.166665182, 0.5};
-    nnc_value t = add(c, mul(c, x, flt(c, 1.44269504)), flt(c, 12582912.0)); /* 1.5 * 2^23: the fraction is gone */
+    nnc_value t = add(c, mul(c, x, flt(c, 1.44269504)),
+                      flt(c, 12582912.0)); /* 1.5 * 2^23: the fraction is gone */
     nnc_value n = sub(c, t, flt(c, 12582912.0));
     nnc_value r = sub(c, x, mul(c, n, flt(c, 0.693359375)));
 
@@ -115,7 +149,8 @@ static nnc_value sigmoid_(calc *c, nnc_value x)
 
 static nnc_value tanh_(calc *c, nnc_value x)
 {
-    static const double near[] = {-0.005717015825212002, 0.020650558173656464, -0.05374348908662796, 0.13331490755081177, -0.3333328366279602};
+    static const double near[] = {-0.005717015825212002, 0.020650558173656464, -0.05374348908662796,
+                                  0.13331490755081177, -0.3333328366279602};
     nnc_value z = mul(c, x, x), a = magnitude(c, x);
     nnc_value s = add(c, mul(c, mul(c, poly(c, z, 5, near), z), x), x);
     nnc_value e = exp_(c, add(c, a, a));
@@ -126,10 +161,12 @@ static nnc_value tanh_(calc *c, nnc_value x)
 
 static nnc_value erf_(calc *c, nnc_value x)
 {
-    static const double near[] = {7.889109110692516e-05, -0.0008020838140510023, 0.005189535208046436, -0.026854444295167923,
-                                  0.11283600330352783, -0.3761262595653534, 1.1283791065216064};
-    static const double q[] = {-0.00019150786101818085, 0.0029995753429830074, -0.022052129730582237, 0.10356715321540833,
-                               0.637599766254425, 1.127426266670227, 0.00025640815147198737};
+    static const double near[] = {
+        7.889109110692516e-05, -0.0008020838140510023, 0.005189535208046436, -0.026854444295167923,
+        0.11283600330352783,   -0.3761262595653534,    1.1283791065216064};
+    static const double q[] = {
+        -0.00019150786101818085, 0.0029995753429830074, -0.022052129730582237, 0.10356715321540833,
+        0.637599766254425,       1.127426266670227,     0.00025640815147198737};
     nnc_value a = magnitude(c, x), m = op2(c, NNC_OP_min, a, flt(c, 4));
     nnc_value s = mul(c, poly(c, mul(c, x, x), 7, near), x);
     nnc_value far = sub(c, flt(c, 1), exp_(c, nnc_k_unary(c->b, NNC_OP_neg, poly(c, m, 7, q))));
@@ -140,11 +177,13 @@ static nnc_value erf_(calc *c, nnc_value x)
 /* x = 2^k m with m in [sqrt(1/2), sqrt(2)); ln x = k ln2 + f - f^2/2 + f^3 P(f), f = m - 1. */
 static nnc_value log_(calc *c, nnc_value x)
 {
-    static const double P[] = {7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1, 1.4249322787e-1,
-                               -1.6668057665e-1, 2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1};
+    static const double P[] = {7.0376836292e-2,  -1.1514610310e-1, 1.1676998740e-1,
+                               -1.2420140846e-1, 1.4249322787e-1,  -1.6668057665e-1,
+                               2.0000714765e-1,  -2.4999993993e-1, 3.3333331174e-1};
     nnc_value tiny = lt(c, x, flt(c, 1.17549435e-38));
-    nnc_value u = as_int(c, pick(c, tiny, mul(c, x, flt(c, 8388608.0)), x)); /* subnormals scaled by 2^23 */
-    nnc_value shifted = sub(c, u, num(c, 0x3F3504F3));                         /* sqrt(1/2) */
+    nnc_value u =
+        as_int(c, pick(c, tiny, mul(c, x, flt(c, 8388608.0)), x)); /* subnormals scaled by 2^23 */
+    nnc_value shifted = sub(c, u, num(c, 0x3F3504F3));             /* sqrt(1/2) */
     nnc_value k = op2(c, NNC_OP_shr, shifted, num(c, 23));
     nnc_value m = as_float(c, sub(c, u, op2(c, NNC_OP_shl, k, num(c, 23))));
     nnc_value f = sub(c, m, flt(c, 1)), z = mul(c, f, f);
@@ -156,7 +195,8 @@ static nnc_value log_(calc *c, nnc_value x)
     y = sub(c, y, mul(c, z, flt(c, 0.5)));
     y = add(c, add(c, f, y), mul(c, e, flt(c, 0.693359375)));
     y = pick(c, lt(c, x, flt(c, INFINITY)), y, x); /* inf, nan */
-    y = pick(c, lt(c, flt(c, 0), x), y, pick(c, op2(c, NNC_OP_eq, x, flt(c, 0)), flt(c, -INFINITY), mul(c, x, flt(c, NAN))));
+    y = pick(c, lt(c, flt(c, 0), x), y,
+             pick(c, op2(c, NNC_OP_eq, x, flt(c, 0)), flt(c, -INFINITY), mul(c, x, flt(c, NAN))));
     return y;
 }
 
@@ -210,8 +250,17 @@ bool nnc_math_has(nnc_opcode code, nnc_dtype dt)
     if (dt != NNC_DT_f32)
         return false;
     switch (code) {
-    case NNC_OP_exp: case NNC_OP_expm1: case NNC_OP_log: case NNC_OP_log1p: case NNC_OP_sigmoid: case NNC_OP_tanh:
-    case NNC_OP_erf: case NNC_OP_round: case NNC_OP_trunc: case NNC_OP_floor: case NNC_OP_ceil: return true;
+    case NNC_OP_exp:
+    case NNC_OP_expm1:
+    case NNC_OP_log:
+    case NNC_OP_log1p:
+    case NNC_OP_sigmoid:
+    case NNC_OP_tanh:
+    case NNC_OP_erf:
+    case NNC_OP_round:
+    case NNC_OP_trunc:
+    case NNC_OP_floor:
+    case NNC_OP_ceil: return true;
     default: return false;
     }
 }

@@ -27,7 +27,8 @@ bool nnc_linear_is_sum(const nnc_module *m, nnc_value v)
 
     if (!d.id)
         return false;
-    return nnc_op_code(m, d) == NNC_OP_add || nnc_op_code(m, d) == NNC_OP_sub || is_multiple(m, d, &a, &k);
+    return nnc_op_code(m, d) == NNC_OP_add || nnc_op_code(m, d) == NNC_OP_sub ||
+           is_multiple(m, d, &a, &k);
 }
 
 static void add_term(nnc_linear *l, nnc_value v, int64_t c)
@@ -49,7 +50,8 @@ void nnc_linear_add(const nnc_module *m, nnc_linear *l, nnc_value v, int64_t c)
 
     if (nnc_value_idx(m, v, &k)) {
         l->k += c * k;
-    } else if (d.id && l->n + 2 < NNC_LINEAR_TERMS && (nnc_op_code(m, d) == NNC_OP_add || nnc_op_code(m, d) == NNC_OP_sub)) {
+    } else if (d.id && l->n + 2 < NNC_LINEAR_TERMS &&
+               (nnc_op_code(m, d) == NNC_OP_add || nnc_op_code(m, d) == NNC_OP_sub)) {
         nnc_linear_add(m, l, nnc_op_in(m, d, 0), c);
         nnc_linear_add(m, l, nnc_op_in(m, d, 1), nnc_op_code(m, d) == NNC_OP_add ? c : -c);
     } else if (d.id && is_multiple(m, d, &a, &k)) {
@@ -80,13 +82,15 @@ int64_t nnc_linear_coef(const nnc_module *m, nnc_value v, nnc_value var, bool *o
     if (nnc_value_ty(m, v)->dtype == NNC_DT_idx) {
         nnc_opcode code = nnc_op_code(m, d);
         if (code == NNC_OP_add || code == NNC_OP_sub) {
-            int64_t x = nnc_linear_coef(m, nnc_op_in(m, d, 0), var, ok), y = nnc_linear_coef(m, nnc_op_in(m, d, 1), var, ok);
+            int64_t x = nnc_linear_coef(m, nnc_op_in(m, d, 0), var, ok),
+                    y = nnc_linear_coef(m, nnc_op_in(m, d, 1), var, ok);
             return code == NNC_OP_add ? x + y : x - y;
         }
         if (is_multiple(m, d, &a, &k))
             return k * nnc_linear_coef(m, a, var, ok);
     }
-    for (unsigned i = 0; i < nnc_op_nin(m, d); i++) /* any other way of depending on var is not linear */
+    for (unsigned i = 0; i < nnc_op_nin(m, d);
+         i++) /* any other way of depending on var is not linear */
         if (nnc_linear_coef(m, nnc_op_in(m, d, i), var, ok) != 0)
             *ok = false;
     return 0;

@@ -19,124 +19,150 @@ typedef struct c_helper {
 
 /* One weight tensor as it lies in the file. */
 typedef struct c_weight {
-    nnc_op op;         /* the first K const with these bytes */
+    nnc_op op; /* the first K const with these bytes */
     uint64_t at, bytes;
-    const char *name;  /* NNC_WEIGHTS_numbers: its array */
+    const char *name; /* NNC_WEIGHTS_numbers: its array */
 } c_weight;
 
 /* One public tensor or size. */
 enum { C_INPUT, C_OUTPUT, C_SYMBOL, C_SYMBOL_OUT };
 typedef struct c_field {
-    nnc_value arg;     /* of the entry kernel */
+    nnc_value arg; /* of the entry kernel */
     int role;
     const char *label; /* the model's name */
     const char *field, *macro;
-    uint32_t symbol;   /* in ir/dim.h's table */
-    int64_t lo, hi;    /* symbols */
+    uint32_t symbol; /* in ir/dim.h's table */
+    int64_t lo, hi;  /* symbols */
 } c_field;
 
 typedef struct c_cgen {
     nnc_module *m;
-    nnc_arena *a;             /* texts; while a function is written, an arena of its own */
-    nnc_arena *root;          /* what lives as long as the file: helpers, names, tables */
+    nnc_arena *a;    /* texts; while a function is written, an arena of its own */
+    nnc_arena *root; /* what lives as long as the file: helpers, names, tables */
     const nnc_emit_options *opt;
     const char *name, *upper; /* "net", "NET" */
     nnc_op entry;
     NNC_BUF(c_field) field;
     NNC_BUF(c_weight) weight;
-    uint32_t *weight_of;      /* per op: index + 1 in weight */
+    uint32_t *weight_of; /* per op: index + 1 in weight */
     nnc_interface face;
-    nnc_weights_mode mode;    /* never auto */
+    nnc_weights_mode mode; /* never auto */
     unsigned kernels;
-    nnc_status status;        /* NNC_ERR once something had no spelling */
+    nnc_status status; /* NNC_ERR once something had no spelling */
 
     nnc_names *globals;
-    const char **function;    /* per kernel op: its C name */
-    uint64_t *alias;          /* per kernel op: bit i set: parameter i may share memory with another */
+    const char **function; /* per kernel op: its C name */
+    uint64_t *alias;       /* per kernel op: bit i set: parameter i may share memory with another */
     NNC_BUF(c_helper) helper;
     NNC_BUF(uint32_t) dep;
     bool math_h, string_h, immintrin_h, keep;
-    NNC_BUF(uint32_t) vectors;/* dtype << 16 | lanes: vector types in use */
+    NNC_BUF(uint32_t) vectors; /* dtype << 16 | lanes: vector types in use */
 
     /* the function being written */
     unsigned section;
     nnc_op func;
     nnc_flow flow;
     nnc_names *locals;
-    const char **ident;       /* per value: its name in the function, NULL: none yet */
-    uint8_t *cell;            /* per value: a reg buffer of cells; bit 0 is, bit 1 is not, bit 2 declared lazily */
+    const char **ident; /* per value: its name in the function, NULL: none yet */
+    uint8_t
+        *cell; /* per value: a reg buffer of cells; bit 0 is, bit 1 is not, bit 2 declared lazily */
     nnc_out *o;
 } c_cgen;
 
 /* A piece of an expression: its text and how tightly it binds. */
-typedef struct c_expr { const char *s; int p; } c_expr;
-enum { C_COMMA, C_COND, C_LOR, C_LAND, C_BOR, C_XOR, C_BAND, C_EQ, C_REL, C_SHIFT, C_ADD, C_MUL, C_UNARY, C_PRIMARY };
+typedef struct c_expr {
+    const char *s;
+    int p;
+} c_expr;
+enum {
+    C_COMMA,
+    C_COND,
+    C_LOR,
+    C_LAND,
+    C_BOR,
+    C_XOR,
+    C_BAND,
+    C_EQ,
+    C_REL,
+    C_SHIFT,
+    C_ADD,
+    C_MUL,
+    C_UNARY,
+    C_PRIMARY
+};
 
 const char *c_fmt(c_cgen *g, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-nnc_status  c_refuse(c_cgen *g, nnc_op op, const char *what);
+nnc_status c_refuse(c_cgen *g, nnc_op op, const char *what);
 
 /* type.c */
-static inline nnc_dtype c_dtype(const c_cgen *g, nnc_value v) { return (nnc_dtype)nnc_value_ty(g->m, v)->dtype; }
-static inline unsigned  c_lanes(const c_cgen *g, nnc_value v) { return nnc_value_ty(g->m, v)->lanes; }
-const char *c_storage(nnc_dtype dt);                   /* the type of an element in memory */
-const char *c_unsigned(nnc_dtype dt);                  /* an unsigned type of at least its width and of int's */
-const char *c_scalar(nnc_dtype dt);                    /* the type of a value: bools are int */
-const char *c_vector(c_cgen *g, nnc_dtype dt, unsigned lanes);    /* "f32x16", noted as used */
+static inline nnc_dtype c_dtype(const c_cgen *g, nnc_value v)
+{
+    return (nnc_dtype)nnc_value_ty(g->m, v)->dtype;
+}
+static inline unsigned c_lanes(const c_cgen *g, nnc_value v)
+{
+    return nnc_value_ty(g->m, v)->lanes;
+}
+const char *c_storage(nnc_dtype dt);  /* the type of an element in memory */
+const char *c_unsigned(nnc_dtype dt); /* an unsigned type of at least its width and of int's */
+const char *c_scalar(nnc_dtype dt);   /* the type of a value: bools are int */
+const char *c_vector(c_cgen *g, nnc_dtype dt, unsigned lanes); /* "f32x16", noted as used */
 const char *c_value_type(c_cgen *g, nnc_value v);
-bool        c_is_small_float(nnc_dtype dt);            /* travels as bits */
-bool        c_is_wide_int(nnc_dtype dt);               /* 32 bits or more: wraps through unsigned */
+bool c_is_small_float(nnc_dtype dt); /* travels as bits */
+bool c_is_wide_int(nnc_dtype dt);    /* 32 bits or more: wraps through unsigned */
 const char *c_number(c_cgen *g, nnc_dtype dt, uint64_t bits);
-nnc_dtype   c_mask(const c_cgen *g, nnc_value v);      /* the integer type of a bool vector's lanes */
-nnc_dtype   c_int_of_width(unsigned bytes, bool is_signed);
-void        c_vector_types(c_cgen *g, FILE *f);
+nnc_dtype c_mask(const c_cgen *g, nnc_value v); /* the integer type of a bool vector's lanes */
+nnc_dtype c_int_of_width(unsigned bytes, bool is_signed);
+void c_vector_types(c_cgen *g, FILE *f);
 
 /* helper.c */
-const char *c_need(c_cgen *g, const char *name, nnc_dtype dt, unsigned lanes); /* instantiates a row of helpers.def */
+const char *c_need(c_cgen *g, const char *name, nnc_dtype dt,
+                   unsigned lanes); /* instantiates a row of helpers.def */
 const char *c_need_cast(c_cgen *g, nnc_dtype from, nnc_dtype to, bool saturate, nnc_word mode);
-bool        c_helper_known(c_cgen *g, const char *name, uint32_t *index);
-void        c_helper_mark(c_cgen *g, uint32_t i);     /* used in the current section */
-void        c_helper_add(c_cgen *g, const char *name, const char *text);
-void        c_helpers(c_cgen *g, FILE *f, unsigned sections);
+bool c_helper_known(c_cgen *g, const char *name, uint32_t *index);
+void c_helper_mark(c_cgen *g, uint32_t i); /* used in the current section */
+void c_helper_add(c_cgen *g, const char *name, const char *text);
+void c_helpers(c_cgen *g, FILE *f, unsigned sections);
 
 /* math.c: vector functions made of K arithmetic */
 const char *c_need_math(c_cgen *g, nnc_opcode code, nnc_dtype dt, unsigned lanes);
 
 /* expr.c, vector.c */
-c_expr      c_value(c_cgen *g, nnc_value v);           /* named, constant, or in place */
+c_expr c_value(c_cgen *g, nnc_value v); /* named, constant, or in place */
 const char *c_operand(c_cgen *g, nnc_value v, int prec);
-c_expr      c_compute(c_cgen *g, nnc_op op);           /* the op itself */
-c_expr      c_compute_vector(c_cgen *g, nnc_op op);
+c_expr c_compute(c_cgen *g, nnc_op op); /* the op itself */
+c_expr c_compute_vector(c_cgen *g, nnc_op op);
 const char *c_vector_operand(c_cgen *g, nnc_value v, int prec); /* splats spelled out */
 const char *c_linear(c_cgen *g, const nnc_linear *l);
-const char *c_place(c_cgen *g, nnc_op op);             /* the cell a load reads or a store writes */
+const char *c_place(c_cgen *g, nnc_op op); /* the cell a load reads or a store writes */
 const char *c_name(c_cgen *g, nnc_value v);
-const char *c_element_pointer(c_cgen *g, nnc_op op);   /* buffer + offset */
-c_expr      c_prec(const char *s, int p);
+const char *c_element_pointer(c_cgen *g, nnc_op op); /* buffer + offset */
+c_expr c_prec(const char *s, int p);
 const char *c_wrap(c_cgen *g, c_expr e, int prec);
 
 /* stmt.c */
-void        c_block(c_cgen *g, nnc_block b);
-bool        c_cells(c_cgen *g, nnc_value buffer);      /* a reg buffer written as local variables? */
+void c_block(c_cgen *g, nnc_block b);
+bool c_cells(c_cgen *g, nnc_value buffer); /* a reg buffer written as local variables? */
 
 /* kernel.c */
-void        c_begin_function(c_cgen *g, nnc_op func, nnc_out *o, unsigned section);
-void        c_kernels(c_cgen *g, FILE *f);
-bool        c_param_written(const c_cgen *g, nnc_op func, unsigned i);
+void c_begin_function(c_cgen *g, nnc_op func, nnc_out *o, unsigned section);
+void c_kernels(c_cgen *g, FILE *f);
+bool c_param_written(const c_cgen *g, nnc_op func, unsigned i);
 
 /* weights.c */
-void        c_weights_plan(c_cgen *g);                 /* offsets, sizes, the hash of all */
-void        c_weights_text(c_cgen *g, FILE *f);
-void        c_weights_bin(c_cgen *g, FILE *f);
+void c_weights_plan(c_cgen *g); /* offsets, sizes, the hash of all */
+void c_weights_text(c_cgen *g, FILE *f);
+void c_weights_bin(c_cgen *g, FILE *f);
 const char *c_weight_ref(c_cgen *g, nnc_op op);
 
 /* interface.c: fields, sizes, hash; NNC_ERR after a diagnostic */
-nnc_status  c_begin(c_cgen *g, nnc_module *m, const nnc_emit_options *opt);
-const char *c_real_count(c_cgen *g, nnc_type type);        /* in the entry: elements of this run */
-const char *c_tensor_text(c_cgen *g, const c_field *x);        /* "float32[n, 64]" */
+nnc_status c_begin(c_cgen *g, nnc_module *m, const nnc_emit_options *opt);
+const char *c_real_count(c_cgen *g, nnc_type type);     /* in the entry: elements of this run */
+const char *c_tensor_text(c_cgen *g, const c_field *x); /* "float32[n, 64]" */
 
 /* entry.c, header.c, describe.c */
-void        c_entry(c_cgen *g, FILE *f);
-void        c_header(c_cgen *g, FILE *f);
+void c_entry(c_cgen *g, FILE *f);
+void c_header(c_cgen *g, FILE *f);
 const char *c_describe(c_cgen *g);
 /* At most n bytes of s, safe inside a comment. */
 const char *c_comment(nnc_arena *a, const char *s, size_t n);

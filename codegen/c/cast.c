@@ -6,28 +6,34 @@
 #include "codegen/c/c.h"
 
 static const char decode_text[] =
-    "static inline float small_decode(uint32_t bits, int ebits, int mbits, int bias, int kind) /* kind: 0 IEEE, 1 FN, 2 FNUZ, 3 finite */\n"
+    "static inline float small_decode(uint32_t bits, int ebits, int mbits, int bias, int kind) /* "
+    "kind: 0 IEEE, 1 FN, 2 FNUZ, 3 finite */\n"
     "{\n"
     "    const uint32_t top = 1u << (ebits + mbits), mag = bits & (top - 1u);\n"
-    "    const int e = (int)(mag >> mbits), m = (int)(mag & ((1u << mbits) - 1u)), negative = (bits & top) != 0;\n"
+    "    const int e = (int)(mag >> mbits), m = (int)(mag & ((1u << mbits) - 1u)), negative = "
+    "(bits & top) != 0;\n"
     "    float v;\n"
     "    if ((kind == 2 && negative && mag == 0) || (kind == 1 && mag == top - 1u))\n"
     "        return NAN;\n"
     "    if (kind == 0 && e == (1 << ebits) - 1)\n"
     "        v = m ? NAN : INFINITY;\n"
     "    else\n"
-    "        v = e ? ldexpf((float)(m + (1 << mbits)), e - bias - mbits) : ldexpf((float)m, 1 - bias - mbits);\n"
+    "        v = e ? ldexpf((float)(m + (1 << mbits)), e - bias - mbits) : ldexpf((float)m, 1 - "
+    "bias - mbits);\n"
     "    return negative ? -v : v;\n"
     "}\n";
 
 static const char encode_text[] =
-    "static inline uint32_t small_encode(double x, int ebits, int mbits, int bias, int kind, int saturate) /* nearest, half to even */\n"
+    "static inline uint32_t small_encode(double x, int ebits, int mbits, int bias, int kind, int "
+    "saturate) /* nearest, half to even */\n"
     "{\n"
     "    const uint32_t top = 1u << (ebits + mbits), ieee = top - (1u << mbits);\n"
     "    const uint32_t sign = copysign(1.0, x) < 0 ? top : 0;\n"
     "    const uint32_t most = kind == 0 ? ieee - 1u : kind == 1 ? top - 2u : top - 1u;\n"
-    "    const uint32_t none = kind == 0 ? sign | ieee | 1u << (mbits - 1) : kind == 1 ? sign | (top - 1u) : kind == 2 ? top : sign ? 0 : top;\n"
-    "    const uint32_t over = saturate || kind == 3 ? sign | most : kind == 0 ? sign | ieee : none;\n"
+    "    const uint32_t none = kind == 0 ? sign | ieee | 1u << (mbits - 1) : kind == 1 ? sign | "
+    "(top - 1u) : kind == 2 ? top : sign ? 0 : top;\n"
+    "    const uint32_t over = saturate || kind == 3 ? sign | most : kind == 0 ? sign | ieee : "
+    "none;\n"
     "    uint32_t mag;\n"
     "    int e;\n"
     "    if (x != x)\n"
@@ -52,7 +58,8 @@ static const char decode_e8m0_text[] =
     "}\n";
 
 static const char encode_e8m0_text[] =
-    "static inline uint8_t f64_to_f8e8m0(double x, int saturate, int mode) /* mode: 0 down, 1 nearest, 2 up */\n"
+    "static inline uint8_t f64_to_f8e8m0(double x, int saturate, int mode) /* mode: 0 down, 1 "
+    "nearest, 2 up */\n"
     "{\n"
     "    int e;\n"
     "    double m;\n"
@@ -105,13 +112,12 @@ static const char f32_to_f16_text[] =
     "    return (uint16_t)(sign | (a + 0xfffu + (a >> 13 & 1u) - 0x38000000u) >> 13);\n"
     "}\n";
 
-static const char bf16_to_f32_text[] =
-    "static inline float bf16_to_f32(uint16_t h)\n"
-    "{\n"
-    "    union { uint32_t u; float f; } v;\n"
-    "    v.u = (uint32_t)h << 16;\n"
-    "    return v.f;\n"
-    "}\n";
+static const char bf16_to_f32_text[] = "static inline float bf16_to_f32(uint16_t h)\n"
+                                       "{\n"
+                                       "    union { uint32_t u; float f; } v;\n"
+                                       "    v.u = (uint32_t)h << 16;\n"
+                                       "    return v.f;\n"
+                                       "}\n";
 
 static const char f32_to_bf16_text[] =
     "static inline uint16_t f32_to_bf16(float x) /* nearest, half to even */\n"
@@ -127,8 +133,10 @@ static const struct format {
     nnc_dtype dt;
     const char *parameters; /* ebits, mbits, bias, kind */
 } formats[] = {
-    {NNC_DT_f16, "5, 10, 15, 0"},     {NNC_DT_bf16, "8, 7, 127, 0"},    {NNC_DT_f8e4m3fn, "4, 3, 7, 1"}, {NNC_DT_f8e4m3fnuz, "4, 3, 8, 2"},
-    {NNC_DT_f8e5m2, "5, 2, 15, 0"},   {NNC_DT_f8e5m2fnuz, "5, 2, 16, 2"}, {NNC_DT_f4e2m1, "2, 1, 1, 3"},
+    {NNC_DT_f16, "5, 10, 15, 0"},    {NNC_DT_bf16, "8, 7, 127, 0"},
+    {NNC_DT_f8e4m3fn, "4, 3, 7, 1"}, {NNC_DT_f8e4m3fnuz, "4, 3, 8, 2"},
+    {NNC_DT_f8e5m2, "5, 2, 15, 0"},  {NNC_DT_f8e5m2fnuz, "5, 2, 16, 2"},
+    {NNC_DT_f4e2m1, "2, 1, 1, 3"},
 };
 
 static const char *parameters(nnc_dtype dt)
@@ -140,7 +148,8 @@ static const char *parameters(nnc_dtype dt)
 }
 
 /* A helper of fixed text; `dep` is made first. */
-static const char *need_text(c_cgen *g, const char *name, const char *text, const char *dep, const char *dep_text)
+static const char *need_text(c_cgen *g, const char *name, const char *text, const char *dep,
+                             const char *dep_text)
 {
     uint32_t i;
 
@@ -172,9 +181,12 @@ static const char *small_to_f32(c_cgen *g, nnc_dtype from)
     g->math_h = true;
     if (from == NNC_DT_f8e8m0)
         return need_text(g, "f8e8m0_to_f32", decode_e8m0_text, NULL, NULL);
-    return need_text(g, c_fmt(g, "%s_to_f32", n),
-                     c_fmt(g, "static inline float %s_to_f32(%s bits)\n{\n    return small_decode(bits, %s);\n}\n", n, c_storage(from), parameters(from)),
-                     "small_decode", decode_text);
+    return need_text(
+        g, c_fmt(g, "%s_to_f32", n),
+        c_fmt(g,
+              "static inline float %s_to_f32(%s bits)\n{\n    return small_decode(bits, %s);\n}\n",
+              n, c_storage(from), parameters(from)),
+        "small_decode", decode_text);
 }
 
 static const char *to_small(c_cgen *g, nnc_dtype from, nnc_dtype to, bool saturate)
@@ -188,10 +200,11 @@ static const char *to_small(c_cgen *g, nnc_dtype from, nnc_dtype to, bool satura
     g->math_h = true;
     saturate = saturate && nnc_dtype_infos[to].bits < 16;
     const char *name = c_fmt(g, "f64_to_%s%s", n, saturate ? "_sat" : "");
-    return need_text(g, name,
-                     c_fmt(g, "static inline %s %s(double x)\n{\n    return (%s)small_encode(x, %s, %d);\n}\n", c_storage(to), name, c_storage(to),
-                           parameters(to), saturate),
-                     "small_encode", encode_text);
+    return need_text(
+        g, name,
+        c_fmt(g, "static inline %s %s(double x)\n{\n    return (%s)small_encode(x, %s, %d);\n}\n",
+              c_storage(to), name, c_storage(to), parameters(to), saturate),
+        "small_encode", encode_text);
 }
 
 /* Truncates, saturates, nan gives 0. */
@@ -204,15 +217,25 @@ static const char *float_to_int(c_cgen *g, nnc_dtype from, nnc_dtype to)
     const char *name = c_fmt(g, "%s_to_%s", nnc_dtype_infos[from].name, nnc_dtype_infos[to].name);
     const char *t = c_storage(to);
     nnc_type type = nnc_type_scalar(g->m, to, 1);
-    const char *least = c_number(g, to, nnc_value_get(g->m, nnc_const_int(g->m, type, sg ? (int64_t)(~UINT64_C(0) << (w - 1)) : 0))->bits);
-    const char *most = c_number(g, to, nnc_value_get(g->m, nnc_const_int(g->m, type, sg ? (int64_t)(~UINT64_C(0) >> (65 - w)) : (int64_t)(~UINT64_C(0) >> (64 - w))))->bits);
+    const char *least = c_number(
+        g, to,
+        nnc_value_get(g->m, nnc_const_int(g->m, type, sg ? (int64_t)(~UINT64_C(0) << (w - 1)) : 0))
+            ->bits);
+    const char *most =
+        c_number(g, to,
+                 nnc_value_get(g->m, nnc_const_int(g->m, type,
+                                                   sg ? (int64_t)(~UINT64_C(0) >> (65 - w))
+                                                      : (int64_t)(~UINT64_C(0) >> (64 - w))))
+                     ->bits);
     const char *s = f ? "f" : "";
 
     return need_text(g, name,
-                     c_fmt(g, "static inline %s %s(%s x) /* truncates and saturates, nan gives 0 */\n{\n    if (x >= %.1f%s)\n        return %s;\n"
-                              "    if (x %s %.1f%s)\n        return (%s)x;\n    return %s;\n}\n",
-                           t, name, c_scalar(from), hi, s, most, exact ? ">" : ">=", exact ? below : lo, s, t,
-                           sg ? c_fmt(g, "x < 0 ? %s : 0", least) : "0"),
+                     c_fmt(g,
+                           "static inline %s %s(%s x) /* truncates and saturates, nan gives 0 "
+                           "*/\n{\n    if (x >= %.1f%s)\n        return %s;\n"
+                           "    if (x %s %.1f%s)\n        return (%s)x;\n    return %s;\n}\n",
+                           t, name, c_scalar(from), hi, s, most, exact ? ">" : ">=",
+                           exact ? below : lo, s, t, sg ? c_fmt(g, "x < 0 ? %s : 0", least) : "0"),
                      NULL, NULL);
 }
 
@@ -220,11 +243,20 @@ const char *c_need_cast(c_cgen *g, nnc_dtype from, nnc_dtype to, bool saturate, 
 {
     if (to == NNC_DT_f8e8m0) {
         g->math_h = true;
-        const char *name = c_fmt(g, "f64_to_f8e8m0_%d%d", saturate, mode == NNC_W_down ? 0 : mode == NNC_W_nearest ? 1 : 2);
-        return need_text(g, name,
-                         c_fmt(g, "static inline uint8_t %s(double x)\n{\n    return f64_to_f8e8m0(x, %d, %d);\n}\n", name, saturate,
-                               mode == NNC_W_down ? 0 : mode == NNC_W_nearest ? 1 : 2),
-                         "f64_to_f8e8m0", encode_e8m0_text);
+        const char *name = c_fmt(g, "f64_to_f8e8m0_%d%d", saturate,
+                                 mode == NNC_W_down      ? 0
+                                 : mode == NNC_W_nearest ? 1
+                                                         : 2);
+        return need_text(
+            g, name,
+            c_fmt(
+                g,
+                "static inline uint8_t %s(double x)\n{\n    return f64_to_f8e8m0(x, %d, %d);\n}\n",
+                name, saturate,
+                mode == NNC_W_down      ? 0
+                : mode == NNC_W_nearest ? 1
+                                        : 2),
+            "f64_to_f8e8m0", encode_e8m0_text);
     }
     if (c_is_small_float(from))
         return small_to_f32(g, from);

@@ -29,36 +29,48 @@ static void vector_prelude(c_cgen *g, FILE *f)
 {
     if (!has_vectors(g))
         return;
-    fprintf(f, "\n#if defined(__GNUC__) && %s && !defined(%s_PORTABLE)\n#define VECTORS\n#endif\n", guard(g), g->upper);
+    fprintf(f, "\n#if defined(__GNUC__) && %s && !defined(%s_PORTABLE)\n#define VECTORS\n#endif\n",
+            guard(g), g->upper);
     fprintf(f, "\n#ifdef VECTORS\n");
     if (g->immintrin_h)
-        fprintf(f, "#if defined(__x86_64__) || defined(__i386__)\n#include <immintrin.h>\n#endif\n");
+        fprintf(f,
+                "#if defined(__x86_64__) || defined(__i386__)\n#include <immintrin.h>\n#endif\n");
     c_vector_types(g, f);
-    fprintf(f, "#define LOAD(type, p) ((type)*(const type##_u *)(p))\n#define STORE(type, p) (*(type##_u *)(p))\n"
+    fprintf(f, "#define LOAD(type, p) ((type)*(const type##_u *)(p))\n#define STORE(type, p) "
+               "(*(type##_u *)(p))\n"
                "#define SPLAT(type, x) ((x) - (type){0})\n");
-    fprintf(f, "#if defined(__clang__) && defined(__AVX512F__) /* else clang stays at 256 bits */\n"
-               "#define WIDE __attribute__((min_vector_width(512)))\n#else\n#define WIDE\n#endif\n");
+    fprintf(f,
+            "#if defined(__clang__) && defined(__AVX512F__) /* else clang stays at 256 bits */\n"
+            "#define WIDE __attribute__((min_vector_width(512)))\n#else\n#define WIDE\n#endif\n");
     if (g->keep)
-        fprintf(f, "#if defined(__clang__) /* gcc reads memory again rather than keep a vector in a register */\n#define KEEP(x) (void)0\n"
+        fprintf(f, "#if defined(__clang__) /* gcc reads memory again rather than keep a vector in "
+                   "a register */\n#define KEEP(x) (void)0\n"
                    "#elif defined(__x86_64__)\n#define KEEP(x) __asm__(\"\" : \"+v\"(x))\n"
-                   "#elif defined(__aarch64__)\n#define KEEP(x) __asm__(\"\" : \"+w\"(x))\n#else\n#define KEEP(x) (void)0\n#endif\n");
+                   "#elif defined(__aarch64__)\n#define KEEP(x) __asm__(\"\" : "
+                   "\"+w\"(x))\n#else\n#define KEEP(x) (void)0\n#endif\n");
     fprintf(f, "#endif\n");
 }
 
 static void prelude(c_cgen *g, FILE *f)
 {
-    fprintf(f, "/* %s.c - made by nnc.  The interface is described in %s.h. */\n", g->name, g->name);
+    fprintf(f, "/* %s.c - made by nnc.  The interface is described in %s.h. */\n", g->name,
+            g->name);
     fprintf(f, "#include \"%s.h\"\n", g->name);
     if (g->math_h)
         fprintf(f, "#include <math.h>\n");
     if (g->string_h)
         fprintf(f, "#include <string.h>\n");
     fprintf(f, "\n#if defined(__GNUC__) && !defined(__clang__)\n"
-               "#pragma GCC optimize(\"fp-contract=fast\") /* -std=c99 turns fused multiply-add off */\n#endif\n");
+               "#pragma GCC optimize(\"fp-contract=fast\") /* -std=c99 turns fused multiply-add "
+               "off */\n#endif\n");
     bool aligned = g->weight.n && g->mode == NNC_WEIGHTS_strings;
-    const char *gnu = aligned ? "#define ALIGNED __attribute__((aligned(64)))\n" : "", *other = aligned ? "#define ALIGNED\n" : "";
+    const char *gnu = aligned ? "#define ALIGNED __attribute__((aligned(64)))\n" : "",
+               *other = aligned ? "#define ALIGNED\n" : "";
     if (g->kernels) /* kernels as functions of their own keep reuse of memory under another type apart, and compile faster */
-        fprintf(f, "#ifdef __GNUC__\n#define KERNEL __attribute__((noinline))\n%s#else\n#define KERNEL\n%s#endif\n", gnu, other);
+        fprintf(f,
+                "#ifdef __GNUC__\n#define KERNEL __attribute__((noinline))\n%s#else\n#define "
+                "KERNEL\n%s#endif\n",
+                gnu, other);
     else if (aligned)
         fprintf(f, "#ifdef __GNUC__\n%s#else\n%s#endif\n", gnu, other);
     vector_prelude(g, f);
@@ -99,7 +111,8 @@ static void describe(c_cgen *g, FILE *f)
     fprintf(f, numbers ? " 0\n    };\n    return text;\n}\n" : "\";\n}\n");
 }
 
-static const char *const reserved[] = {"weights", "weights_fit", "LOAD", "STORE", "SPLAT", "WIDE", "KERNEL", "VECTORS", "ALIGNED", "KEEP"};
+static const char *const reserved[] = {"weights", "weights_fit", "LOAD",    "STORE",   "SPLAT",
+                                       "WIDE",    "KERNEL",      "VECTORS", "ALIGNED", "KEEP"};
 
 static void prepare(c_cgen *g)
 {
@@ -122,7 +135,8 @@ nnc_status nnc_emit_c(nnc_module *m, const nnc_emit_options *opt, FILE *c, FILE 
 
     NNC_TRY(c_begin(&g, m, opt));
     if (g.mode == NNC_WEIGHTS_bin && !bin)
-        return nnc_error(m->diag, (nnc_loc){0}, "the weights (%llu bytes) need a file of their own", (unsigned long long)g.face.weights);
+        return nnc_error(m->diag, (nnc_loc){0}, "the weights (%llu bytes) need a file of their own",
+                         (unsigned long long)g.face.weights);
     prepare(&g);
     nnc_text_begin(&weights);
     c_weights_text(&g, weights.f);

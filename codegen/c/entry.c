@@ -42,7 +42,8 @@ static void check_sizes(c_cgen *g, nnc_out *o)
         if (x->role != C_SYMBOL)
             continue;
         if (x->lo > 0)
-            nnc_out_line(o, "if (inputs->%s < %lld || inputs->%s > %lld)", x->field, (long long)x->lo, x->field, (long long)x->hi);
+            nnc_out_line(o, "if (inputs->%s < %lld || inputs->%s > %lld)", x->field,
+                         (long long)x->lo, x->field, (long long)x->hi);
         else
             nnc_out_line(o, "if (inputs->%s > %lld)", x->field, (long long)x->hi);
         nnc_out_line(o, "    return %s_ERR_SHAPE;", g->upper);
@@ -74,7 +75,8 @@ static void name_arguments(c_cgen *g, nnc_out *o)
         else if (x->role == C_SYMBOL_OUT)
             nnc_out_line(o, "int64_t %s[1] = {0};", name);
         else
-            nnc_out_line(o, "%s%s *const %s = %s->%s;", x->role == C_INPUT ? "const " : "", type, name, structure(x), x->field);
+            nnc_out_line(o, "%s%s *const %s = %s->%s;", x->role == C_INPUT ? "const " : "", type,
+                         name, structure(x), x->field);
     }
 }
 
@@ -101,7 +103,9 @@ void c_entry(c_cgen *g, FILE *f)
     nnc_names_reserve(g->locals, "workspace");
     nnc_names_reserve(g->locals, "arena");
     nnc_names_reserve(g->locals, "weights");
-    fprintf(f, "\nint %s_run(const %s_inputs *inputs, const %s_outputs *outputs, void *workspace)\n{\n", g->name, g->name, g->name);
+    fprintf(
+        f, "\nint %s_run(const %s_inputs *inputs, const %s_outputs *outputs, void *workspace)\n{\n",
+        g->name, g->name, g->name);
     o.indent = 1;
     check_pointers(g, &o);
     check_sizes(g, &o);

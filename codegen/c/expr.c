@@ -16,8 +16,9 @@ const char *c_fmt(c_cgen *g, const char *fmt, ...)
 
 nnc_status c_refuse(c_cgen *g, nnc_op op, const char *what)
 {
-    return g->status = nnc_error(g->m->diag, nnc_op_loc(g->m, op), "the C target cannot spell %s '%s' in kernel '%s'", what,
-                                 nnc_op_infos[nnc_op_code(g->m, op)].name, nnc_func_name(g->m, g->func));
+    return g->status = nnc_error(
+               g->m->diag, nnc_op_loc(g->m, op), "the C target cannot spell %s '%s' in kernel '%s'",
+               what, nnc_op_infos[nnc_op_code(g->m, op)].name, nnc_func_name(g->m, g->func));
 }
 
 c_expr c_prec(const char *s, int p)
@@ -71,7 +72,8 @@ const char *c_linear(c_cgen *g, const nnc_linear *l)
 
     for (unsigned i = 0; i < l->n; i++)
         if (l->term[i].c > 0)
-            s = s ? c_fmt(g, "%s + %s", s, term_text(g, l->term[i].v, l->term[i].c)) : term_text(g, l->term[i].v, l->term[i].c);
+            s = s ? c_fmt(g, "%s + %s", s, term_text(g, l->term[i].v, l->term[i].c))
+                  : term_text(g, l->term[i].v, l->term[i].c);
     if (l->k > 0 || (!s && l->k))
         s = s ? c_fmt(g, "%s + %lld", s, (long long)l->k) : c_fmt(g, "%lld", (long long)l->k);
     for (unsigned i = 0; i < l->n; i++)
@@ -96,7 +98,8 @@ static nnc_value through_views(c_cgen *g, nnc_value b, nnc_linear *l)
 {
     nnc_op d;
 
-    while ((d = nnc_value_op(g->m, b)).id && nnc_op_code(g->m, d) == NNC_OP_view && same_storage(g, b, nnc_op_in(g->m, d, 0))) {
+    while ((d = nnc_value_op(g->m, b)).id && nnc_op_code(g->m, d) == NNC_OP_view &&
+           same_storage(g, b, nnc_op_in(g->m, d, 0))) {
         if (nnc_op_nin(g->m, d) > 1)
             nnc_linear_add(g->m, l, nnc_op_in(g->m, d, 1), 1);
         b = nnc_op_in(g->m, d, 0);
@@ -118,7 +121,9 @@ static const char *retyped(c_cgen *g, nnc_op view)
     const char *offset = c_linear(g, &l);
     if (strcmp(offset, "0") != 0)
         p = c_prec(c_fmt(g, "%s + %s", p.s, offset), C_ADD);
-    return c_fmt(g, "(%s%s *)(%svoid *)%s", only_read ? "const " : "", c_storage(c_dtype(g, nnc_op_out(g->m, view, 0))), only_read ? "const " : "", c_wrap(g, p, C_UNARY));
+    return c_fmt(g, "(%s%s *)(%svoid *)%s", only_read ? "const " : "",
+                 c_storage(c_dtype(g, nnc_op_out(g->m, view, 0))), only_read ? "const " : "",
+                 c_wrap(g, p, C_UNARY));
 }
 
 static const char *memory(c_cgen *g, nnc_value root)
@@ -181,14 +186,16 @@ static const char *cell_name(c_cgen *g, nnc_op op, nnc_value b)
 const char *c_place(c_cgen *g, nnc_op op)
 {
     nnc_value b = nnc_op_buffer(g->m, op);
-    nnc_value v = nnc_op_code(g->m, op) == NNC_OP_store ? nnc_op_in(g->m, op, 0) : nnc_op_out(g->m, op, 0);
+    nnc_value v =
+        nnc_op_code(g->m, op) == NNC_OP_store ? nnc_op_in(g->m, op, 0) : nnc_op_out(g->m, op, 0);
     const char *offset, *base;
 
     if (c_cells(g, b))
         return cell_name(g, op, b);
     if (c_lanes(g, v) > c_lanes(g, b)) {
         nnc_dtype dt = c_dtype(g, v) == NNC_DT_bool ? NNC_DT_u8 : c_dtype(g, v);
-        return c_fmt(g, "%s(%s, %s)", nnc_op_code(g->m, op) == NNC_OP_store ? "STORE" : "LOAD", c_vector(g, dt, c_lanes(g, v)), c_element_pointer(g, op));
+        return c_fmt(g, "%s(%s, %s)", nnc_op_code(g->m, op) == NNC_OP_store ? "STORE" : "LOAD",
+                     c_vector(g, dt, c_lanes(g, v)), c_element_pointer(g, op));
     }
     base = base_and_offset(g, op, &offset);
     return c_fmt(g, "%s[%s]", base, offset);
@@ -212,7 +219,9 @@ c_expr c_value(c_cgen *g, nnc_value v)
         nnc_linear l = {0};
         nnc_linear_add(g->m, &l, v, 1);
         const char *s = c_linear(g, &l);
-        return c_prec(s, strstr(s, " + ") || strstr(s, " - ") ? C_ADD : strchr(s, '*') ? C_MUL : C_PRIMARY);
+        return c_prec(s, strstr(s, " + ") || strstr(s, " - ") ? C_ADD
+                         : strchr(s, '*')                     ? C_MUL
+                                                              : C_PRIMARY);
     }
     return c_compute(g, nnc_value_op(g->m, v));
 }
@@ -221,8 +230,10 @@ c_expr c_value(c_cgen *g, nnc_value v)
 static c_expr narrow(c_cgen *g, nnc_dtype dt, c_expr e)
 {
     switch (dt) {
-    case NNC_DT_i4: return c_prec(c_fmt(g, "(int8_t)((%s & 15) ^ 8) - 8", c_wrap(g, e, C_PRIMARY)), C_ADD);
-    case NNC_DT_i2: return c_prec(c_fmt(g, "(int8_t)((%s & 3) ^ 2) - 2", c_wrap(g, e, C_PRIMARY)), C_ADD);
+    case NNC_DT_i4:
+        return c_prec(c_fmt(g, "(int8_t)((%s & 15) ^ 8) - 8", c_wrap(g, e, C_PRIMARY)), C_ADD);
+    case NNC_DT_i2:
+        return c_prec(c_fmt(g, "(int8_t)((%s & 3) ^ 2) - 2", c_wrap(g, e, C_PRIMARY)), C_ADD);
     case NNC_DT_u4: return c_prec(c_fmt(g, "(uint8_t)(%s & 15)", c_wrap(g, e, C_PRIMARY)), C_UNARY);
     case NNC_DT_u2: return c_prec(c_fmt(g, "(uint8_t)(%s & 3)", c_wrap(g, e, C_PRIMARY)), C_UNARY);
     default: return c_prec(c_fmt(g, "(%s)%s", c_storage(dt), c_wrap(g, e, C_UNARY)), C_UNARY);
@@ -237,19 +248,25 @@ static c_expr sub_byte(c_cgen *g, nnc_dtype dt, c_expr e)
 
 static c_expr infix(c_cgen *g, nnc_op op, const char *sign, int p)
 {
-    return c_prec(c_fmt(g, "%s %s %s", c_operand(g, nnc_op_in(g->m, op, 0), p), sign, c_operand(g, nnc_op_in(g->m, op, 1), p + 1)), p);
+    return c_prec(c_fmt(g, "%s %s %s", c_operand(g, nnc_op_in(g->m, op, 0), p), sign,
+                        c_operand(g, nnc_op_in(g->m, op, 1), p + 1)),
+                  p);
 }
 
 /* a < b == c reads badly, and -Wparentheses says so. */
 static c_expr compare(c_cgen *g, nnc_op op, const char *sign, int p)
 {
-    return c_prec(c_fmt(g, "%s %s %s", c_operand(g, nnc_op_in(g->m, op, 0), C_ADD), sign, c_operand(g, nnc_op_in(g->m, op, 1), C_ADD)), p);
+    return c_prec(c_fmt(g, "%s %s %s", c_operand(g, nnc_op_in(g->m, op, 0), C_ADD), sign,
+                        c_operand(g, nnc_op_in(g->m, op, 1), C_ADD)),
+                  p);
 }
 
 /* Bit operations and shifts: operands always in parentheses unless simple, as -Wparentheses wants. */
 static c_expr infix_bits(c_cgen *g, nnc_op op, const char *sign, int p)
 {
-    return c_prec(c_fmt(g, "%s %s %s", c_operand(g, nnc_op_in(g->m, op, 0), C_UNARY), sign, c_operand(g, nnc_op_in(g->m, op, 1), C_UNARY)), p);
+    return c_prec(c_fmt(g, "%s %s %s", c_operand(g, nnc_op_in(g->m, op, 0), C_UNARY), sign,
+                        c_operand(g, nnc_op_in(g->m, op, 1), C_UNARY)),
+                  p);
 }
 
 static c_expr call(c_cgen *g, const char *f, nnc_op op)
@@ -264,7 +281,8 @@ static c_expr call(c_cgen *g, const char *f, nnc_op op)
 static c_expr libm(c_cgen *g, const char *f, nnc_op op)
 {
     g->math_h = true;
-    return call(g, c_fmt(g, "%s%s", f, c_dtype(g, nnc_op_in(g->m, op, 0)) == NNC_DT_f32 ? "f" : ""), op);
+    return call(g, c_fmt(g, "%s%s", f, c_dtype(g, nnc_op_in(g->m, op, 0)) == NNC_DT_f32 ? "f" : ""),
+                op);
 }
 
 static c_expr helper(c_cgen *g, const char *f, nnc_op op)
@@ -305,15 +323,19 @@ static c_expr float_op(c_cgen *g, nnc_op op)
     case NNC_OP_mul: return infix(g, op, "*", C_MUL);
     case NNC_OP_div: return infix(g, op, "/", C_MUL);
     case NNC_OP_fma:
-        return c_prec(c_fmt(g, "%s * %s + %s", c_operand(g, x, C_MUL), c_operand(g, nnc_op_in(g->m, op, 1), C_UNARY),
-                            c_operand(g, nnc_op_in(g->m, op, 2), C_MUL)), C_ADD);
+        return c_prec(c_fmt(g, "%s * %s + %s", c_operand(g, x, C_MUL),
+                            c_operand(g, nnc_op_in(g->m, op, 1), C_UNARY),
+                            c_operand(g, nnc_op_in(g->m, op, 2), C_MUL)),
+                      C_ADD);
     case NNC_OP_max:
     case NNC_OP_min: return float_extreme(g, op);
     case NNC_OP_abs: return libm(g, "fabs", op);
     case NNC_OP_round: return libm(g, "rint", op);
     case NNC_OP_rsqrt:
         g->math_h = true;
-        return c_prec(c_fmt(g, "%s / sqrt%s(%s)", one, c_dtype(g, x) == NNC_DT_f32 ? "f" : "", c_operand(g, x, C_COND)), C_MUL);
+        return c_prec(c_fmt(g, "%s / sqrt%s(%s)", one, c_dtype(g, x) == NNC_DT_f32 ? "f" : "",
+                            c_operand(g, x, C_COND)),
+                      C_MUL);
     case NNC_OP_sign:
     case NNC_OP_sigmoid:
     case NNC_OP_isnan:
@@ -322,11 +344,29 @@ static c_expr float_op(c_cgen *g, nnc_op op)
         if (nnc_attr_int(g->m, op, NNC_W_fmod, 0))
             return libm(g, "fmod", op);
         return helper(g, "rem", op);
-    case NNC_OP_floor: case NNC_OP_ceil: case NNC_OP_trunc: case NNC_OP_exp: case NNC_OP_expm1: case NNC_OP_log:
-    case NNC_OP_log1p: case NNC_OP_sqrt: case NNC_OP_sin: case NNC_OP_cos: case NNC_OP_tan: case NNC_OP_asin:
-    case NNC_OP_acos: case NNC_OP_atan: case NNC_OP_sinh: case NNC_OP_cosh: case NNC_OP_tanh: case NNC_OP_asinh:
-    case NNC_OP_acosh: case NNC_OP_atanh: case NNC_OP_erf: case NNC_OP_pow: case NNC_OP_atan2:
-        return libm(g, nnc_op_infos[nnc_op_code(g->m, op)].name, op);
+    case NNC_OP_floor:
+    case NNC_OP_ceil:
+    case NNC_OP_trunc:
+    case NNC_OP_exp:
+    case NNC_OP_expm1:
+    case NNC_OP_log:
+    case NNC_OP_log1p:
+    case NNC_OP_sqrt:
+    case NNC_OP_sin:
+    case NNC_OP_cos:
+    case NNC_OP_tan:
+    case NNC_OP_asin:
+    case NNC_OP_acos:
+    case NNC_OP_atan:
+    case NNC_OP_sinh:
+    case NNC_OP_cosh:
+    case NNC_OP_tanh:
+    case NNC_OP_asinh:
+    case NNC_OP_acosh:
+    case NNC_OP_atanh:
+    case NNC_OP_erf:
+    case NNC_OP_pow:
+    case NNC_OP_atan2: return libm(g, nnc_op_infos[nnc_op_code(g->m, op)].name, op);
     default: (void)c_refuse(g, op, "float operation"); return c_prec("0", C_PRIMARY);
     }
 }
@@ -338,13 +378,15 @@ static bool fits(const c_cgen *g, nnc_op op)
     int64_t lo, hi, a, b, c, d;
     unsigned w = nnc_dtype_infos[c_dtype(g, v)].bits;
 
-    if (!nnc_int_range(g->m, nnc_op_in(g->m, op, 0), &a, &b) || !nnc_int_range(g->m, nnc_op_in(g->m, op, 1), &c, &d))
+    if (!nnc_int_range(g->m, nnc_op_in(g->m, op, 0), &a, &b) ||
+        !nnc_int_range(g->m, nnc_op_in(g->m, op, 1), &c, &d))
         return false;
     switch (nnc_op_code(g->m, op)) {
     case NNC_OP_add: lo = a + c, hi = b + d; break;
     case NNC_OP_sub: lo = a - d, hi = b - c; break;
     case NNC_OP_mul:
-        if (a < -(INT64_C(1) << 31) || b > INT64_C(1) << 31 || c < -(INT64_C(1) << 31) || d > INT64_C(1) << 31)
+        if (a < -(INT64_C(1) << 31) || b > INT64_C(1) << 31 || c < -(INT64_C(1) << 31) ||
+            d > INT64_C(1) << 31)
             return false;
         lo = a * c < a * d ? a * c : a * d, hi = a * c > a * d ? a * c : a * d;
         lo = b * c < lo ? b * c : lo, hi = b * c > hi ? b * c : hi;
@@ -368,7 +410,9 @@ static c_expr int_arith(c_cgen *g, nnc_op op, const char *sign, int p)
         return infix(g, op, sign, p);
     if (nnc_dtype_infos[dt].bits < 16) /* int has room */
         return sub_byte(g, dt, infix(g, op, sign, p));
-    return c_prec(c_fmt(g, "(%s)((%s)%s %s (%s)%s)", c_storage(dt), u, c_operand(g, x, C_UNARY), sign, u, c_operand(g, y, C_UNARY)), C_UNARY);
+    return c_prec(c_fmt(g, "(%s)((%s)%s %s (%s)%s)", c_storage(dt), u, c_operand(g, x, C_UNARY),
+                        sign, u, c_operand(g, y, C_UNARY)),
+                  C_UNARY);
 }
 
 /* / and rem on integers: the operator when the divisor cannot do harm. */
@@ -381,12 +425,17 @@ static c_expr int_divide(c_cgen *g, nnc_op op)
     nnc_value y = nnc_op_in(g->m, op, 1);
 
     bool safe = nnc_int_range(g->m, y, &lo, &hi) && lo > 0;
-    bool plain = safe && (!rem || uns || fmod_form || (nnc_int_range(g->m, nnc_op_in(g->m, op, 0), &xlo, &xhi) && xlo >= 0));
+    bool plain = safe && (!rem || uns || fmod_form ||
+                          (nnc_int_range(g->m, nnc_op_in(g->m, op, 0), &xlo, &xhi) && xlo >= 0));
     if (plain) {
         c_expr e = infix(g, op, rem ? "%" : "/", C_MUL);
         return nnc_dtype_infos[dt].bits < 32 ? narrow(g, dt, e) : e;
     }
-    return helper(g, uns ? (rem ? "urem" : "udiv") : rem ? (fmod_form ? "fmod" : "rem") : "div", op);
+    return helper(g,
+                  uns   ? (rem ? "urem" : "udiv")
+                  : rem ? (fmod_form ? "fmod" : "rem")
+                        : "div",
+                  op);
 }
 
 static c_expr int_shift(c_cgen *g, nnc_op op)
@@ -398,9 +447,13 @@ static c_expr int_shift(c_cgen *g, nnc_op op)
     if (nnc_value_idx(g->m, nnc_op_in(g->m, op, 1), &n) && n >= 0 && n < nnc_dtype_infos[dt].bits) {
         const char *x = c_operand(g, nnc_op_in(g->m, op, 0), C_UNARY);
         if (left)
-            return sub_byte(g, dt, c_prec(c_fmt(g, "((%s)%s << %lld)", c_unsigned(dt), x, (long long)n), C_PRIMARY));
+            return sub_byte(
+                g, dt,
+                c_prec(c_fmt(g, "((%s)%s << %lld)", c_unsigned(dt), x, (long long)n), C_PRIMARY));
         c_expr e = c_prec(c_fmt(g, "%s >> %lld", x, (long long)n), C_SHIFT);
-        return nnc_dtype_infos[dt].bits < 32 ? narrow(g, dt, c_prec(c_fmt(g, "(%s)", e.s), C_PRIMARY)) : e;
+        return nnc_dtype_infos[dt].bits < 32
+                   ? narrow(g, dt, c_prec(c_fmt(g, "(%s)", e.s), C_PRIMARY))
+                   : e;
     }
     return helper(g, left ? "shl" : uns ? "ushr" : "shr", op);
 }
@@ -412,18 +465,24 @@ static c_expr mulhi(c_cgen *g, nnc_op op)
 
     if (nnc_dtype_infos[dt].bits < 64)
         return helper(g, uns ? "umulhi" : "mulhi", op);
-    const char *f = c_need(g, "mulhi64", NNC_DT_u64, 1), *a = c_operand(g, nnc_op_in(g->m, op, 0), C_UNARY), *b = c_operand(g, nnc_op_in(g->m, op, 1), C_UNARY);
+    const char *f = c_need(g, "mulhi64", NNC_DT_u64, 1),
+               *a = c_operand(g, nnc_op_in(g->m, op, 0), C_UNARY),
+               *b = c_operand(g, nnc_op_in(g->m, op, 1), C_UNARY);
     if (uns)
         return c_prec(c_fmt(g, "%s(%s, %s)", f, a, b), C_PRIMARY);
     /* signed from unsigned: take off the other factor for each negative one */
-    return c_prec(c_fmt(g, "(%s)(%s((uint64_t)%s, (uint64_t)%s) - (%s < 0 ? (uint64_t)%s : 0) - (%s < 0 ? (uint64_t)%s : 0))", c_storage(dt), f, a, b, a, b, b, a),
+    return c_prec(c_fmt(g,
+                        "(%s)(%s((uint64_t)%s, (uint64_t)%s) - (%s < 0 ? (uint64_t)%s : 0) - (%s < "
+                        "0 ? (uint64_t)%s : 0))",
+                        c_storage(dt), f, a, b, a, b, b, a),
                   C_UNARY);
 }
 
 static c_expr bool_op(c_cgen *g, nnc_op op)
 {
     switch (nnc_op_code(g->m, op)) {
-    case NNC_OP_not: return c_prec(c_fmt(g, "!%s", c_operand(g, nnc_op_in(g->m, op, 0), C_UNARY)), C_UNARY);
+    case NNC_OP_not:
+        return c_prec(c_fmt(g, "!%s", c_operand(g, nnc_op_in(g->m, op, 0), C_UNARY)), C_UNARY);
     case NNC_OP_mul:
     case NNC_OP_min:
     case NNC_OP_and: return infix_bits(g, op, "&&", C_LAND);
@@ -450,28 +509,47 @@ static c_expr int_op(c_cgen *g, nnc_op op)
     case NNC_OP_rem: return int_divide(g, op);
     case NNC_OP_shl:
     case NNC_OP_shr: return int_shift(g, op);
-    case NNC_OP_and: e = infix_bits(g, op, "&", C_BAND); return small ? narrow(g, dt, c_prec(c_fmt(g, "(%s)", e.s), C_PRIMARY)) : e;
-    case NNC_OP_or: e = infix_bits(g, op, "|", C_BOR); return small ? narrow(g, dt, c_prec(c_fmt(g, "(%s)", e.s), C_PRIMARY)) : e;
-    case NNC_OP_xor: e = infix_bits(g, op, "^", C_XOR); return small ? sub_byte(g, dt, c_prec(c_fmt(g, "(%s)", e.s), C_PRIMARY)) : e;
-    case NNC_OP_not: e = c_prec(c_fmt(g, "~%s", c_operand(g, x, C_UNARY)), C_UNARY); return small ? sub_byte(g, dt, e) : e;
+    case NNC_OP_and:
+        e = infix_bits(g, op, "&", C_BAND);
+        return small ? narrow(g, dt, c_prec(c_fmt(g, "(%s)", e.s), C_PRIMARY)) : e;
+    case NNC_OP_or:
+        e = infix_bits(g, op, "|", C_BOR);
+        return small ? narrow(g, dt, c_prec(c_fmt(g, "(%s)", e.s), C_PRIMARY)) : e;
+    case NNC_OP_xor:
+        e = infix_bits(g, op, "^", C_XOR);
+        return small ? sub_byte(g, dt, c_prec(c_fmt(g, "(%s)", e.s), C_PRIMARY)) : e;
+    case NNC_OP_not:
+        e = c_prec(c_fmt(g, "~%s", c_operand(g, x, C_UNARY)), C_UNARY);
+        return small ? sub_byte(g, dt, e) : e;
     case NNC_OP_neg:
-        return sub_byte(g, dt, c_prec(c_fmt(g, "(0u - (%s)%s)", c_unsigned(dt), c_operand(g, x, C_UNARY)), C_PRIMARY));
+        return sub_byte(
+            g, dt,
+            c_prec(c_fmt(g, "(0u - (%s)%s)", c_unsigned(dt), c_operand(g, x, C_UNARY)), C_PRIMARY));
     case NNC_OP_abs: return uns ? c_value(g, x) : helper(g, "abs", op);
     case NNC_OP_sign:
         if (uns)
             e = c_prec(c_fmt(g, "(%s != 0)", c_operand(g, x, C_REL)), C_PRIMARY);
         else
-            e = c_prec(c_fmt(g, "((%s > 0) - (%s < 0))", c_operand(g, x, C_ADD), c_operand(g, x, C_ADD)), C_PRIMARY);
+            e = c_prec(
+                c_fmt(g, "((%s > 0) - (%s < 0))", c_operand(g, x, C_ADD), c_operand(g, x, C_ADD)),
+                C_PRIMARY);
         return small || uns ? narrow(g, dt, e) : e;
-    case NNC_OP_floor: case NNC_OP_ceil: case NNC_OP_round: case NNC_OP_trunc: return c_value(g, x);
+    case NNC_OP_floor:
+    case NNC_OP_ceil:
+    case NNC_OP_round:
+    case NNC_OP_trunc: return c_value(g, x);
     case NNC_OP_max: return helper(g, "max", op);
     case NNC_OP_min: return helper(g, "min", op);
     case NNC_OP_pow: return helper(g, uns ? "upow" : "pow", op);
     case NNC_OP_add_sat: return helper(g, uns ? "uadd_sat" : "add_sat", op);
     case NNC_OP_rshift_round: return helper(g, "rshift_round", op);
     case NNC_OP_mulhi: return mulhi(g, op);
-    case NNC_OP_fma: return c_prec(c_fmt(g, "(%s)((%s)%s * (%s)%s + (%s)%s)", c_storage(dt), c_unsigned(dt), c_operand(g, x, C_UNARY), c_unsigned(dt),
-                                         c_operand(g, nnc_op_in(g->m, op, 1), C_UNARY), c_unsigned(dt), c_operand(g, nnc_op_in(g->m, op, 2), C_UNARY)), C_UNARY);
+    case NNC_OP_fma:
+        return c_prec(c_fmt(g, "(%s)((%s)%s * (%s)%s + (%s)%s)", c_storage(dt), c_unsigned(dt),
+                            c_operand(g, x, C_UNARY), c_unsigned(dt),
+                            c_operand(g, nnc_op_in(g->m, op, 1), C_UNARY), c_unsigned(dt),
+                            c_operand(g, nnc_op_in(g->m, op, 2), C_UNARY)),
+                      C_UNARY);
     case NNC_OP_isnan:
     case NNC_OP_isinf: return c_prec("0", C_PRIMARY);
     default: (void)c_refuse(g, op, "integer operation"); return c_prec("0", C_PRIMARY);
@@ -487,7 +565,8 @@ static c_expr cast(c_cgen *g, nnc_op op)
     c_expr e = c_value(g, x);
 
     if (c_is_small_float(from)) {
-        e = c_prec(c_fmt(g, "%s(%s)", c_need_cast(g, from, NNC_DT_f32, true, NNC_W_none), e.s), C_PRIMARY);
+        e = c_prec(c_fmt(g, "%s(%s)", c_need_cast(g, from, NNC_DT_f32, true, NNC_W_none), e.s),
+                   C_PRIMARY);
         from = NNC_DT_f32;
     }
     if (from == to)
@@ -497,12 +576,17 @@ static c_expr cast(c_cgen *g, nnc_op op)
     if (c_is_small_float(to)) {
         bool wide = from != NNC_DT_f32 || (to != NNC_DT_f16 && to != NNC_DT_bf16);
         const char *f = c_need_cast(g, wide ? NNC_DT_f64 : NNC_DT_f32, to, saturate, mode);
-        return c_prec(c_fmt(g, wide && from != NNC_DT_f64 ? "%s((double)%s)" : "%s(%s)", f, wide && from != NNC_DT_f64 ? c_wrap(g, e, C_UNARY) : e.s), C_PRIMARY);
+        return c_prec(c_fmt(g, wide && from != NNC_DT_f64 ? "%s((double)%s)" : "%s(%s)", f,
+                            wide && from != NNC_DT_f64 ? c_wrap(g, e, C_UNARY) : e.s),
+                      C_PRIMARY);
     }
     if (nnc_dtype_is_float(from) && !nnc_dtype_is_float(to))
-        return c_prec(c_fmt(g, "%s(%s)", c_need_cast(g, from, to, true, NNC_W_none), e.s), C_PRIMARY);
+        return c_prec(c_fmt(g, "%s(%s)", c_need_cast(g, from, to, true, NNC_W_none), e.s),
+                      C_PRIMARY);
     if (nnc_dtype_infos[to].bits < 8) {
-        e = nnc_dtype_infos[from].bits > 32 ? c_prec(c_fmt(g, "(int32_t)%s", c_wrap(g, e, C_UNARY)), C_UNARY) : e;
+        e = nnc_dtype_infos[from].bits > 32
+                ? c_prec(c_fmt(g, "(int32_t)%s", c_wrap(g, e, C_UNARY)), C_UNARY)
+                : e;
         if (nnc_dtype_infos[from].class == NNC_DC_UINT && nnc_dtype_infos[from].bits == 32)
             e = c_prec(c_fmt(g, "(int32_t)%s", c_wrap(g, e, C_UNARY)), C_UNARY);
         return sub_byte(g, to, e);
@@ -522,9 +606,14 @@ static c_expr bitcast(c_cgen *g, nnc_op op)
     if (!nnc_dtype_is_float(from) || c_is_small_float(from))
         if (!nnc_dtype_is_float(to) || c_is_small_float(to))
             return c_prec(c_fmt(g, "(%s)%s", b, c_operand(g, x, C_UNARY)), C_UNARY);
-    const char *name = c_fmt(g, "%s_bits_as_%s", nnc_dtype_infos[from].name, nnc_dtype_infos[to].name);
+    const char *name =
+        c_fmt(g, "%s_bits_as_%s", nnc_dtype_infos[from].name, nnc_dtype_infos[to].name);
     if (!c_helper_known(g, name, &i)) {
-        c_helper_add(g, name, c_fmt(g, "static inline %s %s(%s x)\n{\n    union { %s a; %s b; } v;\n    v.a = x;\n    return v.b;\n}\n", b, name, a, a, b));
+        c_helper_add(g, name,
+                     c_fmt(g,
+                           "static inline %s %s(%s x)\n{\n    union { %s a; %s b; } v;\n    v.a = "
+                           "x;\n    return v.b;\n}\n",
+                           b, name, a, a, b));
         i = g->helper.n - 1;
     }
     g->helper.at[i].sections |= g->section;
@@ -537,21 +626,26 @@ static c_expr array_reduction(c_cgen *g, nnc_op op)
     nnc_value x = nnc_op_in(g->m, op, 0);
     nnc_op load = nnc_value_op(g->m, x);
 
-    if (!load.id || nnc_op_code(g->m, load) != NNC_OP_load || c_lanes(g, x) <= c_lanes(g, nnc_op_in(g->m, load, 0))) {
+    if (!load.id || nnc_op_code(g->m, load) != NNC_OP_load ||
+        c_lanes(g, x) <= c_lanes(g, nnc_op_in(g->m, load, 0))) {
         (void)c_refuse(g, op, "without vectors the operation");
         return c_prec("0", C_PRIMARY);
     }
     const char *p = c_element_pointer(g, load);
     if (nnc_op_code(g->m, op) == NNC_OP_extract)
-        return c_prec(c_fmt(g, "(%s)[%lld]", p, (long long)nnc_attr_int(g->m, op, NNC_W_index, 0)), C_PRIMARY);
-    const char *f = nnc_op_code(g->m, op) == NNC_OP_hsum ? "sum_of" : nnc_op_code(g->m, op) == NNC_OP_hmax ? "max_of" : "min_of";
+        return c_prec(c_fmt(g, "(%s)[%lld]", p, (long long)nnc_attr_int(g->m, op, NNC_W_index, 0)),
+                      C_PRIMARY);
+    const char *f = nnc_op_code(g->m, op) == NNC_OP_hsum   ? "sum_of"
+                    : nnc_op_code(g->m, op) == NNC_OP_hmax ? "max_of"
+                                                           : "min_of";
     return c_prec(c_fmt(g, "%s(%s)", c_need(g, f, c_dtype(g, x), c_lanes(g, x)), p), C_PRIMARY);
 }
 
 static c_expr select(c_cgen *g, nnc_op op)
 {
     nnc_dtype dt = c_dtype(g, nnc_op_out(g->m, op, 0));
-    const char *s = c_fmt(g, "%s ? %s : %s", c_operand(g, nnc_op_in(g->m, op, 0), C_LOR), c_operand(g, nnc_op_in(g->m, op, 1), C_LOR),
+    const char *s = c_fmt(g, "%s ? %s : %s", c_operand(g, nnc_op_in(g->m, op, 0), C_LOR),
+                          c_operand(g, nnc_op_in(g->m, op, 1), C_LOR),
                           c_operand(g, nnc_op_in(g->m, op, 2), C_LOR));
 
     if (nnc_dtype_bytes(dt) < 4 && dt != NNC_DT_bool)
@@ -569,7 +663,8 @@ static bool is_vector_op(const c_cgen *g, nnc_op op)
     if (c_lanes(g, nnc_op_out(g->m, op, 0)) > 1)
         return true;
     for (unsigned i = 0; i < nnc_op_nin(g->m, op); i++)
-        if (nnc_value_ty(g->m, nnc_op_in(g->m, op, i))->kind == NNC_TYPE_scalar && c_lanes(g, nnc_op_in(g->m, op, i)) > 1)
+        if (nnc_value_ty(g->m, nnc_op_in(g->m, op, i))->kind == NNC_TYPE_scalar &&
+            c_lanes(g, nnc_op_in(g->m, op, i)) > 1)
             return true;
     return false;
 }
@@ -581,7 +676,8 @@ c_expr c_compute(c_cgen *g, nnc_op op)
     if (is_vector_op(g, op)) {
         if (g->section == C_VECTOR)
             return c_compute_vector(g, op);
-        if (code == NNC_OP_hsum || code == NNC_OP_hmax || code == NNC_OP_hmin || code == NNC_OP_extract)
+        if (code == NNC_OP_hsum || code == NNC_OP_hmax || code == NNC_OP_hmin ||
+            code == NNC_OP_extract)
             return array_reduction(g, op);
         (void)c_refuse(g, op, "outside a vector form the vector operation");
         return c_prec("0", C_PRIMARY);

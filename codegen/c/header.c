@@ -13,7 +13,8 @@ static void comment(c_cgen *g, FILE *f, const c_field *x)
 static void tensor_macros(c_cgen *g, FILE *f, const c_field *x)
 {
     const nnc_type_rec t = *nnc_value_ty(g->m, x->arg);
-    const char *p = c_fmt(g, "%s_%s_%s", g->upper, x->role == C_INPUT ? "INPUT" : "OUTPUT", x->macro);
+    const char *p =
+        c_fmt(g, "%s_%s_%s", g->upper, x->role == C_INPUT ? "INPUT" : "OUTPUT", x->macro);
     const char *dims = "";
     int64_t n = nnc_type_count(g->m, nnc_value_type(g->m, x->arg));
 
@@ -22,14 +23,17 @@ static void tensor_macros(c_cgen *g, FILE *f, const c_field *x)
     for (int i = 0; i < t.rank; i++) {
         long long hi = (long long)nnc_dim_hi(g->m->dims, t.dim[i]);
         bool bound = !nnc_dim_is_const(t.dim[i]);
-        fprintf(f, "#define %s_DIM%d %lld%s\n", p, i, hi, bound ? c_fmt(g, " /* at most: %s */", nnc_dim_text(g->m->dims, t.dim[i])) : "");
+        fprintf(f, "#define %s_DIM%d %lld%s\n", p, i, hi,
+                bound ? c_fmt(g, " /* at most: %s */", nnc_dim_text(g->m->dims, t.dim[i])) : "");
         dims = c_fmt(g, "%s%s%lld", dims, i ? ", " : "", hi);
     }
     if (t.rank)
         fprintf(f, "#define %s_DIMS {%s}\n", p, dims);
-    fprintf(f, "#define %s_DTYPE %d /* %s, numbered as in ONNX */\n", p, nnc_dtype_infos[t.dtype].onnx, nnc_dtype_infos[t.dtype].numpy);
+    fprintf(f, "#define %s_DTYPE %d /* %s, numbered as in ONNX */\n", p,
+            nnc_dtype_infos[t.dtype].onnx, nnc_dtype_infos[t.dtype].numpy);
     fprintf(f, "#define %s_ELEMENTS %lld\n", p, (long long)n);
-    fprintf(f, "#define %s_BYTES %lld\n", p, (long long)n * (long long)nnc_dtype_bytes((nnc_dtype)t.dtype));
+    fprintf(f, "#define %s_BYTES %lld\n", p,
+            (long long)n * (long long)nnc_dtype_bytes((nnc_dtype)t.dtype));
 }
 
 static void structure(c_cgen *g, FILE *f, bool inputs)
@@ -38,7 +42,10 @@ static void structure(c_cgen *g, FILE *f, bool inputs)
 
     fprintf(f, "typedef struct %s_%s {\n", g->name, inputs ? "inputs" : "outputs");
     if (inputs && g->face.weights_in_file) {
-        fprintf(f, "#ifndef %s_WEIGHTS_SYMBOL\n    const void *weights; /* %s.bin in memory, aligned to 16; checked */\n#endif\n", g->upper, g->name);
+        fprintf(f,
+                "#ifndef %s_WEIGHTS_SYMBOL\n    const void *weights; /* %s.bin in memory, aligned "
+                "to 16; checked */\n#endif\n",
+                g->upper, g->name);
         n++;
     }
     for (uint32_t i = 0; i < g->field.n; i++) {
@@ -47,9 +54,18 @@ static void structure(c_cgen *g, FILE *f, bool inputs)
             continue;
         n++;
         switch (x->role) {
-        case C_SYMBOL: fprintf(f, "    size_t %s; /* %lld..%lld */\n", x->field, (long long)x->lo, (long long)x->hi); break;
-        case C_SYMBOL_OUT: fprintf(f, "    size_t *%s; /* set by the run, at most %lld */\n", x->field, (long long)x->hi); break;
-        default: fprintf(f, "    %s%s *%s; /* %s */\n", inputs ? "const " : "", c_storage(c_dtype(g, x->arg)), x->field, c_tensor_text(g, x)); break;
+        case C_SYMBOL:
+            fprintf(f, "    size_t %s; /* %lld..%lld */\n", x->field, (long long)x->lo,
+                    (long long)x->hi);
+            break;
+        case C_SYMBOL_OUT:
+            fprintf(f, "    size_t *%s; /* set by the run, at most %lld */\n", x->field,
+                    (long long)x->hi);
+            break;
+        default:
+            fprintf(f, "    %s%s *%s; /* %s */\n", inputs ? "const " : "",
+                    c_storage(c_dtype(g, x->arg)), x->field, c_tensor_text(g, x));
+            break;
         }
     }
     if (!n)
@@ -62,25 +78,39 @@ void c_header(c_cgen *g, FILE *f)
     const char *u = g->upper, *n = g->name;
 
     fprintf(f, "/* %s.h - made by nnc.\n *\n", n);
-    fprintf(f, " * %s_run computes the outputs from the inputs.  It keeps nothing between calls and uses no memory but its arguments: the\n"
-               " * workspace needs %s_WORKSPACE_BYTES at an address that is a multiple of %s_WORKSPACE_ALIGN (a multiple of\n"
-               " * 64 is faster where there are vectors) and may be used for other things between calls.  Tensors are dense and row-major; no two of them may overlap.  Dimensions that may vary are\n"
-               " * arguments of type size_t; their macros give the largest value. */\n", n, u, u);
+    fprintf(f,
+            " * %s_run computes the outputs from the inputs.  It keeps nothing between calls and "
+            "uses no memory but its arguments: the\n"
+            " * workspace needs %s_WORKSPACE_BYTES at an address that is a multiple of "
+            "%s_WORKSPACE_ALIGN (a multiple of\n"
+            " * 64 is faster where there are vectors) and may be used for other things between "
+            "calls.  Tensors are dense and row-major; no two of them may overlap.  Dimensions that "
+            "may vary are\n"
+            " * arguments of type size_t; their macros give the largest value. */\n",
+            n, u, u);
     fprintf(f, "#ifndef %s_H\n#define %s_H\n#include <stddef.h>\n#include <stdint.h>\n\n", u, u);
-    fprintf(f, "#define %s_HASH \"%016llx\" /* of code and weights */\n", u, (unsigned long long)g->face.hash);
-    fprintf(f, "#define %s_WORKSPACE_BYTES %llu\n#define %s_WORKSPACE_ALIGN %llu\n#define %s_WEIGHTS_BYTES %llu\n", u, (unsigned long long)(g->face.workspace ? g->face.workspace : 1), u,
+    fprintf(f, "#define %s_HASH \"%016llx\" /* of code and weights */\n", u,
+            (unsigned long long)g->face.hash);
+    fprintf(f,
+            "#define %s_WORKSPACE_BYTES %llu\n#define %s_WORKSPACE_ALIGN %llu\n#define "
+            "%s_WEIGHTS_BYTES %llu\n",
+            u, (unsigned long long)(g->face.workspace ? g->face.workspace : 1), u,
             (unsigned long long)g->face.align, u, (unsigned long long)g->face.weights);
     for (uint32_t i = 0; i < g->field.n; i++)
         if (g->field.at[i].role == C_INPUT || g->field.at[i].role == C_OUTPUT)
             tensor_macros(g, f, &g->field.at[i]);
     fprintf(f, "\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n");
-    fprintf(f, "enum {\n    %s_OK = 0,\n    %s_ERR_ARGUMENT = 1, /* a pointer is NULL, or the workspace is not aligned */\n"
-               "    %s_ERR_SHAPE = 2,    /* a size is out of its bounds; nothing was written */\n"
-               "    %s_ERR_CHECK = 3,    /* the model itself refuses these inputs */\n"
-               "    %s_ERR_WEIGHTS = 4   /* the weights do not belong to this code */\n};\n\n", u, u, u, u, u);
+    fprintf(f,
+            "enum {\n    %s_OK = 0,\n    %s_ERR_ARGUMENT = 1, /* a pointer is NULL, or the "
+            "workspace is not aligned */\n"
+            "    %s_ERR_SHAPE = 2,    /* a size is out of its bounds; nothing was written */\n"
+            "    %s_ERR_CHECK = 3,    /* the model itself refuses these inputs */\n"
+            "    %s_ERR_WEIGHTS = 4   /* the weights do not belong to this code */\n};\n\n",
+            u, u, u, u, u);
     structure(g, f, true);
     structure(g, f, false);
-    fprintf(f, "int %s_run(const %s_inputs *inputs, const %s_outputs *outputs, void *workspace);\n", n, n, n);
+    fprintf(f, "int %s_run(const %s_inputs *inputs, const %s_outputs *outputs, void *workspace);\n",
+            n, n, n);
     if (g->opt->describe)
         fprintf(f, "const char *%s_describe(void); /* the interface as JSON */\n", n);
     fprintf(f, "\n#ifdef __cplusplus\n}\n#endif\n#endif\n");

@@ -97,8 +97,15 @@ static void quick_sqrt(maker *k)
     if (bits != 512 && bits != 256 && bits != 128)
         return;
     k->g->immintrin_h = true;
-    fprintf(k->out.f, "#if defined(%s)\n    return (%s)_mm%s_sqrt_p%c((__m%u%s)x);\n#else\n", bits == 512 ? "__AVX512F__" : bits == 256 ? "__AVX__" : "__SSE2__",
-            c_vector(k->g, k->dt, k->lanes), bits == 512 ? "512" : bits == 256 ? "256" : "", d ? 'd' : 's', bits, d ? "d" : "");
+    fprintf(k->out.f, "#if defined(%s)\n    return (%s)_mm%s_sqrt_p%c((__m%u%s)x);\n#else\n",
+            bits == 512   ? "__AVX512F__"
+            : bits == 256 ? "__AVX__"
+                          : "__SSE2__",
+            c_vector(k->g, k->dt, k->lanes),
+            bits == 512   ? "512"
+            : bits == 256 ? "256"
+                          : "",
+            d ? 'd' : 's', bits, d ? "d" : "");
 }
 
 static const char *expand(maker *k, const char *t)
@@ -122,7 +129,12 @@ static const char *expand(maker *k, const char *t)
     case 'L': fprintf(o, "%u", k->lanes); break;
     case 'H': fprintf(o, "%u", k->lanes / 2); break;
     case 's': fputs(k->dt == NNC_DT_f32 ? "f" : "", o); break;
-    case 'u': fputs(k->dt == NNC_DT_f64 ? "uint64_t" : k->dt == NNC_DT_f32 ? "uint32_t" : c_unsigned(k->dt), o); break;
+    case 'u':
+        fputs(k->dt == NNC_DT_f64   ? "uint64_t"
+              : k->dt == NNC_DT_f32 ? "uint32_t"
+                                    : c_unsigned(k->dt),
+              o);
+        break;
     case 'W': fprintf(o, "%u", width); break;
     case 'I': fputs(limit(k->dt, false), o); break;
     case 'J': fputs(limit(k->dt, true), o); break;
@@ -138,7 +150,10 @@ static const char *expand(maker *k, const char *t)
     case '[':
     case '{':
         end = strpbrk(t, ")]}");
-        call_of(k, t + 2, (size_t)(end - t - 2), t[1] == '(' ? k->lanes : t[1] == '{' ? k->lanes / 2 : 1);
+        call_of(k, t + 2, (size_t)(end - t - 2),
+                t[1] == '('   ? k->lanes
+                : t[1] == '{' ? k->lanes / 2
+                              : 1);
         return end + 1;
     default: break;
     }
@@ -165,15 +180,18 @@ const char *c_need(c_cgen *g, const char *name, nnc_dtype dt, unsigned lanes)
 {
     bool flt = nnc_dtype_is_float(dt), array = is_array(name);
     unsigned kind = lanes > 1 && !array ? (flt ? VF : VI) : (flt ? F : I);
-    const struct row *halves = lanes > 4 && !array ? find_row(c_fmt(g, "%s_halves", name), kind) : NULL;
+    const struct row *halves =
+        lanes > 4 && !array ? find_row(c_fmt(g, "%s_halves", name), kind) : NULL;
     const struct row *r = halves ? halves : find_row(name, kind);
     uint32_t i;
 
     if (!r) {
-        g->status = nnc_error(g->m->diag, (nnc_loc){0}, "internal: no C helper '%s' for %s", name, nnc_dtype_infos[dt].name);
+        g->status = nnc_error(g->m->diag, (nnc_loc){0}, "internal: no C helper '%s' for %s", name,
+                              nnc_dtype_infos[dt].name);
         return name;
     }
-    const char *base = c_fmt(g, lanes > 1 && !array ? "%s_%sx%u" : "%s_%s", name, nnc_dtype_infos[dt].name, lanes);
+    const char *base =
+        c_fmt(g, lanes > 1 && !array ? "%s_%sx%u" : "%s_%s", name, nnc_dtype_infos[dt].name, lanes);
     const char *full = array ? c_fmt(g, "%s_%u", base, lanes) : base;
     if (c_helper_known(g, full, &i)) {
         mark(g, i, g->section);
@@ -191,7 +209,8 @@ const char *c_need(c_cgen *g, const char *name, nnc_dtype dt, unsigned lanes)
         t = expand(&k, t);
     }
     const char *text = nnc_text_end(&k.out, g->a);
-    g->math_h |= strstr(text, "exp") || strstr(text, "fmod") || strstr(text, "sqrt") || strstr(text, "fabs") || strstr(text, "isinf(");
+    g->math_h |= strstr(text, "exp") || strstr(text, "fmod") || strstr(text, "sqrt") ||
+                 strstr(text, "fabs") || strstr(text, "isinf(");
     g->string_h |= strstr(text, "memcpy") != NULL;
     c_helper_add(g, full, text);
     g->helper.at[g->helper.n - 1].first_dep = g->dep.n;
@@ -205,7 +224,10 @@ void c_helpers(c_cgen *g, FILE *f, unsigned section)
 {
     for (uint32_t i = 0; i < g->helper.n; i++) {
         const c_helper *h = &g->helper.at[i];
-        unsigned where = h->sections & C_COMMON || (h->sections & (C_VECTOR | C_PORTABLE)) == (C_VECTOR | C_PORTABLE) ? C_COMMON : h->sections;
+        unsigned where = h->sections & C_COMMON ||
+                                 (h->sections & (C_VECTOR | C_PORTABLE)) == (C_VECTOR | C_PORTABLE)
+                             ? C_COMMON
+                             : h->sections;
         if (where == section)
             fprintf(f, "\n%s", h->text);
     }

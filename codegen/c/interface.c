@@ -5,7 +5,10 @@
 #include "codegen/c/c.h"
 #include "ir/text.h"
 
-enum { ALIGN = 8 /* the widest element; vector loads are unaligned, though a whole cache line (64) is faster */ };
+enum {
+    ALIGN =
+        8 /* the widest element; vector loads are unaligned, though a whole cache line (64) is faster */
+};
 
 const char *c_comment(nnc_arena *a, const char *s, size_t n)
 {
@@ -14,7 +17,8 @@ const char *c_comment(nnc_arena *a, const char *s, size_t n)
     if (strlen(t) > n)
         strcpy(t + n - 3, "...");
     for (char *p = t; *p; p++)
-        if ((unsigned char)*p < 32 || (unsigned char)*p > 126 || (p[0] == '*' && p[1] == '/') || (p[0] == '/' && p[1] == '*') || (p[0] == '?' && p[1] == '?'))
+        if ((unsigned char)*p < 32 || (unsigned char)*p > 126 || (p[0] == '*' && p[1] == '/') ||
+            (p[0] == '/' && p[1] == '*') || (p[0] == '?' && p[1] == '?'))
             *p = '_';
     return t;
 }
@@ -60,12 +64,14 @@ static void fields(c_cgen *g)
     const int64_t *role = nnc_attr_ints(g->m, g->entry, NNC_W_role, &n);
     nnc_names *scope[2] = {nnc_names_new(g->m->arena, NULL), nnc_names_new(g->m->arena, NULL)};
     nnc_names *macros[2] = {nnc_names_new(g->m->arena, NULL), nnc_names_new(g->m->arena, NULL)};
-    const char *names[2] = {nnc_attr_str(g->m, g->entry, NNC_W_input, ""), nnc_attr_str(g->m, g->entry, NNC_W_output, "")};
+    const char *names[2] = {nnc_attr_str(g->m, g->entry, NNC_W_input, ""),
+                            nnc_attr_str(g->m, g->entry, NNC_W_output, "")};
 
     nnc_names_reserve(scope[0], "weights");
     for (unsigned i = 0; i < nnc_block_narg(g->m, top); i++) {
         c_field x = {.arg = nnc_block_arg(g->m, top, i), .role = i < n ? (int)role[i] : C_INPUT};
-        bool out = x.role == C_OUTPUT || x.role == C_SYMBOL_OUT, tensor = x.role == C_INPUT || x.role == C_OUTPUT;
+        bool out = x.role == C_OUTPUT || x.role == C_SYMBOL_OUT,
+             tensor = x.role == C_INPUT || x.role == C_OUTPUT;
         x.label = tensor ? line_of(g, names[out], nth[x.role]++) : nnc_value_name(g->m, x.arg);
         if (!*x.label)
             x.label = tensor && !out ? "input" : tensor ? "output" : "size";
@@ -81,8 +87,11 @@ static void fields(c_cgen *g)
 static void workspace(c_cgen *g, nnc_block b, uint64_t *bytes)
 {
     for (nnc_op op = nnc_block_first(g->m, b); op.id; op = nnc_op_next(g->m, op)) {
-        if (nnc_op_code(g->m, op) == NNC_OP_alloc && nnc_value_ty(g->m, nnc_op_out(g->m, op, 0))->space == NNC_SPACE_arena) {
-            uint64_t end = (uint64_t)nnc_attr_int(g->m, op, NNC_W_offset, 0) + (uint64_t)nnc_type_bytes(g->m, nnc_value_type(g->m, nnc_op_out(g->m, op, 0)));
+        if (nnc_op_code(g->m, op) == NNC_OP_alloc &&
+            nnc_value_ty(g->m, nnc_op_out(g->m, op, 0))->space == NNC_SPACE_arena) {
+            uint64_t end =
+                (uint64_t)nnc_attr_int(g->m, op, NNC_W_offset, 0) +
+                (uint64_t)nnc_type_bytes(g->m, nnc_value_type(g->m, nnc_op_out(g->m, op, 0)));
             *bytes = end > *bytes ? end : *bytes;
         }
         for (unsigned r = 0; r < nnc_op_nregion(g->m, op); r++)
@@ -117,9 +126,13 @@ static void interface(c_cgen *g)
         const c_field *x = &g->field.at[i];
         nnc_type t = nnc_value_type(g->m, x->arg);
         if (x->role == C_INPUT || x->role == C_OUTPUT)
-            io[x->role][n[x->role]++] = (nnc_interface_tensor){x->label, x->field, t, (uint64_t)nnc_type_count(g->m, t) * nnc_dtype_bytes((nnc_dtype)nnc_type_get(g->m, t)->dtype)};
+            io[x->role][n[x->role]++] = (nnc_interface_tensor){
+                x->label, x->field, t,
+                (uint64_t)nnc_type_count(g->m, t) *
+                    nnc_dtype_bytes((nnc_dtype)nnc_type_get(g->m, t)->dtype)};
         else
-            sym[ns++] = (nnc_interface_symbol){x->label, x->field, x->symbol, x->lo, x->hi, x->role == C_SYMBOL_OUT};
+            sym[ns++] = (nnc_interface_symbol){x->label, x->field, x->symbol,
+                                               x->lo,    x->hi,    x->role == C_SYMBOL_OUT};
     }
     g->face.ninput = n[0];
     g->face.noutput = n[1];
@@ -141,11 +154,14 @@ nnc_status c_begin(c_cgen *g, nnc_module *m, const nnc_emit_options *opt)
     g->upper = nnc_identifier(g->a, g->name, true);
     g->entry = nnc_func_entry(m, NNC_OP_kernel);
     if (!g->entry.id)
-        return nnc_error(m->diag, (nnc_loc){0}, "there is no entry kernel to write: the passes `lower` and `plan` make it");
+        return nnc_error(
+            m->diag, (nnc_loc){0},
+            "there is no entry kernel to write: the passes `lower` and `plan` make it");
     fields(g);
     c_weights_plan(g);
     workspace(g, nnc_op_region(m, g->entry, 0), &bytes);
-    g->face.workspace = (uint64_t)nnc_attr_int(m, g->entry, NNC_W_arena, (int64_t)bytes);     /* whole cache lines, as the bound is */
+    g->face.workspace = (uint64_t)nnc_attr_int(
+        m, g->entry, NNC_W_arena, (int64_t)bytes); /* whole cache lines, as the bound is */
     g->face.lower_bound = (uint64_t)nnc_attr_int(m, g->entry, NNC_W_bound, (int64_t)bytes);
     g->face.align = ALIGN;
     g->face.hash ^= code_hash(g);
@@ -165,9 +181,11 @@ const nnc_interface *nnc_interface_of(nnc_module *m, const nnc_emit_options *opt
 /* ---- dimensions as C ---- */
 
 /* name[i]: the text of symbol i of the interface. */
-static const char *dim_text(nnc_module *m, const nnc_interface *f, nnc_dim d, const char *const *name);
+static const char *dim_text(nnc_module *m, const nnc_interface *f, nnc_dim d,
+                            const char *const *name);
 
-static const char *atom_text(nnc_module *m, const nnc_interface *f, nnc_dim_atom a, const char *const *name)
+static const char *atom_text(nnc_module *m, const nnc_interface *f, nnc_dim_atom a,
+                             const char *const *name)
 {
     const char *x, *y;
 
@@ -175,18 +193,23 @@ static const char *atom_text(nnc_module *m, const nnc_interface *f, nnc_dim_atom
         for (uint32_t i = 0; i < f->nsymbol; i++)
             if (f->symbol[i].index == (uint32_t)a.a)
                 return name[i];
-        return nnc_arena_printf(m->arena, "%lldLL", (long long)nnc_dim_hi(m->dims, nnc_dim_symbol_at(m->dims, (uint32_t)a.a)));
+        return nnc_arena_printf(
+            m->arena, "%lldLL",
+            (long long)nnc_dim_hi(m->dims, nnc_dim_symbol_at(m->dims, (uint32_t)a.a)));
     }
     x = dim_text(m, f, a.a, name);
     y = dim_text(m, f, a.b, name);
     switch (a.op) {
-    case '/': return nnc_arena_printf(m->arena, "((%s) - ((%s) %% (%s) + (%s)) %% (%s)) / (%s)", x, x, y, y, y, y);
+    case '/':
+        return nnc_arena_printf(m->arena, "((%s) - ((%s) %% (%s) + (%s)) %% (%s)) / (%s)", x, x, y,
+                                y, y, y);
     case '%': return nnc_arena_printf(m->arena, "((%s) %% (%s) + (%s)) %% (%s)", x, y, y, y);
     default: return nnc_arena_printf(m->arena, "((%s) %c (%s) ? (%s) : (%s))", x, a.op, y, x, y);
     }
 }
 
-static const char *dim_text(nnc_module *m, const nnc_interface *f, nnc_dim d, const char *const *name)
+static const char *dim_text(nnc_module *m, const nnc_interface *f, nnc_dim d,
+                            const char *const *name)
 {
     uint32_t n;
     const char *s = "";
@@ -198,7 +221,8 @@ static const char *dim_text(nnc_module *m, const nnc_interface *f, nnc_dim d, co
         nnc_dim_term t = nnc_dim_terms(m->dims, d, &n)[i];
         s = nnc_arena_printf(m->arena, "%s%s%lldLL", s, i ? " + " : "", (long long)t.coef);
         for (uint32_t j = 0; j < t.natom; j++)
-            s = nnc_arena_printf(m->arena, "%s * (%s)", s, atom_text(m, f, nnc_dim_atom_get(m->dims, t.atom[j]), name));
+            s = nnc_arena_printf(m->arena, "%s * (%s)", s,
+                                 atom_text(m, f, nnc_dim_atom_get(m->dims, t.atom[j]), name));
     }
     return n ? s : "0LL";
 }

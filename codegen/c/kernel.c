@@ -25,7 +25,9 @@ static bool buffer_written(const c_cgen *g, nnc_value b, int depth)
             break;
         case NNC_OP_call: {
             nnc_op callee = nnc_func_find(g->m, nnc_attr_str(g->m, op, NNC_W_callee, ""));
-            if (!callee.id || depth > 4 || buffer_written(g, nnc_block_arg(g->m, nnc_op_region(g->m, callee, 0), at), depth + 1))
+            if (!callee.id || depth > 4 ||
+                buffer_written(g, nnc_block_arg(g->m, nnc_op_region(g->m, callee, 0), at),
+                               depth + 1))
                 return true;
             break;
         }
@@ -47,7 +49,8 @@ static bool arena_range(const c_cgen *g, nnc_value root, int64_t *at, int64_t *e
 {
     nnc_op d = nnc_value_op(g->m, root);
 
-    if (!d.id || nnc_op_code(g->m, d) != NNC_OP_alloc || nnc_value_ty(g->m, root)->space != NNC_SPACE_arena)
+    if (!d.id || nnc_op_code(g->m, d) != NNC_OP_alloc ||
+        nnc_value_ty(g->m, root)->space != NNC_SPACE_arena)
         return false;
     *at = nnc_attr_int(g->m, d, NNC_W_offset, 0);
     *end = *at + nnc_type_bytes(g->m, nnc_value_type(g->m, root));
@@ -72,7 +75,8 @@ static bool params_overlap(const void *user, nnc_value a, nnc_value b)
     const nnc_value_rec *x = nnc_value_get(g->m, a), *y = nnc_value_get(g->m, b);
     uint64_t bits = g->alias[g->func.id];
 
-    return x->kind == NNC_VALUE_arg && y->kind == NNC_VALUE_arg && x->index < 64 && y->index < 64 && bits >> x->index & 1 && bits >> y->index & 1;
+    return x->kind == NNC_VALUE_arg && y->kind == NNC_VALUE_arg && x->index < 64 && y->index < 64 &&
+           bits >> x->index & 1 && bits >> y->index & 1;
 }
 
 static void note_call(c_cgen *g, nnc_op call)
@@ -85,7 +89,8 @@ static void note_call(c_cgen *g, nnc_op call)
     for (unsigned i = 0; i < n; i++)
         for (unsigned j = i + 1; j < n; j++) {
             nnc_value a = nnc_op_in(g->m, call, i), b = nnc_op_in(g->m, call, j);
-            if (nnc_value_ty(g->m, a)->kind != NNC_TYPE_buffer || nnc_value_ty(g->m, b)->kind != NNC_TYPE_buffer)
+            if (nnc_value_ty(g->m, a)->kind != NNC_TYPE_buffer ||
+                nnc_value_ty(g->m, b)->kind != NNC_TYPE_buffer)
                 continue;
             if (!roots_overlap(g, nnc_buffer_root(g->m, a), nnc_buffer_root(g->m, b)))
                 continue;
@@ -114,7 +119,9 @@ void c_begin_function(c_cgen *g, nnc_op func, nnc_out *o, unsigned section)
     g->o = o;
     g->section = section;
     g->locals = nnc_names_new(g->a, g->globals);
-    g->flow.may_alias = func.id == g->entry.id ? roots_overlap : g->alias[func.id] ? params_overlap : NULL;
+    g->flow.may_alias = func.id == g->entry.id ? roots_overlap
+                        : g->alias[func.id]    ? params_overlap
+                                               : NULL;
     g->flow.user = g;
     nnc_flow_func(&g->flow, func);
 }
@@ -126,7 +133,8 @@ static const char *parameter(c_cgen *g, nnc_op func, unsigned i)
 
     if (nnc_value_ty(g->m, v)->kind != NNC_TYPE_buffer)
         return c_fmt(g, "%s %s", c_scalar(c_dtype(g, v)), c_name(g, v));
-    return c_fmt(g, "%s%s *%s%s", c_param_written(g, func, i) ? "" : "const ", c_storage(c_dtype(g, v)), restricted ? "restrict " : "", c_name(g, v));
+    return c_fmt(g, "%s%s *%s%s", c_param_written(g, func, i) ? "" : "const ",
+                 c_storage(c_dtype(g, v)), restricted ? "restrict " : "", c_name(g, v));
 }
 
 static void function(c_cgen *g, nnc_op func, const char *name, FILE *f, unsigned section)
@@ -142,7 +150,8 @@ static void function(c_cgen *g, nnc_op func, const char *name, FILE *f, unsigned
         if (!nnc_value_get(g->m, nnc_block_arg(g->m, b, i))->first_use)
             unused = c_fmt(g, "%s    (void)%s;\n", unused, c_name(g, nnc_block_arg(g->m, b, i)));
     }
-    nnc_out_line(&o, "static KERNEL %svoid %s(%s)", section == C_VECTOR ? "WIDE " : "", name, *params ? params : "void");
+    nnc_out_line(&o, "static KERNEL %svoid %s(%s)", section == C_VECTOR ? "WIDE " : "", name,
+                 *params ? params : "void");
     fprintf(f, "{\n%s", unused);
     o.indent = 1;
     c_block(g, b);
@@ -198,14 +207,16 @@ void c_kernels(c_cgen *g, FILE *f)
     note_calls(g, nnc_op_region(g->m, g->entry, 0));
     for (nnc_op op = nnc_block_first(g->m, g->m->top); op.id; op = nnc_op_next(g->m, op)) {
         nnc_op twin = portable_twin(g, op);
-        if (nnc_op_code(g->m, op) != NNC_OP_kernel || op.id == g->entry.id || is_form(g, op, NNC_W_portable))
+        if (nnc_op_code(g->m, op) != NNC_OP_kernel || op.id == g->entry.id ||
+            is_form(g, op, NNC_W_portable))
             continue;
         g->function[op.id] = nnc_names_put(g->globals, nnc_func_name(g->m, op));
         g->kernels++;
         if (twin.id)
             g->alias[twin.id] = g->alias[op.id];
     }
-    for (nnc_op op = nnc_block_first(g->m, g->m->top); op.id && g->status == NNC_OK; op = nnc_op_next(g->m, op))
+    for (nnc_op op = nnc_block_first(g->m, g->m->top); op.id && g->status == NNC_OK;
+         op = nnc_op_next(g->m, op))
         if (g->function[op.id])
             kernel(g, op, f);
 }

@@ -39,7 +39,8 @@ static void take_back(c_cgen *g, const c_cgen *s)
     g->status = s->status;
 }
 
-static const char *write_function(c_cgen *g, const char *name, nnc_opcode code, nnc_dtype dt, unsigned lanes)
+static const char *write_function(c_cgen *g, const char *name, nnc_opcode code, nnc_dtype dt,
+                                  unsigned lanes)
 {
     nnc_module *m = nnc_module_new(g->a, g->m->diag);
     nnc_op func;
@@ -51,7 +52,8 @@ static const char *write_function(c_cgen *g, const char *name, nnc_opcode code, 
     nnc_text_begin(&text);
     o.f = text.f;
     c_begin_function(&s, func, &o, g->section);
-    fprintf(text.f, "static inline %s %s(%s %s)\n{\n", c_vector(&s, dt, lanes), name, c_vector(&s, dt, lanes), c_name(&s, nnc_block_arg(m, nnc_op_region(m, func, 0), 0)));
+    fprintf(text.f, "static inline %s %s(%s %s)\n{\n", c_vector(&s, dt, lanes), name,
+            c_vector(&s, dt, lanes), c_name(&s, nnc_block_arg(m, nnc_op_region(m, func, 0), 0)));
     c_block(&s, nnc_op_region(m, func, 0));
     nnc_out_line(&o, "return %s;", c_operand(&s, y, C_COND));
     fprintf(text.f, "}\n");
@@ -65,7 +67,8 @@ const char *c_need_math(c_cgen *g, nnc_opcode code, nnc_dtype dt, unsigned lanes
 
     if (!nnc_math_has(code, dt))
         return NULL;
-    const char *name = c_fmt(g, "%s_%sx%u", nnc_op_infos[code].name, nnc_dtype_infos[dt].name, lanes);
+    const char *name =
+        c_fmt(g, "%s_%sx%u", nnc_op_infos[code].name, nnc_dtype_infos[dt].name, lanes);
     if (c_helper_known(g, name, &i)) {
         c_helper_mark(g, i);
         return name;

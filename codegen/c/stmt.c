@@ -10,8 +10,12 @@ bool c_cells(c_cgen *g, nnc_value b)
     if (!g->cell[b.id]) {
         nnc_op d = nnc_value_op(g->m, b);
         bool local = d.id && nnc_op_code(g->m, d) == NNC_OP_alloc &&
-                     (nnc_value_ty(g->m, b)->space == NNC_SPACE_reg || nnc_value_ty(g->m, b)->space == NNC_SPACE_stack);
-        g->cell[b.id] = local && nnc_type_count(g->m, nnc_value_type(g->m, b)) <= 512 && nnc_buffer_is_cells(g->m, b) ? IS_CELLS : NOT_CELLS;
+                     (nnc_value_ty(g->m, b)->space == NNC_SPACE_reg ||
+                      nnc_value_ty(g->m, b)->space == NNC_SPACE_stack);
+        g->cell[b.id] = local && nnc_type_count(g->m, nnc_value_type(g->m, b)) <= 512 &&
+                                nnc_buffer_is_cells(g->m, b)
+                            ? IS_CELLS
+                            : NOT_CELLS;
     }
     return (g->cell[b.id] & IS_CELLS) != 0;
 }
@@ -20,7 +24,8 @@ static const char *memory_type(c_cgen *g, nnc_value b)
 {
     const nnc_type_rec *t = nnc_value_ty(g->m, b);
 
-    return t->lanes > 1 ? c_vector(g, (nnc_dtype)t->dtype, t->lanes) : c_storage((nnc_dtype)t->dtype);
+    return t->lanes > 1 ? c_vector(g, (nnc_dtype)t->dtype, t->lanes)
+                        : c_storage((nnc_dtype)t->dtype);
 }
 
 /* ---- cells ---- */
@@ -85,7 +90,8 @@ static void declare_cells(c_cgen *g, nnc_op alloc)
         if (nnc_op_code(g->m, s) == NNC_OP_store && nnc_op_get(g->m, s)->block.id == block.id)
             nnc_attr_set_int(g->m, s, NNC_W_hint, 1); /* declares its cell; see store() */
         else
-            plain = c_fmt(g, "%s%s%s = %s", plain, *plain ? ", " : "", l.name.at[i], c_lanes(g, b) > 1 ? "{0}" : "0");
+            plain = c_fmt(g, "%s%s%s = %s", plain, *plain ? ", " : "", l.name.at[i],
+                          c_lanes(g, b) > 1 ? "{0}" : "0");
     }
     if (*plain)
         nnc_out_line(g->o, "%s %s;", type, plain);
@@ -103,7 +109,8 @@ static void alloc(c_cgen *g, nnc_op op)
         if (!g->face.workspace) /* only buffers of no bytes */
             nnc_out_line(g->o, "%s *const %s = (%s *)workspace;", type, c_name(g, b), type);
         else
-            nnc_out_line(g->o, "%s *const %s = (%s *)(void *)(arena + %lld);", type, c_name(g, b), type, (long long)nnc_attr_int(g->m, op, NNC_W_offset, 0));
+            nnc_out_line(g->o, "%s *const %s = (%s *)(void *)(arena + %lld);", type, c_name(g, b),
+                         type, (long long)nnc_attr_int(g->m, op, NNC_W_offset, 0));
     } else if (c_cells(g, b)) {
         (void)c_name(g, b);
         declare_cells(g, op);
@@ -116,12 +123,14 @@ static void alloc(c_cgen *g, nnc_op op)
 
 static bool same_cell(const c_cgen *g, nnc_op ld, nnc_op st)
 {
-    if (!ld.id || nnc_op_code(g->m, ld) != NNC_OP_load || nnc_op_in(g->m, ld, 0).id != nnc_op_in(g->m, st, 1).id)
+    if (!ld.id || nnc_op_code(g->m, ld) != NNC_OP_load ||
+        nnc_op_in(g->m, ld, 0).id != nnc_op_in(g->m, st, 1).id)
         return false;
     for (unsigned i = 1; i < nnc_op_nin(g->m, ld); i++)
         if (nnc_op_in(g->m, ld, i).id != nnc_op_in(g->m, st, i + 1).id)
             return false;
-    return nnc_value_type(g->m, nnc_op_out(g->m, ld, 0)).id == nnc_value_type(g->m, nnc_op_in(g->m, st, 0)).id;
+    return nnc_value_type(g->m, nnc_op_out(g->m, ld, 0)).id ==
+           nnc_value_type(g->m, nnc_op_in(g->m, st, 0)).id;
 }
 
 /* x = x + e for floats and indices: x += e.  Integers that may wrap keep their casts. */
@@ -131,7 +140,8 @@ static const char *compound(c_cgen *g, nnc_op st)
     nnc_op d = nnc_value_op(g->m, v);
     nnc_dtype dt = c_dtype(g, v);
 
-    if (!d.id || g->ident[v.id] || !g->flow.in_place[v.id] || !(dt == NNC_DT_f32 || dt == NNC_DT_f64 || dt == NNC_DT_idx))
+    if (!d.id || g->ident[v.id] || !g->flow.in_place[v.id] ||
+        !(dt == NNC_DT_f32 || dt == NNC_DT_f64 || dt == NNC_DT_idx))
         return NULL;
     nnc_opcode code = nnc_op_code(g->m, d);
     if (code != NNC_OP_add && code != NNC_OP_sub && code != NNC_OP_mul)
@@ -146,8 +156,12 @@ static const char *compound(c_cgen *g, nnc_op st)
         return NULL;
     nnc_op splat = nnc_value_op(g->m, y);
     bool is_splat = splat.id && nnc_op_code(g->m, splat) == NNC_OP_splat;
-    return c_fmt(g, "%s %s= %s", c_place(g, st), code == NNC_OP_add ? "+" : code == NNC_OP_sub ? "-" : "*",
-                 is_splat ? c_operand(g, nnc_op_in(g->m, splat, 0), C_COND) : c_operand(g, y, C_COND));
+    return c_fmt(g, "%s %s= %s", c_place(g, st),
+                 code == NNC_OP_add   ? "+"
+                 : code == NNC_OP_sub ? "-"
+                                      : "*",
+                 is_splat ? c_operand(g, nnc_op_in(g->m, splat, 0), C_COND)
+                          : c_operand(g, y, C_COND));
 }
 
 /* A value on its way to memory: masks become bytes, ints of bools too. */
@@ -158,9 +172,12 @@ static const char *stored(c_cgen *g, nnc_value v)
     if (c_dtype(g, v) != NNC_DT_bool)
         return n > 1 ? c_vector_operand(g, v, C_COND) : c_operand(g, v, C_COND);
     if (n == 1)
-        return nnc_value_is_const(g->m, v) ? c_value(g, v).s : c_fmt(g, "(uint8_t)%s", c_operand(g, v, C_UNARY));
-    const char *m = c_mask(g, v) == NNC_DT_i8 ? c_operand(g, v, C_PRIMARY)
-                                              : c_fmt(g, "__builtin_convertvector(%s, %s)", c_vector_operand(g, v, C_COND), c_vector(g, NNC_DT_i8, n));
+        return nnc_value_is_const(g->m, v) ? c_value(g, v).s
+                                           : c_fmt(g, "(uint8_t)%s", c_operand(g, v, C_UNARY));
+    const char *m = c_mask(g, v) == NNC_DT_i8
+                        ? c_operand(g, v, C_PRIMARY)
+                        : c_fmt(g, "__builtin_convertvector(%s, %s)",
+                                c_vector_operand(g, v, C_COND), c_vector(g, NNC_DT_i8, n));
     return c_fmt(g, "(%s)-%s", c_vector(g, NNC_DT_u8, n), m);
 }
 
@@ -174,8 +191,8 @@ static void store(c_cgen *g, nnc_op op)
     if (s)
         nnc_out_line(g->o, "%s;", s);
     else
-        nnc_out_line(g->o, "%s%s%s = %s;", declares ? memory_type(g, nnc_op_in(g->m, op, 1)) : "", declares ? " " : "", c_place(g, op),
-                     stored(g, nnc_op_in(g->m, op, 0)));
+        nnc_out_line(g->o, "%s%s%s = %s;", declares ? memory_type(g, nnc_op_in(g->m, op, 1)) : "",
+                     declares ? " " : "", c_place(g, op), stored(g, nnc_op_in(g->m, op, 0)));
 }
 
 /* ---- memory blocks ---- */
@@ -187,7 +204,8 @@ static const char *byte_count(c_cgen *g, nnc_value b)
 
     if (g->func.id != g->entry.id || nnc_type_is_static(g->m, t))
         return c_fmt(g, "%lld", (long long)nnc_type_bytes(g->m, t));
-    return c_fmt(g, "(size_t)%s * %u", c_real_count(g, t), (unsigned)nnc_dtype_bytes(c_dtype(g, b)) * c_lanes(g, b));
+    return c_fmt(g, "(size_t)%s * %u", c_real_count(g, t),
+                 (unsigned)nnc_dtype_bytes(c_dtype(g, b)) * c_lanes(g, b));
 }
 
 static void fill(c_cgen *g, nnc_op op)
@@ -203,8 +221,12 @@ static void fill(c_cgen *g, nnc_op op)
         nnc_out_line(g->o, "memset(%s, 0, %s);", p, byte_count(g, b));
         return;
     }
-    int64_t n = nnc_type_bytes(g->m, nnc_value_type(g->m, b)) / (int64_t)nnc_dtype_bytes(c_dtype(g, b));
-    const char *count = g->func.id == g->entry.id && !nnc_type_is_static(g->m, nnc_value_type(g->m, b)) ? c_real_count(g, nnc_value_type(g->m, b)) : c_fmt(g, "%lld", (long long)n);
+    int64_t n =
+        nnc_type_bytes(g->m, nnc_value_type(g->m, b)) / (int64_t)nnc_dtype_bytes(c_dtype(g, b));
+    const char *count =
+        g->func.id == g->entry.id && !nnc_type_is_static(g->m, nnc_value_type(g->m, b))
+            ? c_real_count(g, nnc_value_type(g->m, b))
+            : c_fmt(g, "%lld", (long long)n);
     nnc_out_line(g->o, "for (ptrdiff_t %s = 0; %s < (ptrdiff_t)%s; %s++)", i, i, count, i);
     nnc_out_line(g->o, "    %s[%s] = %s;", c_operand(g, b, C_PRIMARY), i, stored(g, v));
 }
@@ -216,7 +238,8 @@ static void copy(c_cgen *g, nnc_op op)
     if (!nnc_type_bytes(g->m, nnc_value_type(g->m, to)))
         return;
     g->string_h = true;
-    nnc_out_line(g->o, "memmove(%s, %s, %s);", c_operand(g, to, C_COND), c_operand(g, from, C_COND), byte_count(g, to));
+    nnc_out_line(g->o, "memmove(%s, %s, %s);", c_operand(g, to, C_COND), c_operand(g, from, C_COND),
+                 byte_count(g, to));
 }
 
 /* ---- structure ---- */
@@ -230,7 +253,8 @@ static void loop(c_cgen *g, nnc_op op)
 
     if (!*nnc_value_name(g->m, var))
         nnc_value_set_name(g->m, var, "i");
-    const char *i = c_name(g, var), *lo = c_operand(g, nnc_op_in(g->m, op, 0), C_COND), *hi = c_operand(g, nnc_op_in(g->m, op, 1), C_ADD);
+    const char *i = c_name(g, var), *lo = c_operand(g, nnc_op_in(g->m, op, 0), C_COND),
+               *hi = c_operand(g, nnc_op_in(g->m, op, 1), C_ADD);
     if (nnc_value_idx(g->m, nnc_op_in(g->m, op, 2), &step))
         next = step == 1 ? c_fmt(g, "%s++", i) : c_fmt(g, "%s += %lld", i, (long long)step);
     else
@@ -300,7 +324,9 @@ static void call(c_cgen *g, nnc_op op)
 static void check(c_cgen *g, nnc_op op)
 {
     nnc_out_line(g->o, "if (!%s)", c_operand(g, nnc_op_in(g->m, op, 0), C_UNARY));
-    nnc_out_line(g->o, "    return %s_ERR_CHECK; /* %s */", g->upper, c_comment(g->a, nnc_attr_str(g->m, op, NNC_W_message, "a check of the model"), 60));
+    nnc_out_line(
+        g->o, "    return %s_ERR_CHECK; /* %s */", g->upper,
+        c_comment(g->a, nnc_attr_str(g->m, op, NNC_W_message, "a check of the model"), 60));
 }
 
 /* A vector load that two to four products share: gcc would rather load it again for each of them, which makes small
@@ -310,7 +336,8 @@ static bool feeds_few_products(const c_cgen *g, nnc_op op)
     nnc_value v = nnc_op_out(g->m, op, 0);
     unsigned n = 0;
 
-    if (g->section != C_VECTOR || nnc_op_code(g->m, op) != NNC_OP_load || c_lanes(g, v) == 1 || c_lanes(g, nnc_op_in(g->m, op, 0)) > 1)
+    if (g->section != C_VECTOR || nnc_op_code(g->m, op) != NNC_OP_load || c_lanes(g, v) == 1 ||
+        c_lanes(g, nnc_op_in(g->m, op, 0)) > 1)
         return false;
     for (uint32_t u = nnc_value_get(g->m, v)->first_use; u; u = g->m->use.at[u].next, n++)
         if (nnc_op_code(g->m, g->m->use.at[u].user) != NNC_OP_mul || n > 4)
@@ -355,6 +382,7 @@ static void statement(c_cgen *g, nnc_op op)
 
 void c_block(c_cgen *g, nnc_block b)
 {
-    for (nnc_op op = nnc_block_first(g->m, b); op.id && g->status == NNC_OK; op = nnc_op_next(g->m, op))
+    for (nnc_op op = nnc_block_first(g->m, b); op.id && g->status == NNC_OK;
+         op = nnc_op_next(g->m, op))
         statement(g, op);
 }

@@ -69,10 +69,12 @@ nnc_dtype c_mask(const c_cgen *g, nnc_value v)
     case NNC_OP_not:
     case NNC_OP_splat:
         for (unsigned i = 0; i < nnc_op_nin(g->m, d); i++)
-            if (c_lanes(g, nnc_op_in(g->m, d, i)) > 1 && nnc_op_code(g->m, nnc_value_op(g->m, nnc_op_in(g->m, d, i))) != NNC_OP_splat)
+            if (c_lanes(g, nnc_op_in(g->m, d, i)) > 1 &&
+                nnc_op_code(g->m, nnc_value_op(g->m, nnc_op_in(g->m, d, i))) != NNC_OP_splat)
                 return c_mask(g, nnc_op_in(g->m, d, i));
         return NNC_DT_i32;
-    default: return c_int_of_width((unsigned)nnc_dtype_bytes(c_dtype(g, nnc_op_in(g->m, d, 0))), true);
+    default:
+        return c_int_of_width((unsigned)nnc_dtype_bytes(c_dtype(g, nnc_op_in(g->m, d, 0))), true);
     }
 }
 
@@ -102,7 +104,8 @@ static const char *float_number(c_cgen *g, nnc_dtype dt, double x)
 {
     if (isnan(x) || isinf(x)) {
         g->math_h = true;
-        return c_fmt(g, "%s%s%s", dt == NNC_DT_f64 ? "(double)" : "", x < 0 ? "-" : "", isnan(x) ? "NAN" : "INFINITY");
+        return c_fmt(g, "%s%s%s", dt == NNC_DT_f64 ? "(double)" : "", x < 0 ? "-" : "",
+                     isnan(x) ? "NAN" : "INFINITY");
     }
     return float_text(g, x, dt == NNC_DT_f32);
 }
@@ -134,8 +137,9 @@ void c_vector_types(c_cgen *g, FILE *f)
         nnc_dtype dt = (nnc_dtype)(g->vectors.at[i] >> 16);
         unsigned lanes = g->vectors.at[i] & 0xffff, bytes = (unsigned)nnc_dtype_bytes(dt);
         const char *name = nnc_dtype_infos[dt].name;
-        fprintf(f, "typedef %s %sx%u __attribute__((vector_size(%u)));\n", c_storage(dt), name, lanes, bytes * lanes);
-        fprintf(f, "typedef %s %sx%u_u __attribute__((vector_size(%u), aligned(%u), may_alias));\n", c_storage(dt), name, lanes,
-                bytes * lanes, bytes);
+        fprintf(f, "typedef %s %sx%u __attribute__((vector_size(%u)));\n", c_storage(dt), name,
+                lanes, bytes * lanes);
+        fprintf(f, "typedef %s %sx%u_u __attribute__((vector_size(%u), aligned(%u), may_alias));\n",
+                c_storage(dt), name, lanes, bytes * lanes, bytes);
     }
 }

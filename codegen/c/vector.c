@@ -16,7 +16,8 @@ static const char *splat_text(c_cgen *g, nnc_value scalar, nnc_dtype dt, unsigne
     if (nnc_value_is_const(g->m, scalar) && nnc_value_get(g->m, scalar)->bits == 0)
         return c_fmt(g, "(%s){0}", c_vector(g, dt, lanes));
     if (c_dtype(g, scalar) == NNC_DT_bool)
-        return c_fmt(g, "SPLAT(%s, (%s)-%s)", c_vector(g, dt, lanes), c_storage(dt), c_operand(g, scalar, C_PRIMARY));
+        return c_fmt(g, "SPLAT(%s, (%s)-%s)", c_vector(g, dt, lanes), c_storage(dt),
+                     c_operand(g, scalar, C_PRIMARY));
     return c_fmt(g, "SPLAT(%s, %s)", c_vector(g, dt, lanes), c_operand(g, scalar, C_UNARY));
 }
 
@@ -28,7 +29,9 @@ const char *c_vector_operand(c_cgen *g, nnc_value v, int prec)
     if (c_lanes(g, v) == 1)
         return c_operand(g, v, prec);
     if (s.id)
-        return splat_text(g, nnc_op_in(g->m, s, 0), c_dtype(g, v) == NNC_DT_bool ? c_mask(g, v) : c_dtype(g, v), c_lanes(g, v));
+        return splat_text(g, nnc_op_in(g->m, s, 0),
+                          c_dtype(g, v) == NNC_DT_bool ? c_mask(g, v) : c_dtype(g, v),
+                          c_lanes(g, v));
     return c_operand(g, v, prec);
 }
 
@@ -61,7 +64,9 @@ static c_expr whole(c_cgen *g, nnc_op op, const char *sign, int p)
 {
     unsigned n = c_lanes(g, nnc_op_out(g->m, op, 0));
 
-    return c_prec(c_fmt(g, "%s %s %s", full(g, nnc_op_in(g->m, op, 0), n, C_UNARY), sign, full(g, nnc_op_in(g->m, op, 1), n, C_UNARY)), p);
+    return c_prec(c_fmt(g, "%s %s %s", full(g, nnc_op_in(g->m, op, 0), n, C_UNARY), sign,
+                        full(g, nnc_op_in(g->m, op, 1), n, C_UNARY)),
+                  p);
 }
 
 static c_expr call(c_cgen *g, const char *f, nnc_op op)
@@ -70,13 +75,16 @@ static c_expr call(c_cgen *g, const char *f, nnc_op op)
     unsigned n = c_lanes(g, nnc_op_out(g->m, op, 0));
 
     for (unsigned i = 0; i < nnc_op_nin(g->m, op); i++)
-        s = c_fmt(g, "%s%s%s", s, i ? ", " : "", n > 1 ? full(g, nnc_op_in(g->m, op, i), n, C_COND) : c_vector_operand(g, nnc_op_in(g->m, op, i), C_COND));
+        s = c_fmt(g, "%s%s%s", s, i ? ", " : "",
+                  n > 1 ? full(g, nnc_op_in(g->m, op, i), n, C_COND)
+                        : c_vector_operand(g, nnc_op_in(g->m, op, i), C_COND));
     return c_prec(c_fmt(g, "%s(%s)", f, s), C_PRIMARY);
 }
 
 static c_expr convert(c_cgen *g, const char *x, nnc_dtype to, unsigned lanes)
 {
-    return c_prec(c_fmt(g, "__builtin_convertvector(%s, %s)", x, c_vector(g, to, lanes)), C_PRIMARY);
+    return c_prec(c_fmt(g, "__builtin_convertvector(%s, %s)", x, c_vector(g, to, lanes)),
+                  C_PRIMARY);
 }
 
 /* A mask with lanes of the given integer type. */
@@ -95,7 +103,9 @@ static c_expr mask_op(c_cgen *g, nnc_op op, const char *sign, int p)
 {
     nnc_dtype want = c_mask(g, nnc_op_out(g->m, op, 0));
 
-    return c_prec(c_fmt(g, "%s %s %s", mask_as(g, nnc_op_in(g->m, op, 0), want, C_UNARY), sign, mask_as(g, nnc_op_in(g->m, op, 1), want, C_UNARY)), p);
+    return c_prec(c_fmt(g, "%s %s %s", mask_as(g, nnc_op_in(g->m, op, 0), want, C_UNARY), sign,
+                        mask_as(g, nnc_op_in(g->m, op, 1), want, C_UNARY)),
+                  p);
 }
 
 /* Comparisons give signed vectors whose type the compiler picks; 64-bit lanes may come as another type of equal width. */
@@ -103,7 +113,8 @@ static c_expr compare(c_cgen *g, nnc_op op, const char *sign, int p)
 {
     nnc_value x = nnc_op_in(g->m, op, 0);
     unsigned n = c_lanes(g, nnc_op_out(g->m, op, 0));
-    const char *s = c_fmt(g, "%s %s %s", full(g, x, n, C_ADD), sign, full(g, nnc_op_in(g->m, op, 1), n, C_ADD));
+    const char *s =
+        c_fmt(g, "%s %s %s", full(g, x, n, C_ADD), sign, full(g, nnc_op_in(g->m, op, 1), n, C_ADD));
 
     if (nnc_dtype_bytes(c_dtype(g, x)) == 8)
         return c_prec(c_fmt(g, "(%s)(%s)", c_vector(g, NNC_DT_i64, c_lanes(g, x)), s), C_UNARY);
@@ -119,8 +130,10 @@ static c_expr int_arith(c_cgen *g, nnc_op op, const char *sign)
     if (nnc_dtype_infos[dt].class == NNC_DC_UINT)
         return whole(g, op, sign, *sign == '*' ? C_MUL : C_ADD);
     const char *u = c_vector(g, c_int_of_width((unsigned)nnc_dtype_bytes(dt), false), n);
-    return c_prec(c_fmt(g, "(%s)((%s)%s %s (%s)%s)", c_vector(g, dt, n), u, full(g, nnc_op_in(g->m, op, 0), n, C_UNARY), sign, u,
-                        full(g, nnc_op_in(g->m, op, 1), n, C_UNARY)), C_UNARY);
+    return c_prec(c_fmt(g, "(%s)((%s)%s %s (%s)%s)", c_vector(g, dt, n), u,
+                        full(g, nnc_op_in(g->m, op, 0), n, C_UNARY), sign, u,
+                        full(g, nnc_op_in(g->m, op, 1), n, C_UNARY)),
+                  C_UNARY);
 }
 
 static c_expr extreme(c_cgen *g, nnc_op op, bool flt)
@@ -131,7 +144,10 @@ static c_expr extreme(c_cgen *g, nnc_op op, bool flt)
     double k;
     bool plain = flt && nnc_value_number(g->m, s.id ? nnc_op_in(g->m, s, 0) : y, &k) && !isnan(k);
 
-    return call(g, c_need(g, plain ? (max ? "at_least" : "at_most") : (max ? "max" : "min"), c_dtype(g, v), c_lanes(g, v)), op);
+    return call(g,
+                c_need(g, plain ? (max ? "at_least" : "at_most") : (max ? "max" : "min"),
+                       c_dtype(g, v), c_lanes(g, v)),
+                op);
 }
 
 /* Float lanes to integers: saturating, nan to 0; clamps are left out when the range is known. */
@@ -141,7 +157,8 @@ static c_expr float_to_int(c_cgen *g, nnc_op op, nnc_dtype to)
     nnc_dtype from = c_dtype(g, x), wide = from == NNC_DT_f64 ? NNC_DT_i64 : NNC_DT_i32;
     unsigned n = c_lanes(g, x), w = nnc_dtype_infos[to].bits;
     bool sg = nnc_dtype_infos[to].class == NNC_DC_SINT;
-    double lo = sg ? -ldexp(1, (int)w - 1) : 0, hi = ldexp(1, (int)(sg ? w - 1 : w)) - 1, have_lo, have_hi;
+    double lo = sg ? -ldexp(1, (int)w - 1) : 0, hi = ldexp(1, (int)(sg ? w - 1 : w)) - 1, have_lo,
+           have_hi;
     uint32_t i;
 
     if (w > 32 || (w == 32 && !sg)) {
@@ -152,14 +169,27 @@ static c_expr float_to_int(c_cgen *g, nnc_op op, nnc_dtype to)
         hi = 2147483520.0; /* the largest float below 2^31 */
     bool clamped = nnc_float_range(g->m, x, &have_lo, &have_hi) && have_lo >= lo && have_hi <= hi;
     const char *vf = c_vector(g, from, n), *vi = c_vector(g, wide, n);
-    const char *name = c_fmt(g, "%s_to_%s%s", vf, nnc_dtype_infos[clamped ? wide : to].name, clamped ? "_small" : "");
+    const char *name = c_fmt(g, "%s_to_%s%s", vf, nnc_dtype_infos[clamped ? wide : to].name,
+                             clamped ? "_small" : "");
     if (!c_helper_known(g, name, &i)) {
-        const char *body = clamped ? "" : c_fmt(g, "    x = %s(%s(x, SPLAT(%s, %.1f%s)), SPLAT(%s, %.1f%s));\n", c_need(g, "at_least", from, n),
-                                                c_need(g, "at_most", from, n), vf, hi, from == NNC_DT_f32 ? "f" : "", vf, lo, from == NNC_DT_f32 ? "f" : "");
-        const char *top = w == 32 && !clamped ? c_fmt(g, "    const %s over = x >= 2147483648.0f;\n", vi) : "";
-        const char *fix = w == 32 && !clamped ? c_fmt(g, "    return %s(over, SPLAT(%s, INT32_MAX), ", c_need(g, "pick", NNC_DT_i32, n), vi) : "    return ";
-        c_helper_add(g, name, c_fmt(g, "static inline %s %s(%s x) /* nan gives 0%s */\n{\n%s%s%s__builtin_convertvector((%s)((%s)x & (x == x)), %s)%s;\n}\n", vi, name, vf,
-                                    clamped ? "; in range otherwise" : ", saturates", top, body, fix, vf, vi, vi, *fix && w == 32 && !clamped ? ")" : ""));
+        const char *body =
+            clamped ? ""
+                    : c_fmt(g, "    x = %s(%s(x, SPLAT(%s, %.1f%s)), SPLAT(%s, %.1f%s));\n",
+                            c_need(g, "at_least", from, n), c_need(g, "at_most", from, n), vf, hi,
+                            from == NNC_DT_f32 ? "f" : "", vf, lo, from == NNC_DT_f32 ? "f" : "");
+        const char *top =
+            w == 32 && !clamped ? c_fmt(g, "    const %s over = x >= 2147483648.0f;\n", vi) : "";
+        const char *fix = w == 32 && !clamped
+                              ? c_fmt(g, "    return %s(over, SPLAT(%s, INT32_MAX), ",
+                                      c_need(g, "pick", NNC_DT_i32, n), vi)
+                              : "    return ";
+        c_helper_add(
+            g, name,
+            c_fmt(g,
+                  "static inline %s %s(%s x) /* nan gives 0%s "
+                  "*/\n{\n%s%s%s__builtin_convertvector((%s)((%s)x & (x == x)), %s)%s;\n}\n",
+                  vi, name, vf, clamped ? "; in range otherwise" : ", saturates", top, body, fix,
+                  vf, vi, vi, *fix && w == 32 && !clamped ? ")" : ""));
     }
     g->helper.at[i = (c_helper_known(g, name, &i), i)].sections |= g->section;
     c_expr e = c_prec(c_fmt(g, "%s(%s)", name, c_vector_operand(g, x, C_COND)), C_PRIMARY);
@@ -185,23 +215,32 @@ static c_expr load(c_cgen *g, nnc_op op)
 {
     const char *s = c_place(g, op);
 
-    if (c_dtype(g, nnc_op_out(g->m, op, 0)) == NNC_DT_bool) /* 0 or 1 in memory, 0 or -1 as a mask */
-        return c_prec(c_fmt(g, "-(%s)%s", c_vector(g, NNC_DT_i8, c_lanes(g, nnc_op_out(g->m, op, 0))), s), C_UNARY);
+    if (c_dtype(g, nnc_op_out(g->m, op, 0)) ==
+        NNC_DT_bool) /* 0 or 1 in memory, 0 or -1 as a mask */
+        return c_prec(
+            c_fmt(g, "-(%s)%s", c_vector(g, NNC_DT_i8, c_lanes(g, nnc_op_out(g->m, op, 0))), s),
+            C_UNARY);
     return c_prec(s, C_PRIMARY);
 }
 
 static c_expr select(c_cgen *g, nnc_op op)
 {
     nnc_value v = nnc_op_out(g->m, op, 0);
-    nnc_dtype dt = c_dtype(g, v), lane = dt == NNC_DT_bool ? c_mask(g, v) : c_int_of_width((unsigned)nnc_dtype_bytes(dt), true);
+    nnc_dtype dt = c_dtype(g, v), lane = dt == NNC_DT_bool
+                                             ? c_mask(g, v)
+                                             : c_int_of_width((unsigned)nnc_dtype_bytes(dt), true);
     unsigned n = c_lanes(g, v);
     nnc_value c = nnc_op_in(g->m, op, 0), a = nnc_op_in(g->m, op, 1), b = nnc_op_in(g->m, op, 2);
 
     if (c_lanes(g, c) == 1)
-        return c_prec(c_fmt(g, "%s ? %s : %s", c_operand(g, c, C_LOR), full(g, a, n, C_LOR), full(g, b, n, C_LOR)), C_COND);
+        return c_prec(c_fmt(g, "%s ? %s : %s", c_operand(g, c, C_LOR), full(g, a, n, C_LOR),
+                            full(g, b, n, C_LOR)),
+                      C_COND);
     const char *x = dt == NNC_DT_bool ? mask_as(g, a, lane, C_COND) : full(g, a, n, C_COND);
     const char *y = dt == NNC_DT_bool ? mask_as(g, b, lane, C_COND) : full(g, b, n, C_COND);
-    return c_prec(c_fmt(g, "%s(%s, %s, %s)", c_need(g, "pick", dt == NNC_DT_bool ? lane : dt, n), mask_as(g, c, lane, C_COND), x, y), C_PRIMARY);
+    return c_prec(c_fmt(g, "%s(%s, %s, %s)", c_need(g, "pick", dt == NNC_DT_bool ? lane : dt, n),
+                        mask_as(g, c, lane, C_COND), x, y),
+                  C_PRIMARY);
 }
 
 static c_expr reduction(c_cgen *g, nnc_op op)
@@ -210,8 +249,16 @@ static c_expr reduction(c_cgen *g, nnc_op op)
     nnc_opcode code = nnc_op_code(g->m, op);
 
     if (code == NNC_OP_extract)
-        return c_prec(c_fmt(g, "%s[%lld]", c_vector_operand(g, x, C_PRIMARY), (long long)nnc_attr_int(g->m, op, NNC_W_index, 0)), C_PRIMARY);
-    return call(g, c_need(g, code == NNC_OP_hsum ? "sum" : code == NNC_OP_hmax ? "largest" : "smallest", c_dtype(g, x), c_lanes(g, x)), op);
+        return c_prec(c_fmt(g, "%s[%lld]", c_vector_operand(g, x, C_PRIMARY),
+                            (long long)nnc_attr_int(g->m, op, NNC_W_index, 0)),
+                      C_PRIMARY);
+    return call(g,
+                c_need(g,
+                       code == NNC_OP_hsum   ? "sum"
+                       : code == NNC_OP_hmax ? "largest"
+                                             : "smallest",
+                       c_dtype(g, x), c_lanes(g, x)),
+                op);
 }
 
 static c_expr float_op(c_cgen *g, nnc_op op)
@@ -229,16 +276,25 @@ static c_expr float_op(c_cgen *g, nnc_op op)
     case NNC_OP_mul: return infix(g, op, "*", C_MUL);
     case NNC_OP_div: return infix(g, op, "/", C_MUL);
     case NNC_OP_fma:
-        return c_prec(c_fmt(g, "%s * %s + %s", c_vector_operand(g, x, C_MUL), c_vector_operand(g, nnc_op_in(g->m, op, 1), C_UNARY),
-                            c_vector_operand(g, nnc_op_in(g->m, op, 2), C_MUL)), C_ADD);
+        return c_prec(c_fmt(g, "%s * %s + %s", c_vector_operand(g, x, C_MUL),
+                            c_vector_operand(g, nnc_op_in(g->m, op, 1), C_UNARY),
+                            c_vector_operand(g, nnc_op_in(g->m, op, 2), C_MUL)),
+                      C_ADD);
     case NNC_OP_max:
     case NNC_OP_min: return extreme(g, op, true);
     case NNC_OP_abs:
     case NNC_OP_sqrt: return call(g, c_need(g, nnc_op_infos[code].name, dt, n), op);
-    case NNC_OP_rsqrt: return c_prec(c_fmt(g, "1.0%s / %s", dt == NNC_DT_f32 ? "f" : "", call(g, c_need(g, "sqrt", dt, n), op).s), C_MUL);
-    case NNC_OP_isnan: return c_prec(c_fmt(g, "%s != %s", c_vector_operand(g, x, C_ADD), c_vector_operand(g, x, C_ADD)), C_EQ);
+    case NNC_OP_rsqrt:
+        return c_prec(c_fmt(g, "1.0%s / %s", dt == NNC_DT_f32 ? "f" : "",
+                            call(g, c_need(g, "sqrt", dt, n), op).s),
+                      C_MUL);
+    case NNC_OP_isnan:
+        return c_prec(
+            c_fmt(g, "%s != %s", c_vector_operand(g, x, C_ADD), c_vector_operand(g, x, C_ADD)),
+            C_EQ);
     case NNC_OP_round:
-        if (dt == NNC_DT_f32 && nnc_float_range(g->m, x, &lo, &hi) && lo > -2097152.0 && hi < 2097152.0)
+        if (dt == NNC_DT_f32 && nnc_float_range(g->m, x, &lo, &hi) && lo > -2097152.0 &&
+            hi < 2097152.0)
             return call(g, c_need(g, "round_small", dt, n), op);
         return call(g, c_need_math(g, code, dt, n), op);
     default: {
@@ -263,8 +319,11 @@ static c_expr int_op(c_cgen *g, nnc_op op)
     case NNC_OP_sub: return int_arith(g, op, "-");
     case NNC_OP_mul: return int_arith(g, op, "*");
     case NNC_OP_neg:
-        return c_prec(c_fmt(g, "(%s)-(%s)%s", type, c_vector(g, c_int_of_width((unsigned)nnc_dtype_bytes(dt), false), c_lanes(g, v)),
-                            c_vector_operand(g, x, C_UNARY)), C_UNARY);
+        return c_prec(
+            c_fmt(g, "(%s)-(%s)%s", type,
+                  c_vector(g, c_int_of_width((unsigned)nnc_dtype_bytes(dt), false), c_lanes(g, v)),
+                  c_vector_operand(g, x, C_UNARY)),
+            C_UNARY);
     case NNC_OP_and: return whole(g, op, "&", C_BAND);
     case NNC_OP_or: return whole(g, op, "|", C_BOR);
     case NNC_OP_xor: return whole(g, op, "^", C_XOR);
@@ -277,8 +336,14 @@ static c_expr int_op(c_cgen *g, nnc_op op)
             break;
         const char *v0 = c_vector_operand(g, x, C_UNARY);
         if (nnc_op_code(g->m, op) == NNC_OP_shr || nnc_dtype_infos[dt].class == NNC_DC_UINT)
-            return c_prec(c_fmt(g, "%s %s %lld", v0, nnc_op_code(g->m, op) == NNC_OP_shl ? "<<" : ">>", (long long)k), C_SHIFT);
-        return c_prec(c_fmt(g, "(%s)((%s)%s << %lld)", type, c_vector(g, c_int_of_width((unsigned)nnc_dtype_bytes(dt), false), c_lanes(g, v)), v0, (long long)k), C_UNARY);
+            return c_prec(c_fmt(g, "%s %s %lld", v0,
+                                nnc_op_code(g->m, op) == NNC_OP_shl ? "<<" : ">>", (long long)k),
+                          C_SHIFT);
+        return c_prec(
+            c_fmt(g, "(%s)((%s)%s << %lld)", type,
+                  c_vector(g, c_int_of_width((unsigned)nnc_dtype_bytes(dt), false), c_lanes(g, v)),
+                  v0, (long long)k),
+            C_UNARY);
     }
     case NNC_OP_max:
     case NNC_OP_min: return extreme(g, op, false);
@@ -294,7 +359,8 @@ static c_expr bool_op(c_cgen *g, nnc_op op)
     case NNC_OP_and: return mask_op(g, op, "&", C_BAND);
     case NNC_OP_or: return mask_op(g, op, "|", C_BOR);
     case NNC_OP_xor: return mask_op(g, op, "^", C_XOR);
-    case NNC_OP_not: return c_prec(c_fmt(g, "~%s", c_operand(g, nnc_op_in(g->m, op, 0), C_UNARY)), C_UNARY);
+    case NNC_OP_not:
+        return c_prec(c_fmt(g, "~%s", c_operand(g, nnc_op_in(g->m, op, 0), C_UNARY)), C_UNARY);
     default: (void)c_refuse(g, op, "on bool vectors the operation"); return c_prec("0", C_PRIMARY);
     }
 }
@@ -307,7 +373,10 @@ c_expr c_compute_vector(c_cgen *g, nnc_op op)
     case NNC_OP_load: return load(g, op);
     case NNC_OP_splat: return c_prec(c_vector_operand(g, v, C_PRIMARY), C_PRIMARY);
     case NNC_OP_cast: return cast(g, op);
-    case NNC_OP_bitcast: return c_prec(c_fmt(g, "(%s)%s", c_value_type(g, v), c_vector_operand(g, nnc_op_in(g->m, op, 0), C_UNARY)), C_UNARY);
+    case NNC_OP_bitcast:
+        return c_prec(c_fmt(g, "(%s)%s", c_value_type(g, v),
+                            c_vector_operand(g, nnc_op_in(g->m, op, 0), C_UNARY)),
+                      C_UNARY);
     case NNC_OP_select: return select(g, op);
     case NNC_OP_eq: return compare(g, op, "==", C_EQ);
     case NNC_OP_lt: return compare(g, op, "<", C_REL);

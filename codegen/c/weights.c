@@ -32,10 +32,14 @@ static bool same_ints(const nnc_module *m, nnc_op a, nnc_op b, nnc_word key)
 
 static bool same_weight(const nnc_module *m, nnc_op a, nnc_op b)
 {
-    if (nnc_attr_int(m, a, NNC_W_blob, 0) != nnc_attr_int(m, b, NNC_W_blob, 0) || nnc_attr_int(m, a, NNC_W_at, 0) != nnc_attr_int(m, b, NNC_W_at, 0))
+    if (nnc_attr_int(m, a, NNC_W_blob, 0) != nnc_attr_int(m, b, NNC_W_blob, 0) ||
+        nnc_attr_int(m, a, NNC_W_at, 0) != nnc_attr_int(m, b, NNC_W_at, 0))
         return false;
-    return nnc_value_type(m, nnc_op_out(m, a, 0)).id == nnc_value_type(m, nnc_op_out(m, b, 0)).id && same_ints(m, a, b, NNC_W_src_axis) &&
-           nnc_attr_int(m, a, NNC_W_offset, 0) == nnc_attr_int(m, b, NNC_W_offset, 0) && same_ints(m, a, b, NNC_W_src_mult) && same_ints(m, a, b, NNC_W_src_extent) && same_ints(m, a, b, NNC_W_src_stride);
+    return nnc_value_type(m, nnc_op_out(m, a, 0)).id == nnc_value_type(m, nnc_op_out(m, b, 0)).id &&
+           same_ints(m, a, b, NNC_W_src_axis) &&
+           nnc_attr_int(m, a, NNC_W_offset, 0) == nnc_attr_int(m, b, NNC_W_offset, 0) &&
+           same_ints(m, a, b, NNC_W_src_mult) && same_ints(m, a, b, NNC_W_src_extent) &&
+           same_ints(m, a, b, NNC_W_src_stride);
 }
 
 /* The source bytes of a const, hashed in place: its extents from `at` on, whatever the layout. */
@@ -72,7 +76,8 @@ static void plan_one(c_cgen *g, nnc_op op, uint64_t *at)
 static void plan_block(c_cgen *g, nnc_block b, uint64_t *at)
 {
     for (nnc_op op = nnc_block_first(g->m, b); op.id; op = nnc_op_next(g->m, op)) {
-        if (nnc_op_code(g->m, op) == NNC_OP_const && nnc_value_get(g->m, nnc_op_out(g->m, op, 0))->first_use)
+        if (nnc_op_code(g->m, op) == NNC_OP_const &&
+            nnc_value_get(g->m, nnc_op_out(g->m, op, 0))->first_use)
             plan_one(g, op, at);
         for (unsigned r = 0; r < nnc_op_nregion(g->m, op); r++)
             plan_block(g, nnc_op_region(g->m, op, r), at);
@@ -86,7 +91,9 @@ void c_weights_plan(c_cgen *g)
     g->weight_of = nnc_arena_array(g->a, g->m->op.n, sizeof *g->weight_of);
     plan_block(g, g->m->top, &at);
     g->face.weights = at;
-    g->mode = g->opt->weights != NNC_WEIGHTS_auto ? g->opt->weights : at > LIMIT ? NNC_WEIGHTS_bin : NNC_WEIGHTS_strings;
+    g->mode = g->opt->weights != NNC_WEIGHTS_auto ? g->opt->weights
+              : at > LIMIT                        ? NNC_WEIGHTS_bin
+                                                  : NNC_WEIGHTS_strings;
     if (!at && g->mode == NNC_WEIGHTS_bin)
         g->mode = NNC_WEIGHTS_strings; /* no weights, no file */
     g->face.weights_in_file = g->mode == NNC_WEIGHTS_bin;
@@ -103,7 +110,8 @@ static const char *member(c_cgen *g, nnc_dtype dt)
         return nnc_dtype_infos[dt].name;
     if (dt == NNC_DT_idx)
         return "idx";
-    return c_fmt(g, "%c%.*s", *t, (int)strspn(strpbrk(t, "0123456789"), "0123456789"), strpbrk(t, "0123456789"));
+    return c_fmt(g, "%c%.*s", *t, (int)strspn(strpbrk(t, "0123456789"), "0123456789"),
+                 strpbrk(t, "0123456789"));
 }
 
 const char *c_weight_ref(c_cgen *g, nnc_op op)
@@ -114,11 +122,15 @@ const char *c_weight_ref(c_cgen *g, nnc_op op)
 
     switch (g->mode) {
     case NNC_WEIGHTS_numbers: return w->name;
-    case NNC_WEIGHTS_bin: return c_fmt(g, "(const %s *)(const void *)(weights + %llu)", c_storage(dt), (unsigned long long)(w->at + HEADER));
+    case NNC_WEIGHTS_bin:
+        return c_fmt(g, "(const %s *)(const void *)(weights + %llu)", c_storage(dt),
+                     (unsigned long long)(w->at + HEADER));
     default:
         if (!g->face.weights) /* only constants without elements */
             return c_fmt(g, "(const %s *)0", c_storage(dt));
-        return w->at ? c_fmt(g, "weights.%s + %llu", member(g, dt), (unsigned long long)(w->at / size)) : c_fmt(g, "weights.%s", member(g, dt));
+        return w->at ? c_fmt(g, "weights.%s + %llu", member(g, dt),
+                             (unsigned long long)(w->at / size))
+                     : c_fmt(g, "weights.%s", member(g, dt));
     }
 }
 
@@ -161,7 +173,6 @@ typedef struct row {
 
 static void flush_row(row *r)
 {
-
     if (!r->n)
         return;
     fputs("    \"", r->f);
@@ -198,19 +209,24 @@ static void strings(c_cgen *g, FILE *f)
     row r = {.f = f};
     const char *seen = " ";
 
-    fprintf(f, "\n#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__\n"
-               "#error \"these weights are little-endian; use --weights=numbers\"\n#endif\n"
-               "#ifndef %s_WEIGHTS_SECTION /* e.g. __attribute__((section(\".flash\"))) */\n#define %s_WEIGHTS_SECTION\n#endif\n"
-               "#if defined(__GNUC__) && __GNUC__ >= 15 && !defined(__clang__)\n#pragma GCC diagnostic ignored \"-Wunterminated-string-initialization\"\n#endif\n",
+    fprintf(f,
+            "\n#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__\n"
+            "#error \"these weights are little-endian; use --weights=numbers\"\n#endif\n"
+            "#ifndef %s_WEIGHTS_SECTION /* e.g. __attribute__((section(\".flash\"))) */\n#define "
+            "%s_WEIGHTS_SECTION\n#endif\n"
+            "#if defined(__GNUC__) && __GNUC__ >= 15 && !defined(__clang__)\n#pragma GCC "
+            "diagnostic ignored \"-Wunterminated-string-initialization\"\n#endif\n",
             g->upper, g->upper);
-    fprintf(f, "static const union {\n    unsigned char bytes[%llu][%d];\n", (unsigned long long)rows, ROW);
+    fprintf(f, "static const union {\n    unsigned char bytes[%llu][%d];\n",
+            (unsigned long long)rows, ROW);
     for (uint32_t i = 0; i < g->weight.n; i++) {
         nnc_dtype dt = c_dtype(g, nnc_op_out(g->m, g->weight.at[i].op, 0));
         const char *key = c_fmt(g, " %s ", member(g, dt));
         if (strstr(seen, key))
             continue;
         seen = c_fmt(g, "%s%s ", seen, member(g, dt));
-        fprintf(f, "    %s %s[%llu];\n", c_storage(dt), member(g, dt), (unsigned long long)(rows * ROW / nnc_dtype_bytes(dt)));
+        fprintf(f, "    %s %s[%llu];\n", c_storage(dt), member(g, dt),
+                (unsigned long long)(rows * ROW / nnc_dtype_bytes(dt)));
     }
     fprintf(f, "} weights %s_WEIGHTS_SECTION ALIGNED = {{\n", g->upper);
     each_byte(g, put_row, &r);
@@ -233,7 +249,8 @@ static void numbers(c_cgen *g, FILE *f)
         nnc_arena_mark mark = {0};
 
         w->name = nnc_names_put(g->globals, *hint ? hint : "weights");
-        fprintf(f, "\nstatic const %s %s[%llu] = {", c_storage(dt), w->name, (unsigned long long)(w->bytes ? w->bytes / size : 1));
+        fprintf(f, "\nstatic const %s %s[%llu] = {", c_storage(dt), w->name,
+                (unsigned long long)(w->bytes ? w->bytes / size : 1));
         for (uint64_t k = 0; k * size < w->bytes; k++) {
             uint64_t bits = 0;
             memcpy(&bits, p + k * size, size);
@@ -277,9 +294,14 @@ static void bin(c_cgen *g, FILE *f)
     unsigned char h[HEADER];
 
     header_bytes(g, h);
-    fprintf(f, "\n#ifdef %s_WEIGHTS_SYMBOL\nextern const unsigned char %s_WEIGHTS_SYMBOL[];\n#endif\n", g->upper, g->upper);
-    fprintf(f, "\n/* %s.bin: magic, hash of code and weights, size; all little-endian. */\nstatic int weights_fit(const unsigned char *w)\n{\n"
-               "    static const unsigned char want[24] = {\n       ", g->name);
+    fprintf(f,
+            "\n#ifdef %s_WEIGHTS_SYMBOL\nextern const unsigned char %s_WEIGHTS_SYMBOL[];\n#endif\n",
+            g->upper, g->upper);
+    fprintf(f,
+            "\n/* %s.bin: magic, hash of code and weights, size; all little-endian. */\nstatic int "
+            "weights_fit(const unsigned char *w)\n{\n"
+            "    static const unsigned char want[24] = {\n       ",
+            g->name);
     for (int i = 0; i < 24; i++)
         fprintf(f, " %u%s", h[i], i == 23 ? "" : i == 11 ? ",\n       " : ",");
     fprintf(f, "\n    };\n    return w && memcmp(w, want, sizeof want) == 0;\n}\n");

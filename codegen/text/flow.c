@@ -20,13 +20,17 @@ static bool apart(const nnc_module *m, nnc_op load, nnc_op store)
 {
     int64_t x, y;
 
-    if (nnc_op_code(m, store) != NNC_OP_store || nnc_op_in(m, load, 0).id != nnc_op_in(m, store, 1).id)
+    if (nnc_op_code(m, store) != NNC_OP_store ||
+        nnc_op_in(m, load, 0).id != nnc_op_in(m, store, 1).id)
         return false;
-    if (nnc_value_ty(m, nnc_op_out(m, load, 0))->lanes != nnc_value_ty(m, nnc_op_in(m, store, 0))->lanes)
+    if (nnc_value_ty(m, nnc_op_out(m, load, 0))->lanes !=
+        nnc_value_ty(m, nnc_op_in(m, store, 0))->lanes)
         return false;
     for (unsigned i = 1; i < nnc_op_nin(m, load); i++)
-        if (nnc_value_idx(m, nnc_op_in(m, load, i), &x) && nnc_value_idx(m, nnc_op_in(m, store, i + 1), &y) && x != y &&
-            nnc_value_ty(m, nnc_op_out(m, load, 0))->lanes == nnc_value_ty(m, nnc_op_in(m, load, 0))->lanes)
+        if (nnc_value_idx(m, nnc_op_in(m, load, i), &x) &&
+            nnc_value_idx(m, nnc_op_in(m, store, i + 1), &y) && x != y &&
+            nnc_value_ty(m, nnc_op_out(m, load, 0))->lanes ==
+                nnc_value_ty(m, nnc_op_in(m, load, 0))->lanes)
             return true;
     return false;
 }
@@ -35,14 +39,17 @@ static bool written_between(const nnc_flow *f, nnc_op load, nnc_op end)
 {
     nnc_value root = nnc_buffer_root(f->m, nnc_op_in(f->m, load, 0));
 
-    for (nnc_op op = nnc_op_next(f->m, load); op.id && op.id != end.id; op = nnc_op_next(f->m, op)) {
+    for (nnc_op op = nnc_op_next(f->m, load); op.id && op.id != end.id;
+         op = nnc_op_next(f->m, op)) {
         if (!nnc_op_has(f->m, op, NNC_WRITES))
             continue;
         if (nnc_op_writes_buffer(f->m, op, root) && !apart(f->m, load, op))
             return true;
-        if (f->may_alias && nnc_op_code(f->m, op) != NNC_OP_store) /* regions that write something else: stay safe */
+        if (f->may_alias && nnc_op_code(f->m, op) !=
+                                NNC_OP_store) /* regions that write something else: stay safe */
             return true;
-        if (f->may_alias && f->may_alias(f->user, root, nnc_buffer_root(f->m, nnc_op_in(f->m, op, 1))))
+        if (f->may_alias &&
+            f->may_alias(f->user, root, nnc_buffer_root(f->m, nnc_op_in(f->m, op, 1))))
             return true;
     }
     return false;
@@ -85,7 +92,8 @@ static bool is_value(const nnc_module *m, nnc_op op)
 {
     nnc_opcode code = nnc_op_code(m, op);
 
-    return nnc_op_nout(m, op) == 1 && code != NNC_OP_alloc && code != NNC_OP_view && code != NNC_OP_const;
+    return nnc_op_nout(m, op) == 1 && code != NNC_OP_alloc && code != NNC_OP_view &&
+           code != NNC_OP_const;
 }
 
 static void decide_block(nnc_flow *f, nnc_block b)
@@ -109,7 +117,8 @@ static void cut_block(nnc_flow *f, nnc_block b)
         nnc_value v = nnc_op_out(f->m, op, 0);
         if (nnc_op_code(f->m, op) != NNC_OP_load)
             for (unsigned i = 0; i < nnc_op_nin(f->m, op); i++)
-                size += f->in_place[nnc_op_in(f->m, op, i).id] ? f->size[nnc_op_in(f->m, op, i).id] : 0;
+                size +=
+                    f->in_place[nnc_op_in(f->m, op, i).id] ? f->size[nnc_op_in(f->m, op, i).id] : 0;
         f->size[v.id] = (uint8_t)(size > 200 ? 200 : size);
         if (size >= LONGEST && !always_in_place(f->m, v))
             f->in_place[v.id] = false;

@@ -10,9 +10,9 @@
 typedef struct nnc_flow {
     const nnc_module *m;
     nnc_arena *a;
-    bool *in_place;     /* per value */
-    nnc_op *root;       /* per value written in place: the statement it ends up in */
-    uint8_t *size;      /* per value: operations in its expression */
+    bool *in_place; /* per value */
+    nnc_op *root;   /* per value written in place: the statement it ends up in */
+    uint8_t *size;  /* per value: operations in its expression */
     /* May two different buffers be the same memory?  NULL: never. */
     bool (*may_alias)(const void *user, nnc_value a, nnc_value b);
     const void *user;

@@ -25,6 +25,6 @@ typedef struct nnc_text {
     char *at;
     size_t n;
 } nnc_text;
-void        nnc_text_begin(nnc_text *t);
+void nnc_text_begin(nnc_text *t);
 const char *nnc_text_end(nnc_text *t, nnc_arena *a);
 #endif

@@ -39,7 +39,10 @@ static int by_value(const void *a, const void *b)
 typedef struct address {
     unsigned n;
     int64_t k;
-    struct { uint64_t v; int64_t c; } term[NNC_LINEAR_TERMS];
+    struct {
+        uint64_t v;
+        int64_t c;
+    } term[NNC_LINEAR_TERMS];
 } address;
 
 static void address_of(const nnc_module *m, nnc_op load, address *a)
@@ -84,7 +87,8 @@ static bool same_op(const void *user, uint32_t id, const void *key)
     const nnc_op_rec *ra = nnc_op_get(m, a), *rb = nnc_op_get(m, b);
     address x, y;
 
-    if (ra->code != rb->code || ra->nattr || rb->nattr || nnc_value_type(m, ra->out).id != nnc_value_type(m, rb->out).id)
+    if (ra->code != rb->code || ra->nattr || rb->nattr ||
+        nnc_value_type(m, ra->out).id != nnc_value_type(m, rb->out).id)
         return false;
     if (ra->code == NNC_OP_load) {
         if (nnc_op_in(m, a, 0).id != nnc_op_in(m, b, 0).id || s->made[id] != epoch_of(s, b))
@@ -121,7 +125,8 @@ static bool can_share(const nnc_module *m, nnc_op op)
 {
     if (nnc_op_nout(m, op) != 1 || nnc_op_nregion(m, op) || nnc_op_get(m, op)->nattr)
         return false;
-    return nnc_op_code(m, op) == NNC_OP_load || (nnc_op_has(m, op, NNC_PURE) && nnc_op_code(m, op) != NNC_OP_const);
+    return nnc_op_code(m, op) == NNC_OP_load ||
+           (nnc_op_has(m, op, NNC_PURE) && nnc_op_code(m, op) != NNC_OP_const);
 }
 
 static void share_block(sharer *s, nnc_block b, const scope *outer)
@@ -183,7 +188,8 @@ static bool is_write_only(const nnc_module *m, nnc_op op)
     if (nnc_op_code(m, op) != NNC_OP_alloc || nnc_value_ty(m, b)->space == NNC_SPACE_arena)
         return false;
     for (uint32_t u = nnc_value_get(m, b)->first_use; u; u = m->use.at[u].next)
-        if (nnc_op_code(m, m->use.at[u].user) != NNC_OP_store || nnc_op_in(m, m->use.at[u].user, 1).id != b.id)
+        if (nnc_op_code(m, m->use.at[u].user) != NNC_OP_store ||
+            nnc_op_in(m, m->use.at[u].user, 1).id != b.id)
             return false;
     return true;
 }
@@ -216,7 +222,8 @@ static void drop_block(nnc_expand *x, nnc_block b)
             x->cx->changed++;
             continue;
         }
-        bool gone = nnc_op_nout(m, op) && !is_used(m, op) && nnc_op_has(m, op, NNC_PURE | NNC_READS | NNC_ALLOCATES);
+        bool gone = nnc_op_nout(m, op) && !is_used(m, op) &&
+                    nnc_op_has(m, op, NNC_PURE | NNC_READS | NNC_ALLOCATES);
         if (gone || is_empty(m, op)) {
             nnc_op_erase(m, op);
             x->cx->changed++;

@@ -30,8 +30,9 @@ static nnc_op make_twin(nnc_expand *x)
     const char *name = nnc_arena_printf(m->arena, "%s_portable", nnc_func_name(m, x->func));
 
     (void)nnc_expand_map(x);
-    nnc_op twin = nnc_op_clone(m, x->func, (nnc_pos){m->top, nnc_op_next(m, x->func)}, x->map, x->nmap);
-    memset(x->map, 0, x->nmap * sizeof *x->map);          /* the original's values live on, unmapped */
+    nnc_op twin =
+        nnc_op_clone(m, x->func, (nnc_pos){m->top, nnc_op_next(m, x->func)}, x->map, x->nmap);
+    memset(x->map, 0, x->nmap * sizeof *x->map); /* the original's values live on, unmapped */
     nnc_attr_set_str(m, twin, NNC_W_sym, name);
     nnc_attr_set_word(m, twin, NNC_W_form, NNC_W_portable);
     nnc_attr_set_word(m, x->func, NNC_W_form, NNC_W_vector);
@@ -66,7 +67,8 @@ static void expand(nnc_expand *x)
 static bool has_kind(const nnc_module *m, nnc_block b, nnc_word kind)
 {
     for (nnc_op op = nnc_block_first(m, b); op.id; op = nnc_op_next(m, op)) {
-        if (nnc_op_code(m, op) == NNC_OP_for && nnc_attr_word(m, op, NNC_W_kind, NNC_W_serial) == kind)
+        if (nnc_op_code(m, op) == NNC_OP_for &&
+            nnc_attr_word(m, op, NNC_W_kind, NNC_W_serial) == kind)
             return true;
         for (unsigned r = 0; r < nnc_op_nregion(m, op); r++)
             if (has_kind(m, nnc_op_region(m, op, r), kind))
@@ -83,7 +85,8 @@ nnc_status nnc_pass_kexpand(nnc_pass_cx *cx)
 
     for (nnc_op f = nnc_block_first(m, m->top); f.id; f = next) {
         next = nnc_op_next(m, f);
-        if (nnc_op_code(m, f) != NNC_OP_kernel || nnc_attr_word(m, f, NNC_W_form, NNC_W_none) != NNC_W_none)
+        if (nnc_op_code(m, f) != NNC_OP_kernel ||
+            nnc_attr_word(m, f, NNC_W_form, NNC_W_none) != NNC_W_none)
             continue;
         nnc_arena_mark mark = nnc_arena_save(cx->scratch);
         nnc_expand x = {.cx = cx, .m = m, .func = f, .vector_bytes = t ? 4u * t->lanes : 64};

@@ -12,9 +12,9 @@ typedef struct nnc_expand {
     nnc_pass_cx *cx;
     nnc_module *m;
     nnc_op func;
-    unsigned vector_bytes;        /* the widest vector of the target */
-    nnc_value *map;               /* scratch for cloning, grown as needed */
-    bool *vector;                 /* per value: has lanes (vector.c) */
+    unsigned vector_bytes; /* the widest vector of the target */
+    nnc_value *map;        /* scratch for cloning, grown as needed */
+    bool *vector;          /* per value: has lanes (vector.c) */
     uint32_t nmap, nvector;
 } nnc_expand;
 

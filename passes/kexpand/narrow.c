@@ -45,7 +45,8 @@ static bool clamp_inside(nnc_expand *x, nnc_op op)
     nnc_builder b = nnc_builder_before(m, op);
     double c, z = 0;
 
-    if (nnc_value_ty(m, out)->lanes > 1 || dtype_of(m, out) != NNC_DT_f32 || !whole_number(m, nnc_op_in(m, op, 1), &c))
+    if (nnc_value_ty(m, out)->lanes > 1 || dtype_of(m, out) != NNC_DT_f32 ||
+        !whole_number(m, nnc_op_in(m, op, 1), &c))
         return false;
     nnc_op sum = single(m, v, NNC_OP_add);
     if (sum.id && !whole_number(m, nnc_op_in(m, sum, 1), &z))
@@ -85,13 +86,16 @@ static bool skip_narrow(nnc_expand *x, nnc_op op)
         return false;
     nnc_value v = nnc_op_in(m, first, 0);
     nnc_dtype narrow = dtype_of(m, nnc_op_out(m, first, 0)), to = dtype_of(m, out);
-    if (dtype_of(m, v) != NNC_DT_f32 || !nnc_dtype_is_int(narrow) || nnc_dtype_infos[narrow].bits > 32 || !in_range_of(m, v, narrow))
+    if (dtype_of(m, v) != NNC_DT_f32 || !nnc_dtype_is_int(narrow) ||
+        nnc_dtype_infos[narrow].bits > 32 || !in_range_of(m, v, narrow))
         return false;
-    if (to == NNC_DT_i32 || (nnc_dtype_is_int(to) && to != NNC_DT_idx && nnc_dtype_infos[to].bits >= 8 && in_range_of(m, v, to))) {
+    if (to == NNC_DT_i32 || (nnc_dtype_is_int(to) && to != NNC_DT_idx &&
+                             nnc_dtype_infos[to].bits >= 8 && in_range_of(m, v, to))) {
         made = nnc_k_cast(&b, v, to);
     } else if (to == NNC_DT_f32 && nnc_float_is_whole(m, v)) {
         nnc_value zero = nnc_const_float(m, nnc_type_scalar(m, NNC_DT_f32, 1), 0);
-        made = nnc_k_binary(&b, NNC_OP_add, nnc_k_select(&b, nnc_k_unary(&b, NNC_OP_isnan, v), zero, v), zero);
+        made = nnc_k_binary(&b, NNC_OP_add,
+                            nnc_k_select(&b, nnc_k_unary(&b, NNC_OP_isnan, v), zero, v), zero);
     } else {
         return false;
     }
@@ -109,7 +113,8 @@ static void narrow_block(nnc_expand *x, nnc_block b)
         next = nnc_op_next(x->m, op);
         for (unsigned r = 0; r < nnc_op_nregion(x->m, op); r++)
             narrow_block(x, nnc_op_region(x->m, op, r));
-        if (((code == NNC_OP_max || code == NNC_OP_min) && clamp_inside(x, op)) || (code == NNC_OP_cast && skip_narrow(x, op)))
+        if (((code == NNC_OP_max || code == NNC_OP_min) && clamp_inside(x, op)) ||
+            (code == NNC_OP_cast && skip_narrow(x, op)))
             x->cx->changed++;
     }
 }

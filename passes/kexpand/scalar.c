@@ -27,7 +27,8 @@ static nnc_value lane_of(nnc_builder *b, nnc_value v, nnc_value l)
 
 static bool takes_apart(const nnc_module *m, nnc_op op)
 {
-    return nnc_op_nout(m, op) == 1 && nnc_op_has(m, op, NNC_ELEMENTWISE) && lanes_of(m, nnc_op_out(m, op, 0)) > 1;
+    return nnc_op_nout(m, op) == 1 && nnc_op_has(m, op, NNC_ELEMENTWISE) &&
+           lanes_of(m, nnc_op_out(m, op, 0)) > 1;
 }
 
 static void take_apart(nnc_expand *x, nnc_op op)
@@ -37,8 +38,10 @@ static void take_apart(nnc_expand *x, nnc_op op)
     nnc_dtype dt = (nnc_dtype)nnc_value_ty(m, v)->dtype;
     nnc_dim n = (nnc_dim)lanes_of(m, v);
     nnc_builder b = nnc_builder_before(m, op);
-    nnc_value buf = nnc_k_alloc(&b, nnc_type_buffer(m, dt, 1, 1, &n, NULL, NNC_SPACE_stack), "part");
-    nnc_value l = nnc_k_for(&b, nnc_k_idx(&b, 0), nnc_k_idx(&b, n), nnc_k_idx(&b, 1), NNC_W_serial, "l");
+    nnc_value buf =
+        nnc_k_alloc(&b, nnc_type_buffer(m, dt, 1, 1, &n, NULL, NNC_SPACE_stack), "part");
+    nnc_value l =
+        nnc_k_for(&b, nnc_k_idx(&b, 0), nnc_k_idx(&b, n), nnc_k_idx(&b, 1), NNC_W_serial, "l");
     nnc_type scalar = nnc_type_scalar(m, dt, 1), whole = nnc_value_type(m, v);
 
     for (unsigned i = 0; i < nnc_op_nin(m, op) && i < 3; i++)
@@ -61,7 +64,8 @@ static void scalar_block(nnc_expand *x, nnc_block b)
         next = nnc_op_next(x->m, op);
         for (unsigned r = 0; r < nnc_op_nregion(x->m, op); r++)
             scalar_block(x, nnc_op_region(x->m, op, r));
-        if (nnc_op_code(x->m, op) == NNC_OP_for && nnc_attr_word(x->m, op, NNC_W_kind, NNC_W_serial) == NNC_W_vector)
+        if (nnc_op_code(x->m, op) == NNC_OP_for &&
+            nnc_attr_word(x->m, op, NNC_W_kind, NNC_W_serial) == NNC_W_vector)
             nnc_attr_remove(x->m, op, NNC_W_kind);
         else if (takes_apart(x->m, op))
             take_apart(x, op);

@@ -23,9 +23,11 @@ static bool foldable(const nnc_module *m, nnc_op op)
     nnc_opcode code = nnc_op_code(m, op);
     unsigned n = nnc_op_nin(m, op);
 
-    if (!nnc_op_has(m, op, NNC_PURE) || !nnc_op_has(m, op, NNC_ELEMENTWISE) || nnc_op_nout(m, op) != 1 || nnc_op_get(m, op)->nattr)
+    if (!nnc_op_has(m, op, NNC_PURE) || !nnc_op_has(m, op, NNC_ELEMENTWISE) ||
+        nnc_op_nout(m, op) != 1 || nnc_op_get(m, op)->nattr)
         return false;
-    return code == NNC_OP_select || code == NNC_OP_cast || n == 2 || (n == 1 && code != NNC_OP_bitcast);
+    return code == NNC_OP_select || code == NNC_OP_cast || n == 2 ||
+           (n == 1 && code != NNC_OP_bitcast);
 }
 
 static nnc_value rebuild(nnc_expand *x, nnc_op op, nnc_builder *b)
@@ -42,7 +44,8 @@ static nnc_value rebuild(nnc_expand *x, nnc_op op, nnc_builder *b)
     else if (code == NNC_OP_cast)
         v = nnc_k_cast(b, in[0], (nnc_dtype)nnc_value_ty(m, nnc_op_out(m, op, 0))->dtype);
     else
-        v = nnc_op_nin(m, op) == 2 ? nnc_k_binary(b, code, in[0], in[1]) : nnc_k_unary(b, code, in[0]);
+        v = nnc_op_nin(m, op) == 2 ? nnc_k_binary(b, code, in[0], in[1])
+                                   : nnc_k_unary(b, code, in[0]);
     if (v.id >= before && !nnc_value_is_const(m, v))
         m->value.at[v.id].name = nnc_value_get(m, nnc_op_out(m, op, 0))->name;
     return v;
@@ -73,7 +76,8 @@ static void clone_op(nnc_expand *x, nnc_op op, nnc_pos to)
         nnc_block from = nnc_op_region(m, op, i), into = nnc_op_add_region(m, copy);
         for (unsigned j = 0; j < nnc_block_narg(m, from); j++) {
             nnc_value arg = nnc_block_arg(m, from, j);
-            x->map[arg.id] = nnc_block_add_arg(m, into, nnc_value_type(m, arg), nnc_value_name(m, arg));
+            x->map[arg.id] =
+                nnc_block_add_arg(m, into, nnc_value_type(m, arg), nnc_value_name(m, arg));
         }
         clone_block(x, from, (nnc_pos){into, {0}});
     }
@@ -106,7 +110,9 @@ static void unroll_one(nnc_expand *x, nnc_op op, bool all)
     nnc_block body = nnc_op_region(m, op, 0);
     unsigned ops = count_ops(m, body, &loops);
 
-    bool constant = nnc_value_idx(m, nnc_op_in(m, op, 0), &lo) && nnc_value_idx(m, nnc_op_in(m, op, 1), &hi) && nnc_value_idx(m, nnc_op_in(m, op, 2), &step) && step > 0;
+    bool constant = nnc_value_idx(m, nnc_op_in(m, op, 0), &lo) &&
+                    nnc_value_idx(m, nnc_op_in(m, op, 1), &hi) &&
+                    nnc_value_idx(m, nnc_op_in(m, op, 2), &step) && step > 0;
     trips = !constant ? 0 : hi > lo ? (hi - lo + step - 1) / step : 0;
     if (!constant || trips > MAX_OPS / (ops ? ops : 1) || (!all && loops)) {
         nnc_attr_remove(m, op, NNC_W_kind);
@@ -127,8 +133,9 @@ static bool runs_once(const nnc_module *m, nnc_op op)
 {
     int64_t lo, hi, step;
 
-    return nnc_value_idx(m, nnc_op_in(m, op, 0), &lo) && nnc_value_idx(m, nnc_op_in(m, op, 1), &hi) && nnc_value_idx(m, nnc_op_in(m, op, 2), &step) && step > 0 &&
-           hi - lo <= step;
+    return nnc_value_idx(m, nnc_op_in(m, op, 0), &lo) &&
+           nnc_value_idx(m, nnc_op_in(m, op, 1), &hi) &&
+           nnc_value_idx(m, nnc_op_in(m, op, 2), &step) && step > 0 && hi - lo <= step;
 }
 
 static void unroll_block(nnc_expand *x, nnc_block b, bool all)

@@ -21,7 +21,8 @@ static bool cast_has(nnc_dtype from, nnc_dtype to)
 {
     bool ff = is_float(from), tf = is_float(to);
 
-    if (!(ff || is_lane_int(from) || from == NNC_DT_bool) || !(tf || is_lane_int(to) || to == NNC_DT_bool))
+    if (!(ff || is_lane_int(from) || from == NNC_DT_bool) ||
+        !(tf || is_lane_int(to) || to == NNC_DT_bool))
         return false;
     if (ff && !tf && to != NNC_DT_bool) /* saturating conversions exist up to i32 */
         return nnc_dtype_infos[to].bits < 32 || to == NNC_DT_i32;
@@ -52,7 +53,8 @@ bool nnc_vector_has(nnc_opcode code, nnc_dtype from, nnc_dtype to)
     case NNC_OP_sqrt:
     case NNC_OP_rsqrt:
     case NNC_OP_isnan: return is_float(from);
-    case NNC_OP_bitcast: return (is_float(from) || is_lane_int(from)) && (is_float(to) || is_lane_int(to));
+    case NNC_OP_bitcast:
+        return (is_float(from) || is_lane_int(from)) && (is_float(to) || is_lane_int(to));
     default: return nnc_math_has(code, from);
     }
 }
@@ -70,7 +72,9 @@ static bool const_trips(const nnc_module *m, nnc_op loop, int64_t *lo, int64_t *
 {
     int64_t hi, step;
 
-    if (!nnc_value_idx(m, nnc_op_in(m, loop, 0), lo) || !nnc_value_idx(m, nnc_op_in(m, loop, 1), &hi) || !nnc_value_idx(m, nnc_op_in(m, loop, 2), &step))
+    if (!nnc_value_idx(m, nnc_op_in(m, loop, 0), lo) ||
+        !nnc_value_idx(m, nnc_op_in(m, loop, 1), &hi) ||
+        !nnc_value_idx(m, nnc_op_in(m, loop, 2), &step))
         return false;
     *n = hi - *lo;
     return step == 1 && *n > 1 && *n <= 64 && (*n & (*n - 1)) == 0;
@@ -121,7 +125,8 @@ static bool check_store(lanes *l, nnc_op op)
     nnc_dtype dt = (nnc_dtype)nnc_value_ty(l->m, nnc_op_in(l->m, op, 0))->dtype;
     int64_t by;
 
-    return moves(l, op, &by) && by == 1 && fits(l, dt) && (is_float(dt) || is_lane_int(dt) || dt == NNC_DT_bool);
+    return moves(l, op, &by) && by == 1 && fits(l, dt) &&
+           (is_float(dt) || is_lane_int(dt) || dt == NNC_DT_bool);
 }
 
 static bool check_op(lanes *l, nnc_op op)
@@ -139,14 +144,17 @@ static bool check_op(lanes *l, nnc_op op)
         return false;
     for (unsigned i = 0; i < nnc_op_nin(l->m, op); i++) {
         any = any || l->vector[nnc_op_in(l->m, op, i).id];
-        lane_number = lane_number || (!l->vector[nnc_op_in(l->m, op, i).id] && depends(l, nnc_op_in(l->m, op, i)));
+        lane_number = lane_number ||
+                      (!l->vector[nnc_op_in(l->m, op, i).id] && depends(l, nnc_op_in(l->m, op, i)));
     }
     nnc_value v = nnc_op_out(l->m, op, 0);
-    nnc_dtype from = (nnc_dtype)nnc_value_ty(l->m, nnc_op_in(l->m, op, 0))->dtype, to = (nnc_dtype)nnc_value_ty(l->m, v)->dtype;
+    nnc_dtype from = (nnc_dtype)nnc_value_ty(l->m, nnc_op_in(l->m, op, 0))->dtype,
+              to = (nnc_dtype)nnc_value_ty(l->m, v)->dtype;
     if (nnc_value_ty(l->m, v)->lanes > 1)
         return false;
     if (lane_number && !any) {
-        bool ok = true; /* sums of indices stay sums; anything else uses the lane number as a value */
+        bool ok =
+            true; /* sums of indices stay sums; anything else uses the lane number as a value */
         (void)nnc_linear_coef(l->m, v, l->var, &ok);
         return ok && to == NNC_DT_idx;
     }
@@ -155,7 +163,9 @@ static bool check_op(lanes *l, nnc_op op)
     l->vector[v.id] = any;
     int64_t k;
     if (any && (code == NNC_OP_shl || code == NNC_OP_shr))
-        return is_lane_int(from) && fits(l, to) && nnc_value_idx(l->m, nnc_op_in(l->m, op, 1), &k) && k >= 0 && k < nnc_dtype_infos[from].bits;
+        return is_lane_int(from) && fits(l, to) &&
+               nnc_value_idx(l->m, nnc_op_in(l->m, op, 1), &k) && k >= 0 &&
+               k < nnc_dtype_infos[from].bits;
     if (code == NNC_OP_select)
         from = to;
     return !any || (fits(l, from) && fits(l, to) && nnc_vector_has(code, from, to));
@@ -165,16 +175,21 @@ static bool can_do(nnc_expand *x, nnc_op loop, lanes *l)
 {
     int64_t lo, n;
 
-    *l = (lanes){.x = x, .m = x->m, .loop = loop, .var = nnc_block_arg(x->m, nnc_op_region(x->m, loop, 0), 0)};
+    *l = (lanes){.x = x,
+                 .m = x->m,
+                 .loop = loop,
+                 .var = nnc_block_arg(x->m, nnc_op_region(x->m, loop, 0), 0)};
     if (!const_trips(x->m, loop, &lo, &n))
         return false;
     l->n = (int)n;
-    if (x->nvector < x->m->value.n) {                     /* flags of other loops may stay: their values are not seen here */
+    if (x->nvector <
+        x->m->value.n) { /* flags of other loops may stay: their values are not seen here */
         x->nvector = x->m->value.n + x->m->value.n / 2;
         x->vector = nnc_arena_array(x->cx->scratch, x->nvector, sizeof *x->vector);
     }
     l->vector = x->vector;
-    for (nnc_op op = nnc_block_first(x->m, nnc_op_region(x->m, loop, 0)); op.id; op = nnc_op_next(x->m, op))
+    for (nnc_op op = nnc_block_first(x->m, nnc_op_region(x->m, loop, 0)); op.id;
+         op = nnc_op_next(x->m, op))
         if (!check_op(l, op))
             return false;
     return true;
@@ -195,7 +210,8 @@ static nnc_value splat(lanes *l, nnc_pos p, nnc_value v, nnc_loc loc)
 /* Shift counts and the condition of a select that all lanes share stay scalar. */
 static bool stays_scalar(nnc_opcode code, unsigned i)
 {
-    return ((code == NNC_OP_shl || code == NNC_OP_shr) && i == 1) || (code == NNC_OP_select && i == 0);
+    return ((code == NNC_OP_shl || code == NNC_OP_shr) && i == 1) ||
+           (code == NNC_OP_select && i == 0);
 }
 
 static void widen(lanes *l, nnc_op op, nnc_pos p)
@@ -205,7 +221,8 @@ static void widen(lanes *l, nnc_op op, nnc_pos p)
     nnc_opcode code = (nnc_opcode)r.code;
     nnc_value in[NNC_MAX_RANK + 2], *map = l->x->map;
     nnc_builder b = {.m = m, .pos = p, .loc = r.loc};
-    bool memory = code == NNC_OP_load || code == NNC_OP_store, vector = r.nout ? l->vector[r.out.id] : true;
+    bool memory = code == NNC_OP_load || code == NNC_OP_store,
+         vector = r.nout ? l->vector[r.out.id] : true;
 
     for (unsigned i = 0; i < r.nin; i++) {
         nnc_value v = nnc_op_in(m, op, i);
@@ -240,7 +257,8 @@ static void carry_out(nnc_expand *x, lanes *l)
 
     (void)nnc_expand_map(x);
     x->map[l->var.id] = nnc_op_in(x->m, loop, 0);
-    for (nnc_op op = nnc_block_first(x->m, nnc_op_region(x->m, loop, 0)); op.id; op = nnc_op_next(x->m, op))
+    for (nnc_op op = nnc_block_first(x->m, nnc_op_region(x->m, loop, 0)); op.id;
+         op = nnc_op_next(x->m, op))
         widen(l, op, p);
     nnc_op_erase(x->m, loop);
     x->cx->changed++;
@@ -248,7 +266,8 @@ static void carry_out(nnc_expand *x, lanes *l)
 
 static bool is_vector_loop(const nnc_module *m, nnc_op op)
 {
-    return nnc_op_code(m, op) == NNC_OP_for && nnc_attr_word(m, op, NNC_W_kind, NNC_W_serial) == NNC_W_vector;
+    return nnc_op_code(m, op) == NNC_OP_for &&
+           nnc_attr_word(m, op, NNC_W_kind, NNC_W_serial) == NNC_W_vector;
 }
 
 static bool any_block(nnc_expand *x, nnc_block b)
@@ -307,9 +326,11 @@ static bool whole_only(const nnc_module *m, nnc_value b)
             return false;
         bool st = nnc_op_code(m, op) == NNC_OP_store;
         unsigned last = nnc_op_nin(m, op) - 1;
-        if (nnc_value_ty(m, st ? nnc_op_in(m, op, 0) : nnc_op_out(m, op, 0))->lanes != t->dim[t->rank - 1])
+        if (nnc_value_ty(m, st ? nnc_op_in(m, op, 0) : nnc_op_out(m, op, 0))->lanes !=
+            t->dim[t->rank - 1])
             return false;
-        for (unsigned i = st ? 2 : 1; i <= last; i++) /* cells that stay an array stay scalars: no vector arrays */
+        for (unsigned i = st ? 2 : 1; i <= last;
+             i++) /* cells that stay an array stay scalars: no vector arrays */
             if (!nnc_value_idx(m, nnc_op_in(m, op, i), &k) || (i == last && k != 0))
                 return false;
     }
@@ -321,10 +342,12 @@ static void retype(nnc_module *m, nnc_op op)
     nnc_value b = nnc_op_out(m, op, 0);
     nnc_type_rec t = *nnc_value_ty(m, b);
 
-    if ((t.space != NNC_SPACE_reg && t.space != NNC_SPACE_stack) || t.lanes > 1 || !t.rank || t.dtype == NNC_DT_bool || t.stride[t.rank - 1] != 1 ||
-        !whole_only(m, b))
+    if ((t.space != NNC_SPACE_reg && t.space != NNC_SPACE_stack) || t.lanes > 1 || !t.rank ||
+        t.dtype == NNC_DT_bool || t.stride[t.rank - 1] != 1 || !whole_only(m, b))
         return;
-    nnc_value_set_type(m, b, nnc_type_buffer(m, (nnc_dtype)t.dtype, (int)t.dim[t.rank - 1], t.rank - 1, t.dim, NULL, (nnc_space)t.space));
+    nnc_value_set_type(m, b,
+                       nnc_type_buffer(m, (nnc_dtype)t.dtype, (int)t.dim[t.rank - 1], t.rank - 1,
+                                       t.dim, NULL, (nnc_space)t.space));
     for (uint32_t u = nnc_value_get(m, b)->first_use, next; u; u = next) { /* drop the lane index */
         nnc_op user = m->use.at[u].user;
         nnc_value in[NNC_MAX_RANK + 2];

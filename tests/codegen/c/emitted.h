@@ -21,7 +21,8 @@ typedef struct emitted {
     nnc_module *m;
     char dir[64];
     unsigned n, nin;
-    nnc_kernel_arg *arg; /* of the entry: inputs, then outputs; sizes in elements of the types' upper bounds */
+    nnc_kernel_arg
+        *arg; /* of the entry: inputs, then outputs; sizes in elements of the types' upper bounds */
 } emitted;
 
 static inline emitted emitted_new(void)
@@ -43,11 +44,15 @@ static inline uint64_t emitted_random(void)
 /* Bits of a dtype: often a special or a small number. */
 static inline uint64_t emitted_bits(nnc_dtype dt)
 {
-    static const double special[] = {0, -0.0, 1, -1, INFINITY, -INFINITY, NAN, 0.5, -0.5, 1.5, 2.5, 127, 128, -128, 255, 256, 65504, 2147483648.0, -2147483904.0, 1e-40};
+    static const double special[] = {0,   -0.0, 1,     -1,           INFINITY,      -INFINITY, NAN,
+                                     0.5, -0.5, 1.5,   2.5,          127,           128,       -128,
+                                     255, 256,  65504, 2147483648.0, -2147483904.0, 1e-40};
     uint64_t r = emitted_random();
     nnc_num v = {0, (int64_t)(r >> 8)};
     if (nnc_dtype_is_float(dt)) {
-        v.f = r % 4 == 0 ? special[(r >> 8) % 20] : r % 4 == 1 ? (double)((int64_t)(r >> 8) % 1000) : ((double)(r >> 11) / 9007199254740992.0 - 0.5) * 8;
+        v.f = r % 4 == 0   ? special[(r >> 8) % 20]
+              : r % 4 == 1 ? (double)((int64_t)(r >> 8) % 1000)
+                           : ((double)(r >> 11) / 9007199254740992.0 - 0.5) * 8;
         return nnc_num_bits(dt, v);
     }
     if (r % 3 == 0)
@@ -73,7 +78,8 @@ static inline void emitted_arguments(emitted *e, nnc_op entry)
         e->arg[i].buf = nnc_arena_alloc(e->a, e->arg[i].bytes);
         e->nin += role[i] == 0;
         for (size_t k = 0; role[i] == 0 && k < e->arg[i].bytes / nnc_dtype_bytes(dt); k++)
-            nnc_num_store(dt, (char *)e->arg[i].buf + k * nnc_dtype_bytes(dt), nnc_num_of_bits(dt, emitted_bits(dt)));
+            nnc_num_store(dt, (char *)e->arg[i].buf + k * nnc_dtype_bytes(dt),
+                          nnc_num_of_bits(dt, emitted_bits(dt)));
     }
 }
 
@@ -85,23 +91,32 @@ static inline char *emitted_path(const emitted *e, const char *name)
 /* Emit net.c and net.h and a driver. */
 static inline bool emitted_write(emitted *e, const char *target, bool portable)
 {
-    nnc_emit_options o = {.name = "net", .target = nnc_target_by_name(target), .portable = portable};
+    nnc_emit_options o = {
+        .name = "net", .target = nnc_target_by_name(target), .portable = portable};
     const nnc_interface *f = nnc_interface_of(e->m, &o);
     strcpy(e->dir, "/tmp/nnc-emitted-XXXXXX");
     if (!f || !mkdtemp(e->dir))
         return false;
-    FILE *c = fopen(emitted_path(e, "net.c"), "w"), *h = fopen(emitted_path(e, "net.h"), "w"), *d = fopen(emitted_path(e, "driver.c"), "w");
+    FILE *c = fopen(emitted_path(e, "net.c"), "w"), *h = fopen(emitted_path(e, "net.h"), "w"),
+         *d = fopen(emitted_path(e, "driver.c"), "w");
     bool ok = nnc_emit_c(e->m, &o, c, h, NULL) == NNC_OK;
-    fprintf(d, "#include <stdio.h>\n#include <stdlib.h>\n#include \"net.h\"\nint main(void)\n{\n    FILE *in = fopen(\"in\", \"rb\"), *out = fopen(\"out\", \"wb\");\n"
-               "    net_inputs i;\n    net_outputs o;\n    void *w = NULL;\n    int r;\n    if (posix_memalign(&w, NET_WORKSPACE_ALIGN, NET_WORKSPACE_BYTES)) return 9;\n");
+    fprintf(d, "#include <stdio.h>\n#include <stdlib.h>\n#include \"net.h\"\nint main(void)\n{\n   "
+               " FILE *in = fopen(\"in\", \"rb\"), *out = fopen(\"out\", \"wb\");\n"
+               "    net_inputs i;\n    net_outputs o;\n    void *w = NULL;\n    int r;\n    if "
+               "(posix_memalign(&w, NET_WORKSPACE_ALIGN, NET_WORKSPACE_BYTES)) return 9;\n");
     for (uint32_t k = 0; k < f->ninput; k++)
-        fprintf(d, "    { void *p = malloc(%llu); if (fread(p, 1, %llu, in) != %llu) return 8; i.%s = p; }\n", (unsigned long long)f->input[k].bytes,
-                (unsigned long long)f->input[k].bytes, (unsigned long long)f->input[k].bytes, f->input[k].field);
+        fprintf(d,
+                "    { void *p = malloc(%llu); if (fread(p, 1, %llu, in) != %llu) return 8; i.%s = "
+                "p; }\n",
+                (unsigned long long)f->input[k].bytes, (unsigned long long)f->input[k].bytes,
+                (unsigned long long)f->input[k].bytes, f->input[k].field);
     for (uint32_t k = 0; k < f->noutput; k++)
-        fprintf(d, "    o.%s = malloc(%llu);\n", f->output[k].field, (unsigned long long)f->output[k].bytes);
+        fprintf(d, "    o.%s = malloc(%llu);\n", f->output[k].field,
+                (unsigned long long)f->output[k].bytes);
     fprintf(d, "    r = net_run(&i, &o, w);\n");
     for (uint32_t k = 0; k < f->noutput; k++)
-        fprintf(d, "    fwrite(o.%s, 1, %llu, out); free(o.%s);\n", f->output[k].field, (unsigned long long)f->output[k].bytes, f->output[k].field);
+        fprintf(d, "    fwrite(o.%s, 1, %llu, out); free(o.%s);\n", f->output[k].field,
+                (unsigned long long)f->output[k].bytes, f->output[k].field);
     for (uint32_t k = 0; k < f->ninput; k++)
         fprintf(d, "    free((void *)i.%s);\n", f->input[k].field);
     fprintf(d, "    free(w);\n    return fclose(out) ? 7 : r;\n}\n");
@@ -114,9 +129,12 @@ static inline bool emitted_write(emitted *e, const char *target, bool portable)
 /* Compile with "gcc -O2" and the like, run, and give all output bytes; they are NULL when the compiler is missing. */
 static inline bool emitted_run(emitted *e, const char *compiler, const char **out)
 {
-    char *command = nnc_arena_printf(e->a,
-        "cd %s && command -v $(echo %s | cut -d' ' -f1) >/dev/null || exit 77; cd %s && %s -std=c99 -pedantic -Wall -Wextra -Wconversion -Wshadow -Werror -c net.c -o net.o && "
-        "%s -w driver.c net.o -o run -lm && ./run", e->dir, compiler, e->dir, compiler, compiler);
+    char *command = nnc_arena_printf(
+        e->a,
+        "cd %s && command -v $(echo %s | cut -d' ' -f1) >/dev/null || exit 77; cd %s && %s "
+        "-std=c99 -pedantic -Wall -Wextra -Wconversion -Wshadow -Werror -c net.c -o net.o && "
+        "%s -w driver.c net.o -o run -lm && ./run",
+        e->dir, compiler, e->dir, compiler, compiler);
     size_t n;
     int status = system(command);
     *out = NULL;

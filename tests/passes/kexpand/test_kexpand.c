@@ -33,7 +33,9 @@ static outcome interpret(nnc_module *m, nnc_arena *a, nnc_op kernel)
         o.arg[i].bytes = (size_t)nnc_type_bytes(m, nnc_value_type(m, v));
         o.arg[i].buf = nnc_arena_alloc(a, o.arg[i].bytes);
         for (size_t k = 0; k < o.arg[i].bytes / nnc_dtype_bytes(dt); k++)
-            nnc_num_store(dt, (char *)o.arg[i].buf + k * nnc_dtype_bytes(dt), (nnc_num){(double)(emitted_random() % 4096) / 1024 - 2, (int64_t)(emitted_random() % 4096)});
+            nnc_num_store(dt, (char *)o.arg[i].buf + k * nnc_dtype_bytes(dt),
+                          (nnc_num){(double)(emitted_random() % 4096) / 1024 - 2,
+                                    (int64_t)(emitted_random() % 4096)});
     }
     CHECK(nnc_interp_kernel(m, kernel, a, o.n, o.arg) == NNC_OK);
     return o;
@@ -62,7 +64,8 @@ static unsigned count(nnc_module *m, nnc_block b, nnc_opcode code)
 static bool has_lanes(nnc_module *m, nnc_block b)
 {
     for (nnc_op op = nnc_block_first(m, b); op.id; op = nnc_op_next(m, op)) {
-        if (nnc_op_nout(m, op) && nnc_value_ty(m, nnc_op_out(m, op, 0))->lanes > 1 && nnc_op_code(m, op) == NNC_OP_add)
+        if (nnc_op_nout(m, op) && nnc_value_ty(m, nnc_op_out(m, op, 0))->lanes > 1 &&
+            nnc_op_code(m, op) == NNC_OP_add)
             return true;
         for (unsigned r = 0; r < nnc_op_nregion(m, op); r++)
             if (has_lanes(m, nnc_op_region(m, op, r)))
@@ -113,16 +116,18 @@ static void forms_look_right(void)
     nnc_options opt = {.target = nnc_target_by_name("avx512")};
     nnc_pass_cx cx = {.m = m, .scratch = nnc_arena_new(), .opt = &opt};
     REQUIRE(m && nnc_pass_kexpand(&cx) == NNC_OK);
-    CHECK_INT(count(m, body(m, "tile"), NNC_OP_for), 2);           /* m and k */
-    CHECK_INT(count(m, body(m, "tile"), NNC_OP_mul), 1 + 12);      /* the address, and 6 rows of 16 and 8 lanes */
-    CHECK_INT(count(m, body(m, "serial"), NNC_OP_for), 4);         /* nothing there is a vector loop */
+    CHECK_INT(count(m, body(m, "tile"), NNC_OP_for), 2); /* m and k */
+    CHECK_INT(count(m, body(m, "tile"), NNC_OP_mul),
+              1 + 12); /* the address, and 6 rows of 16 and 8 lanes */
+    CHECK_INT(count(m, body(m, "serial"), NNC_OP_for), 4); /* nothing there is a vector loop */
     CHECK(has_lanes(m, body(m, "tile")));
     CHECK(!has_lanes(m, body(m, "serial")));
     CHECK_INT(count(m, body(m, "order"), NNC_OP_for), 1);
-    CHECK_INT(count(m, body(m, "order"), NNC_OP_load), 3);         /* stores part the loads of y */
+    CHECK_INT(count(m, body(m, "order"), NNC_OP_load), 3); /* stores part the loads of y */
     for (nnc_op op = nnc_block_first(m, body(m, "rows")); op.id; op = nnc_op_next(m, op))
         for (unsigned r = 0; r < nnc_op_nregion(m, op); r++)
-            for (nnc_op in = nnc_block_first(m, nnc_op_region(m, op, r)); in.id; in = nnc_op_next(m, in))
+            for (nnc_op in = nnc_block_first(m, nnc_op_region(m, op, r)); in.id;
+                 in = nnc_op_next(m, in))
                 if (nnc_op_code(m, in) == NNC_OP_alloc)
                     CHECK_INT(nnc_value_ty(m, nnc_op_out(m, in, 0))->lanes, 16);
     nnc_arena_free(cx.scratch);

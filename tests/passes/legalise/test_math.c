@@ -16,7 +16,8 @@ static nnc_op build(nnc_module *m, nnc_opcode code)
     nnc_dim n = N;
     nnc_type t = nnc_type_buffer(m, NNC_DT_f32, 1, 1, &n, NULL, NNC_SPACE_arg);
     nnc_value x = nnc_block_add_arg(m, top, t, "x"), y = nnc_block_add_arg(m, top, t, "y");
-    nnc_value i = nnc_k_for(&b, nnc_k_idx(&b, 0), nnc_k_idx(&b, N), nnc_k_idx(&b, 1), NNC_W_serial, "i");
+    nnc_value i =
+        nnc_k_for(&b, nnc_k_idx(&b, 0), nnc_k_idx(&b, N), nnc_k_idx(&b, 1), NNC_W_serial, "i");
     nnc_k_store(&b, nnc_math_build(&b, code, nnc_k_load(&b, x, 1, &i)), y, 1, &i);
     return f;
 }
@@ -30,12 +31,16 @@ static float of_bits(uint32_t u)
 
 static void fill(float *x, int round)
 {
-    static const float special[] = {0, -0.0f, INFINITY, -INFINITY, NAN, 1, -1, 0.5f, -0.5f, 1.5f, 2.5f, -2.5f, 1e-45f, -1e-45f, 3.4e38f, -3.4e38f,
-                                    88.7f, 88.8f, -87.4f, -103.9f, -104.5f, 0.625f, 0.999999f, 8388608.0f, 8388609.0f, 4194304.5f, 1.17549435e-38f};
+    static const float special[] = {
+        0,          -0.0f,      INFINITY,       -INFINITY, NAN,     1,       -1,        0.5f,
+        -0.5f,      1.5f,       2.5f,           -2.5f,     1e-45f,  -1e-45f, 3.4e38f,   -3.4e38f,
+        88.7f,      88.8f,      -87.4f,         -103.9f,   -104.5f, 0.625f,  0.999999f, 8388608.0f,
+        8388609.0f, 4194304.5f, 1.17549435e-38f};
     for (int i = 0; i < N; i++)
         x[i] = round == 0 && i < 27 ? special[i]
-               : i % 2            ? of_bits((uint32_t)emitted_random())
-                                  : (float)(((double)(emitted_random() >> 11) / 9007199254740992.0 - 0.5) * 40);
+               : i % 2
+                   ? of_bits((uint32_t)emitted_random())
+                   : (float)(((double)(emitted_random() >> 11) / 9007199254740992.0 - 0.5) * 40);
 }
 
 static void agrees(nnc_opcode code, double limit)
@@ -62,7 +67,8 @@ static void agrees(nnc_opcode code, double limit)
     }
     test_state.checks++;
     if (worst > limit)
-        test_failed(__FILE__, __LINE__, "%s: %.3g units in the last place at %.9g, the limit is %g", nnc_op_infos[code].name, worst, (double)at, limit);
+        test_failed(__FILE__, __LINE__, "%s: %.3g units in the last place at %.9g, the limit is %g",
+                    nnc_op_infos[code].name, worst, (double)at, limit);
     nnc_arena_free(a);
 }
 
