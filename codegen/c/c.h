@@ -127,7 +127,7 @@ void c_helpers(c_cgen *g, FILE *f, unsigned sections);
 /* math.c: vector functions made of K arithmetic */
 const char *c_need_math(c_cgen *g, nnc_opcode code, nnc_dtype dt, unsigned lanes);
 
-/* expr.c, vector.c */
+/* place.c, expr.c, vector.c */
 c_expr c_value(c_cgen *g, nnc_value v); /* named, constant, or in place */
 const char *c_operand(c_cgen *g, nnc_value v, int prec);
 c_expr c_compute(c_cgen *g, nnc_op op); /* the op itself */
@@ -135,6 +135,7 @@ c_expr c_compute_vector(c_cgen *g, nnc_op op);
 const char *c_vector_operand(c_cgen *g, nnc_value v, int prec); /* splats spelled out */
 const char *c_linear(c_cgen *g, const nnc_linear *l);
 const char *c_place(c_cgen *g, nnc_op op); /* the cell a load reads or a store writes */
+c_expr c_pointer(c_cgen *g, nnc_value buffer); /* for a buffer used whole */
 const char *c_name(c_cgen *g, nnc_value v);
 const char *c_element_pointer(c_cgen *g, nnc_op op); /* buffer + offset */
 c_expr c_prec(const char *s, int p);
