@@ -1,7 +1,7 @@
 # A thin front for CMake: the presets of CMakePresets.json do the work.
 #
 #   make            nnc in build/release/nnc
-#   make demo       a real network from PyPI to C, and running on a recording (docs/demo in README.md)
+#   make demo       a real network from PyPI to C, and running on a recording
 #   make test       the quick tests, under 20 minutes on two cores; make test-all adds the long ones
 #   make bench      speed against other engines, written to docs/bench.md
 #   make asan       a build with address and undefined-behaviour sanitizers
