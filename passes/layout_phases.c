@@ -152,7 +152,7 @@ bool nnc_layout_phases(nnc_module *m, nnc_op op)
     nnc_builder b = nnc_builder_before(m, op);
     nnc_type_rec x = *nnc_value_ty(m, nnc_op_in(m, op, 0));
     nnc_window win = { .size = { 0 } };
-    int64_t perm[NNC_MAX_RANK] = { 0 }, back[NNC_MAX_RANK] = { 0 }, P = 1;
+    int64_t perm[NNC_MAX_RANK] = { 0 }, back[NNC_MAX_RANK] = { 0 };
     for (unsigned d = 0; d < f.s; d++) {
         win.stride[d] = f.stride[d];
         win.dilation[d] = win.lhs_dilation[d] = 1;
@@ -164,7 +164,6 @@ bool nnc_layout_phases(nnc_module *m, nnc_op op)
             win.lo[d] = -f.first[d];
             win.hi[d] = f.n[d] - 1 + f.taps[d] - x.dim[2 + d] - win.lo[d];
         }
-        P *= f.by[d];
         perm[1 + d] = 2 + d;
         back[2 + d] = 1 + d;
     }

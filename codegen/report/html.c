@@ -148,14 +148,14 @@ static void arena(struct page *p, nnc_module *k)
     FILE *o = p->o;
     if (nnc_plan_report(k, k->arena, &plan) != NNC_OK || !plan.arena)
         return;
-    double dx = plan.nstep ? (double)W / plan.nstep : W, dy = (double)H / (double)plan.arena;
+    double dx = plan.nstep ? (double)W / plan.nstep : (double)W, dy = (double)H / (double)plan.arena;
     fprintf(o, "<h2>Arena: %llu bytes, lower bound %llu, ratio %.3f</h2><p>Address (up) over step (right); the peak is at step %u", (unsigned long long)plan.arena,
             (unsigned long long)plan.lower_bound, plan.lower_bound ? (double)plan.arena / (double)plan.lower_bound : 1.0, plan.peak);
     fprintf(o, ".</p><svg width=\"%d\" height=\"%d\" font-size=\"10\" font-family=\"sans-serif\"><rect width=\"%d\" height=\"%d\" class=frame />\n", W + 4, H + 4, W, H);
     for (uint32_t i = 0; i < plan.nrow; i++) {
         const nnc_plan_row *r = &plan.row[i];
         fprintf(o, "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" fill=\"hsl(%u,55%%,70%%)\" stroke=\"#555\" stroke-width=\".4\"><title>", r->first * dx,
-                H - (double)(r->offset + r->bytes) * dy, (r->last - r->first + 1) * dx, (double)r->bytes * dy, (i * 47) % 360);
+                (double)H - (double)(r->offset + r->bytes) * dy, (r->last - r->first + 1) * dx, (double)r->bytes * dy, (i * 47) % 360);
         text(o, nnc_arena_printf(k->arena, "%s: %llu bytes at %llu, steps %u to %u", r->name ? r->name : "", (unsigned long long)r->bytes, (unsigned long long)r->offset, r->first, r->last));
         fputs("</title></rect>\n", o);
     }
