@@ -272,7 +272,7 @@ nnc_status nnc_row_dynamic_quantize_matmul(nnc_onnx_cx *cx)
  * is f32. */
 nnc_status nnc_row_qgemm(nnc_onnx_cx *cx)
 {
-    nnc_value a, b, sa, sb, acc, y;
+    nnc_value a, b, sa, sb, acc;
     NNC_TRY(nnc_row_inputs(cx, 6, 9));
     bool ta = nnc_onnx_node_int(cx->node, "transA", 0) != 0,
          tb = nnc_onnx_node_int(cx->node, "transB", 0) != 0;
@@ -298,10 +298,21 @@ nnc_status nnc_row_qgemm(nnc_onnx_cx *cx)
     nnc_value scale = mul_of(
         cx, mul_of_num(cx, cast_to(cx, sa, NNC_DT_f32), nnc_onnx_node_float(cx->node, "alpha", 1)),
         sb);
-    y = mul_of(cx, cast_to(cx, acc, NNC_DT_f32), scale);
-    if (nnc_cx_has(cx, 7))
-        return quantised(cx, y, 7);
-    nnc_cx_set(cx, 0, y);
+    nnc_value sums = cast_to(cx, acc, NNC_DT_f32);
+    if (!nnc_cx_has(cx, 7)) {
+        nnc_cx_set(cx, 0, mul_of(cx, sums, scale));
+        return NNC_OK;
+    }
+    nnc_value by, zero = nnc_cx_num(cx, nnc_cx_dtype(cx, nnc_cx_in(cx, 0)), 0);
+    NNC_TRY(nnc_row_real(cx, 7));
+    NNC_TRY(nnc_row_byte(cx, 8));
+    NNC_TRY(nnc_row_single(cx, 7, "y_scale", &by));
+    if (nnc_cx_has(cx, 8))
+        NNC_TRY(nnc_row_single(cx, 8, "y_zero_point", &zero));
+    scale = div_of(cx, scale, cast_to(cx, by, NNC_DT_f32)); /* one factor, as ONNX Runtime has it */
+    nnc_cx_set(cx, 0,
+               nnc_g_quantize(&cx->b, mul_of(cx, sums, scale), nnc_cx_num(cx, NNC_DT_f32, 1), zero,
+                              0, 0, true));
     return NNC_OK;
 }
 

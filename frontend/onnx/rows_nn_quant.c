@@ -7,9 +7,10 @@
 
 static nnc_status axis_of(nnc_onnx_cx *cx, nnc_value x, nnc_value scale, int *axis)
 {
+    nnc_type_rec t = nnc_cx_ty(cx, scale);
     *axis = 0;
-    if (nnc_cx_rank(cx, scale) == 0 || nnc_cx_rank(cx, x) == 0)
-        return NNC_OK;
+    if (t.rank == 0 || (t.rank == 1 && t.dim[0] == 1) || nnc_cx_rank(cx, x) == 0)
+        return NNC_OK;                                    /* one scale for all: the axis says nothing */
     int64_t given = nnc_onnx_node_int(cx->node, "axis", 1);
     if (nnc_cx_rank(cx, x) == 1 && !nnc_onnx_node_has(cx->node, "axis"))
         given = 0;                                        /* the default of 1 only makes sense from two dimensions on */

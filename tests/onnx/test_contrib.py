@@ -411,6 +411,8 @@ def images():
 
 
 def dropout():
+    plain("DequantizeLinear of a vector, one scale, axis 1", "DequantizeLinear", {"x": integers(0, 256, 5, dtype=np.uint8)}, const={"s": np.array([.5], np.float32),
+          "z": np.array([3], np.uint8)}, axis=1)
     x = normal(4, 5)
     off = np.array(False)
     plain("Dropout decided at run time", "Dropout", {"x": x, "r": f32(.5).reshape(()), "t": off}, {"y": F32, "mask": 9}, want=[x, np.ones((4, 5), bool)], opsets={"": 13})
