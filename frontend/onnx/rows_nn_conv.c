@@ -50,6 +50,22 @@ static nnc_window to_window(const nnc_row_window *w)
     return g;
 }
 
+/* A convolution's own padding is constant; one that depends on sizes known at run time comes before it. */
+static nnc_value pad_symbolic(nnc_onnx_cx *cx, nnc_value x, nnc_row_window *w)
+{
+    nnc_dim lo[NNC_MAX_RANK] = { 0 }, hi[NNC_MAX_RANK] = { 0 };
+    bool symbolic = false;
+    for (int i = 0; i < w->n; i++) {
+        if (nnc_dim_is_const(w->lo[i]) && nnc_dim_is_const(w->hi[i]))
+            continue;
+        symbolic = true;
+        lo[2 + i] = w->lo[i];
+        hi[2 + i] = w->hi[i];
+        w->lo[i] = w->hi[i] = 0;
+    }
+    return symbolic ? nnc_g_pad(&cx->b, x, nnc_cx_num(cx, nnc_cx_dtype(cx, x), 0), lo, hi, NNC_W_constant) : x;
+}
+
 nnc_status nnc_row_convolve(nnc_onnx_cx *cx, nnc_value x, nnc_value w, nnc_dtype out, nnc_value *y)
 {
     int64_t groups = nnc_onnx_node_int(cx->node, "group", 1);
@@ -60,6 +76,7 @@ nnc_status nnc_row_convolve(nnc_onnx_cx *cx, nnc_value x, nnc_value w, nnc_dtype
                             nnc_cx_type_text(cx, x), nnc_cx_type_text(cx, w));
     NNC_TRY(nnc_row_window_read(cx, x, tw.dim + 2, &win));
     NNC_TRY(check_channels(cx, x, w, groups));
+    x = pad_symbolic(cx, x, &win);
     nnc_window g = to_window(&win);
     *y = nnc_g_conv(&cx->b, x, w, &g, groups, NNC_W_nchw, out);
     return NNC_OK;

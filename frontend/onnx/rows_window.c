@@ -24,23 +24,25 @@ nnc_status nnc_row_window_list(nnc_onnx_cx *cx, const char *name, int n, int64_t
 
 static int64_t span(const nnc_row_window *w, int i) { return (w->size[i] - 1) * w->dilation[i] + 1; }
 
-/* Padding that makes ceil(size / stride) outputs. */
-static nnc_status same_pads(nnc_onnx_cx *cx, nnc_value x, bool upper, nnc_row_window *w)
+/* Padding that makes ceil(size / stride) outputs.  With a window of at least the stride it is never below 0, and with
+ * one of a single cell never above. */
+static void same_pads(nnc_onnx_cx *cx, nnc_value x, bool upper, nnc_row_window *w)
 {
+    nnc_dims *d = cx->dims;
     for (int i = 0; i < w->n; i++) {
-        nnc_dim size = nnc_cx_dim(cx, x, 2 + i), total = nnc_dim_const(cx->dims, span(w, i) - 1);
-        if (w->stride[i] != 1) {
-            if (!nnc_dim_is_const(size))
-                return nnc_cx_error(cx, "auto_pad with stride %lld needs the size of dimension %d, which is '%s'; pin it with --dim",
-                                    (long long)w->stride[i], 2 + i, nnc_cx_dim_text(cx, size));
-            int64_t out = (size + w->stride[i] - 1) / w->stride[i], need = (out - 1) * w->stride[i] + span(w, i) - size;
-            total = need > 0 ? need : 0;
+        nnc_dim size = nnc_cx_dim(cx, x, 2 + i), stride = nnc_dim_const(d, w->stride[i]), total = nnc_dim_const(d, span(w, i) - 1);
+        if (w->stride[i] != 1 && span(w, i) == 1) {
+            total = 0;
+        } else if (w->stride[i] != 1) {
+            nnc_dim covered = nnc_dim_mul(d, nnc_dim_ceildiv(d, size, stride), stride);
+            total = nnc_dim_sub(d, nnc_dim_add(d, nnc_dim_sub(d, covered, size), nnc_dim_const(d, span(w, i))), stride);
+            if (span(w, i) < w->stride[i])
+                total = nnc_dim_max(d, total, nnc_dim_const(d, 0));
         }
-        nnc_dim half = nnc_dim_floordiv(cx->dims, total, 2), rest = nnc_dim_sub(cx->dims, total, half);
+        nnc_dim half = nnc_dim_floordiv(d, total, nnc_dim_const(d, 2)), rest = nnc_dim_sub(d, total, half);
         w->lo[i] = upper ? half : rest;
         w->hi[i] = upper ? rest : half;
     }
-    return NNC_OK;
 }
 
 static nnc_status read_pads(nnc_onnx_cx *cx, nnc_value x, nnc_row_window *w)
@@ -48,8 +50,10 @@ static nnc_status read_pads(nnc_onnx_cx *cx, nnc_value x, nnc_row_window *w)
     const char *mode = nnc_onnx_node_str(cx->node, "auto_pad", "NOTSET");
     uint32_t count;
     const int64_t *pads = nnc_onnx_node_ints(cx->node, "pads", &count);
-    if (!strcmp(mode, "SAME_UPPER") || !strcmp(mode, "SAME_LOWER"))
-        return same_pads(cx, x, !strcmp(mode, "SAME_UPPER"), w);
+    if (!strcmp(mode, "SAME_UPPER") || !strcmp(mode, "SAME_LOWER")) {
+        same_pads(cx, x, !strcmp(mode, "SAME_UPPER"), w);
+        return NNC_OK;
+    }
     if (!strcmp(mode, "VALID"))
         return NNC_OK;
     if (strcmp(mode, "NOTSET") && *mode)
