@@ -1,5 +1,6 @@
 /* G ops as ONNX nodes.  Elementwise ops are a table of names; the rest is a function each.  Where ONNX lacks an op the
  * nearest composition is written; where there is none the export is refused by name. */
+#include <math.h>
 #include <string.h>
 #include "frontend/onnx/export_cx.h"
 
@@ -302,6 +303,20 @@ static void window_attrs(nnc_export *x, const int64_t *lo, const int64_t *hi, co
     nnc_export_ints(x, "pads", 2 * n, pads);
 }
 
+/* Pads of pools are constants; those that depend on sizes known at run time become a Pad of [1, 1, spatial..] before. */
+static const char *pad_before(nnc_export *x, const char *in, nnc_word kind, nnc_dtype dt, unsigned n, nnc_dim *lo, nnc_dim *hi)
+{
+    nnc_dim pads[2 * NNC_MAX_RANK] = { 0 };
+    bool is_signed = nnc_dtype_is_float(dt) || nnc_dtype_infos[dt].numpy[0] != 'u';
+    double least = nnc_dtype_is_float(dt) ? -INFINITY : is_signed ? -ldexp(1, (int)nnc_dtype_infos[dt].bits - 1) : 0;
+    memcpy(pads + 2, lo, n * sizeof *lo);
+    memcpy(pads + n + 4, hi, n * sizeof *hi);
+    memset(lo, 0, n * sizeof *lo);
+    memset(hi, 0, n * sizeof *hi);
+    const char *at = nnc_export_dims(x, 2 * (n + 2), pads);
+    return nnc_export_node(x, "Pad", 3, in, at, nnc_export_const_scalar(x, dt, kind == NNC_W_max ? least : 0));
+}
+
 /* Windows over the trailing dims; a batch and a channel of 1 are added in front, so that any rank fits. */
 static const char *window(nnc_export *x, nnc_op op, bool arg)
 {
@@ -327,6 +342,13 @@ static const char *window(nnc_export *x, nnc_op op, bool arg)
         flat[0] = nnc_dim_mul(x->m->dims, flat[0], r.dim[i]);
     memcpy(flat + 2, r.dim + lead, n * sizeof *flat);
     const char *in = plain ? IN(0) : nnc_export_node(x, "Reshape", 2, IN(0), nnc_export_dims(x, n + 2, flat)), *out[2];
+    bool symbolic = false;
+    for (unsigned i = 0; i < n; i++)
+        symbolic |= !nnc_dim_is_const(lo[lead + (int)i]) || !nnc_dim_is_const(hi[lead + (int)i]);
+    if (symbolic && arg)
+        return nnc_export_refuse(x, op, "positions of maxima under padding that depends on sizes known at run time"), "";
+    if (symbolic)
+        in = pad_before(x, in, kind, (nnc_dtype)r.dtype, n, lo + lead, hi + lead);
     nnc_export_node_v(x, kind == NNC_W_max ? "MaxPool" : "AveragePool", 1, &in, arg ? 2 : 1, out);
     window_attrs(x, lo + lead, hi + lead, stride + lead, dil + lead, size + lead, n);
     if (kind == NNC_W_sum) {
