@@ -466,14 +466,20 @@ static const char *conv(nnc_export *x, nnc_op op)
     ints(x, op, NNC_W_lhs_dilation, (int)n, 1, lhs);
     ints(x, op, NNC_W_lo, (int)n, 0, lo);
     ints(x, op, NNC_W_hi, (int)n, 0, hi);
+    nnc_type_rec tw = in_type(x, op, 1);
+    bool whole = !nnc_dtype_is_float((nnc_dtype)to.dtype), bytes = nnc_dtype_infos[r.dtype].bits == 8 && nnc_dtype_infos[tw.dtype].bits == 8;
+    if (whole && (!bytes || to.dtype != NNC_DT_i32))
+        return nnc_export_refuse(x, op, "a convolution of integers that are not 8 bits wide"), "";
     const char *in = IN(0), *w = IN(1);
-    if (r.dtype != to.dtype) {
+    if (!whole && r.dtype != to.dtype) {
         in = nnc_export_cast(x, in, (nnc_dtype)to.dtype);
         w = nnc_export_cast(x, w, (nnc_dtype)to.dtype);
     }
     bool transposed = false;
     for (unsigned i = 0; i < n; i++)
         transposed |= lhs[i] != 1 || lo[i] < 0 || hi[i] < 0;
+    if (whole && transposed)
+        return nnc_export_refuse(x, op, "a transposed convolution of integers"), "";
     if (nhwc) {
         int64_t p[NNC_MAX_RANK] = { 0, r.rank - 1 }, q[NNC_MAX_RANK] = { r.rank - 1, r.rank - 2 };
         for (unsigned i = 0; i < n; i++) {
@@ -485,7 +491,7 @@ static const char *conv(nnc_export *x, nnc_op op)
         in = permute(x, in, r.rank, p);
         w = permute(x, w, r.rank, q);
     }
-    const char *y = transposed ? conv_transposed(x, op, in, w, nhwc) : nnc_export_node(x, "Conv", 2, in, w);
+    const char *y = transposed ? conv_transposed(x, op, in, w, nhwc) : nnc_export_node(x, whole ? "ConvInteger" : "Conv", 2, in, w);
     if (!transposed) {
         window_attrs(x, lo, hi, stride, dil, NULL, n);
         nnc_export_int(x, "group", attr(x, op, NNC_W_groups, 1));

@@ -567,6 +567,22 @@ net("same_res", """
     [{"h": 4, "w": 4}, {"h": 12, "w": 12}, {"h": 7, "w": 9}, {"h": 5, "w": 6}])
 
 
+net("conv_integer", """
+    g (uint8[1,3,h,5] x) => (int32[1,4,a,3] y) {
+        y = ConvInteger(x, w)
+    }""",
+    {"w": int8([4, 3, 3, 3]).view(np.uint8)}, ["h=3..6"],
+    [{"h": 3}, {"h": 6}])
+
+net("qlinear_same", """
+    g (uint8[1,3,h,w] x) => (uint8[1,4,a,b] y) {
+        y = QLinearConv<auto_pad="SAME_UPPER", strides=[2,2]>(x, sx, zx, k, sk, zk, sy, zy)
+    }""",
+    {"sx": np.float32(.03), "zx": np.uint8(120), "k": int8([4, 3, 3, 3]), "sk": np.float32(.01), "zk": np.int8(0),
+     "sy": np.float32(.1), "zy": np.uint8(128)}, ["h=4..9", "w=4..9"],
+    [{"h": 4, "w": 4}, {"h": 9, "w": 7}, {"h": 5, "w": 8}])
+
+
 for kernel, stride, pads in ((2, 2, [0, 0]), (3, 2, [1, 1]), (2, 3, [0, 1]), (3, 3, [1, 2])):
     for op in ("MaxPool", "AveragePool"):
         net(f"ceil_{op}_{kernel}{stride}", f"""
