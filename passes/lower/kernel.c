@@ -11,6 +11,30 @@
 
 /* ---- what kind of kernel ---- */
 
+typedef NNC_BUF(nnc_value) values;
+
+static bool listed(const values *l, nnc_value v)
+{
+    for (uint32_t i = 0; i < l->n; i++)
+        if (l->at[i].id == v.id)
+            return true;
+    return false;
+}
+
+/* The reductions of a region and everything computed from them. */
+static values root_readers(const nnc_module *m, nnc_block b, nnc_arena *a)
+{
+    values l = { 0 };
+    for (nnc_op op = nnc_block_first(m, b); op.id; op = nnc_op_next(m, op)) {
+        bool reads = nnc_kx_is_root(m, op);
+        for (unsigned i = 0; i < nnc_op_nin(m, op); i++)
+            reads |= listed(&l, nnc_op_in(m, op, i));
+        for (unsigned i = 0; reads && i < nnc_op_nout(m, op); i++)
+            NNC_PUSH(a, &l, nnc_op_out(m, op, i));
+    }
+    return l;
+}
+
 static bool is_heavy(const nnc_kx *x, nnc_value v, int depth)
 {
     nnc_op op = nnc_value_op(x->m, v);
@@ -50,19 +74,6 @@ static bool is_full(const nnc_kx *x, nnc_value v)
     return true;
 }
 
-static bool depends_on_root(const nnc_kx *x, nnc_value v, int depth)
-{
-    nnc_op op = nnc_value_op(x->m, v);
-    if (!op.id || depth > 24)
-        return false;
-    if (nnc_kx_is_root(x->m, op))
-        return true;
-    for (unsigned i = 0; i < nnc_op_nin(x->m, op); i++)
-        if (depends_on_root(x, nnc_op_in(x->m, op, i), depth + 1))
-            return true;
-    return false;
-}
-
 static bool has_full_user(const nnc_kx *x, nnc_value v)
 {
     for (uint32_t u = nnc_value_get(x->m, v)->first_use; u; u = x->m->use.at[u].next) {
@@ -87,6 +98,7 @@ static const char *cell_name(const nnc_kx *x, nnc_op op)
 
 static void find_stages(nnc_kx *x)
 {
+    values from_root = root_readers(x->m, x->body, x->scratch);
     for (nnc_op op = nnc_block_first(x->m, x->body); op.id; op = nnc_op_next(x->m, op)) {
         if (nnc_op_has(x->m, op, NNC_TERMINATOR) || !nnc_op_nout(x->m, op))
             continue;
@@ -96,7 +108,7 @@ static void find_stages(nnc_kx *x)
         if (nnc_kx_is_root(x->m, op)) {
             s.kind = NNC_STAGE_REDUCE;
             add_stage(x, s);
-        } else if (elementwise && is_row(x, v) && nnc_value_ty(x->m, v)->rank && depends_on_root(x, v, 0) && has_full_user(x, v)) {
+        } else if (elementwise && is_row(x, v) && nnc_value_ty(x->m, v)->rank && listed(&from_root, v) && has_full_user(x, v)) {
             s.kind = NNC_STAGE_CELL;
             add_stage(x, s);
         } else if (elementwise && is_full(x, v) && nnc_value_nuse(x->m, v) > 1 && is_heavy(x, v, 0)) {
@@ -143,6 +155,82 @@ static bool only_yielded(const nnc_module *m, nnc_value v, nnc_op yield)
         if (m->use.at[u].user.id != yield.id)
             return false;
     return true;
+}
+
+static bool same_dims(const nnc_module *m, nnc_value a, nnc_value b)
+{
+    const nnc_type_rec *x = nnc_value_ty(m, a), *y = nnc_value_ty(m, b);
+    return x->rank == y->rank && !memcmp(x->dim, y->dim, x->rank * sizeof x->dim[0]);
+}
+
+static bool same_axes(const nnc_module *m, nnc_op a, nnc_op b)
+{
+    unsigned n, k;
+    const int64_t *x = nnc_attr_ints(m, a, NNC_W_axes, &n), *y = nnc_attr_ints(m, b, NNC_W_axes, &k);
+    return n == k && (!n || !memcmp(x, y, n * sizeof *x));
+}
+
+static bool may_stand_inside(const nnc_module *m, nnc_op op)
+{
+    switch (nnc_op_code(m, op)) {
+    case NNC_OP_const: case NNC_OP_prefix: case NNC_OP_yield: return nnc_op_has(m, op, NNC_TERMINATOR);
+    default: break;
+    }
+    return nnc_op_has(m, op, NNC_PURE) && !nnc_op_has(m, op, NNC_NAMED) && !nnc_op_has(m, op, NNC_COMPOSITE) && !nnc_op_nregion(m, op);
+}
+
+/* What the loops of a result run over: what a constant pad pads. */
+static nnc_value looped(const nnc_module *m, nnc_value v, nnc_op yield)
+{
+    nnc_op op = nnc_value_op(m, v);
+    bool pad = op.id && nnc_op_code(m, op) == NNC_OP_pad && nnc_attr_word(m, op, NNC_W_mode, NNC_W_constant) == NNC_W_constant && only_yielded(m, v, yield);
+    return pad ? nnc_op_in(m, op, 0) : v;
+}
+
+/* What is computed from a reduction must be elementwise, up to a pad at the end: it is made at the reduction's index. */
+static bool is_epilogue(const nnc_module *m, nnc_op op, nnc_op yield, const values *from_root)
+{
+    if (nnc_op_has(m, op, NNC_ELEMENTWISE) || nnc_op_has(m, op, NNC_TERMINATOR))
+        return true;
+    bool reads = false, last = false;
+    for (unsigned i = 0; i < nnc_op_nin(m, op); i++)
+        reads |= listed(from_root, nnc_op_in(m, op, i));
+    for (unsigned i = 0; i < nnc_op_nin(m, yield); i++)
+        last |= nnc_value_op(m, nnc_op_in(m, yield, i)).id == op.id;
+    return !reads || (nnc_kx_is_root(m, op) && nnc_op_code(m, op) == NNC_OP_reduce) || (last && nnc_op_code(m, op) == NNC_OP_pad);
+}
+
+nnc_status nnc_kx_check(nnc_module *m, nnc_op fused)
+{
+    nnc_block b = nnc_op_region(m, fused, 0);
+    nnc_op first = { 0 }, yield = nnc_block_last(m, b);
+    unsigned n = nnc_op_nin(m, yield), roots = 0;
+    bool rows = true;
+    values from_root = root_readers(m, b, m->arena);
+    if (n < 1 || n > 8)
+        return nnc_error(m->diag, nnc_op_loc(m, fused), "a fused op with %u results; 1 to 8 can be lowered", n);
+    for (nnc_op op = nnc_block_first(m, b); op.id; op = nnc_op_next(m, op)) {
+        if (!may_stand_inside(m, op))
+            return nnc_error(m->diag, nnc_op_loc(m, op), "'%s' cannot stand inside a fused op", nnc_op_infos[nnc_op_code(m, op)].name);
+        if (!is_epilogue(m, op, yield, &from_root))
+            return nnc_error(m->diag, nnc_op_loc(m, op), "'%s' reads a reduction of the same fused op at another index", nnc_op_infos[nnc_op_code(m, op)].name);
+        if (!nnc_kx_is_root(m, op))
+            continue;
+        bool reduce = nnc_op_code(m, op) == NNC_OP_reduce;
+        if (first.id && reduce && rows && (!same_axes(m, first, op) || !same_dims(m, nnc_op_in(m, first, 0), nnc_op_in(m, op, 0))))
+            return nnc_error(m->diag, nnc_op_loc(m, op), "the reductions of a fused op are over different axes or shapes");
+        rows &= reduce;
+        first = first.id ? first : op;
+        if (++roots > 16 || (roots > 1 && !rows))
+            return nnc_error(m->diag, nnc_op_loc(m, op), "a fused op with two reductions that do not share their rows");
+    }
+    if (roots && rows)
+        return NNC_OK;
+    nnc_value space = roots ? nnc_op_out(m, first, 0) : looped(m, nnc_op_in(m, yield, 0), yield);
+    for (unsigned i = 0; i < n; i++)
+        if (!same_dims(m, looped(m, nnc_op_in(m, yield, i), yield), space))
+            return nnc_error(m->diag, nnc_op_loc(m, fused), "result %u of a fused op has other dimensions than its loops", i);
+    return NNC_OK;
 }
 
 void nnc_kx_init(nnc_kx *x, nnc_module *m, nnc_arena *scratch, nnc_op fused)
@@ -566,6 +654,7 @@ nnc_status nnc_lower_fused(nnc_lower *l, nnc_op fused)
 {
     nnc_kx *x = nnc_arena_alloc(l->cx->scratch, sizeof *x);
     nnc_module *m = l->m;
+    NNC_TRY(nnc_kx_check(m, fused));
     nnc_kx_init(x, m, l->cx->scratch, fused);
     NNC_TRY(check_supported(x));
     unsigned narg = nnc_block_narg(m, x->body), nsym = nnc_dim_nsymbol(m->dims);

@@ -109,6 +109,8 @@ typedef struct nnc_kx {
     unsigned pack_loads;
 } nnc_kx;
 
+/* Can the region be one kernel at all?  `group` makes only such; text may hold others: a diagnostic says what is wrong. */
+nnc_status nnc_kx_check(nnc_module *m, nnc_op fused);
 /* Fills shape, results, root and axes; the plan is left empty.  `cx` scratch memory. */
 void nnc_kx_init(nnc_kx *x, nnc_module *m, nnc_arena *scratch, nnc_op fused);
 /* Axes and output index of the stage whose root is `root` (0: map over the dims of v). */

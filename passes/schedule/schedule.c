@@ -255,23 +255,25 @@ const char *nnc_schedule_row_name(unsigned i)
     return i < sizeof rows / sizeof rows[0] ? rows[i].name : NULL;
 }
 
-static void schedule_block(nnc_pass_cx *cx, nnc_block b)
+static nnc_status schedule_block(nnc_pass_cx *cx, nnc_block b)
 {
     for (nnc_op op = nnc_block_first(cx->m, b); op.id; op = nnc_op_next(cx->m, op)) {
         if (nnc_op_code(cx->m, op) == NNC_OP_fused) {
+            NNC_TRY(nnc_kx_check(cx->m, op));
             if (!nnc_attr_find(cx->m, op, NNC_W_plan))
                 nnc_schedule_choose(cx, op);
             continue;
         }
         for (unsigned i = 0; i < nnc_op_nregion(cx->m, op); i++)
-            schedule_block(cx, nnc_op_region(cx->m, op, i));
+            NNC_TRY(schedule_block(cx, nnc_op_region(cx->m, op, i)));
     }
+    return NNC_OK;
 }
 
 nnc_status nnc_pass_schedule(nnc_pass_cx *cx)
 {
     for (nnc_op f = nnc_block_first(cx->m, cx->m->top); f.id; f = nnc_op_next(cx->m, f))
         if (nnc_op_code(cx->m, f) == NNC_OP_graph)
-            schedule_block(cx, nnc_op_region(cx->m, f, 0));
+            NNC_TRY(schedule_block(cx, nnc_op_region(cx->m, f, 0)));
     return NNC_OK;
 }

@@ -110,8 +110,26 @@ static void refuses_bad_plans(void)
     CHECK(!run("argreduce", best, "c:16 c:1v"));
 }
 
+/* Fused ops written by hand that are not one kernel. */
+static void refuses_bad_regions(void)
+{
+    static const char *const texts[] = {
+        "graph @g (%x: f32[4,4]) {\n %y = fused %x : f32[4,4] (%a: f32[4,4]) {\n"
+        "  %b = dot %a, %a [batch_a=[], batch_b=[], contract_a=[1], contract_b=[0]] : f32[4,4]\n"
+        "  %c = dot %b, %a [batch_a=[], batch_b=[], contract_a=[1], contract_b=[0]] : f32[4,4]\n  yield %c\n }\n yield %y\n}\n",
+        "graph @g (%x: f32[4,4]) {\n %y = fused %x : f32[4,4] (%a: f32[4,4]) {\n  %b = softmax %a [axis=1] : f32[4,4]\n  yield %b\n }\n yield %y\n}\n",
+        "graph @g (%x: f32[4,4]) {\n %y, %z = fused %x : f32[4,4], f32[4,1] (%a: f32[4,4]) {\n  %b = exp %a : f32[4,4]\n"
+        "  %s = slice %a [start=[0,0], step=[1,1]] : f32[4,1]\n  yield %b, %s\n }\n yield %y, %z\n}\n",
+        "graph @g (%x: f32[4,4]) {\n %y, %z = fused %x : f32[4], f32[4] (%a: f32[4,4]) {\n  %b = reduce %a [kind=sum, axes=[0], keep=0] : f32[4]\n"
+        "  %s = reduce %a [kind=sum, axes=[1], keep=0] : f32[4]\n  yield %b, %s\n }\n yield %y, %z\n}\n",
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        CHECK(!run("region", texts[i], NULL));
+}
+
 int main(void)
 {
+    RUN(refuses_bad_regions);
     RUN(refuses_bad_plans);
     RUN(lowers_like_the_graph);
     return test_end();
