@@ -72,6 +72,9 @@ void nnc_tensor_strides(const nnc_tensor *t, int64_t *stride)
     }
 }
 
+/* Where tensors without elements lie whose owner has no memory for them: memcpy wants a pointer even then. */
+static const char no_elements[8];
+
 bool nnc_tensor_of(const nnc_module *m, nnc_value v, nnc_tensor *out)
 {
     const nnc_type_rec *ty = nnc_value_ty(m, v);
@@ -88,6 +91,8 @@ bool nnc_tensor_of(const nnc_module *m, nnc_value v, nnc_tensor *out)
     if (!op.id || nnc_op_code(m, op) != NNC_OP_const)
         return false;
     out->data = (void *)nnc_const_data(m, op);
+    if (!out->data)
+        out->data = (void *)no_elements;
     return true;
 }
 
@@ -200,6 +205,8 @@ nnc_status nnc_interp_bind(nnc_interp *x, nnc_value v, nnc_tensor t, nnc_loc loc
         NNC_TRY(bind_dims(x, nnc_value_type(x->m, v), &t, false, loc));
     }
     NNC_TRY(check_dims(x, v, &t, loc));
+    if (!t.data)
+        t.data = (void *)no_elements;
     x->env[v.id] = t;
     return NNC_OK;
 }
