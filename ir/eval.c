@@ -10,7 +10,7 @@
 #include <string.h>
 
 typedef struct in_rec { /* what every eval function sees */
-    nnc_dtype dt; /* of the operands */
+    nnc_dtype dt;       /* of the operands */
     const nnc_num *x;
     bool flag;
 } in_rec;
@@ -86,7 +86,8 @@ uint64_t nnc_num_bits(nnc_dtype dt, nnc_num n)
         memcpy(&u, &f, 4);
         bits = u;
     } else if (nnc_dtype_is_float(dt)) {
-        bits = nnc_small_encode(dt, n.f, width_of(dt) < 16 && !isinf(n.f), NNC_W_up); /* an infinity is meant */
+        bits = nnc_small_encode(dt, n.f, width_of(dt) < 16 && !isinf(n.f),
+                                NNC_W_up); /* an infinity is meant */
     } else if (nnc_dtype_infos[dt].class == NNC_DC_BOOL) {
         bits = n.i != 0;
     } else {
@@ -99,7 +100,8 @@ nnc_num nnc_num_load(nnc_dtype dt, const void *p)
 {
     uint64_t bits = 0;
 
-    memcpy(&bits, p, nnc_dtype_bytes(dt)); /* little-endian hosts only, see runtime checks in the emitted C */
+    memcpy(&bits, p,
+           nnc_dtype_bytes(dt)); /* little-endian hosts only, see runtime checks in the emitted C */
     return nnc_num_of_bits(dt, bits);
 }
 
@@ -175,7 +177,8 @@ static bool less(const in_rec *in, int a, int b)
 {
     if (nnc_dtype_is_float(in->dt))
         return in->x[a].f < in->x[b].f;
-    return is_signed(in->dt) ? in->x[a].i < in->x[b].i : (uint64_t)in->x[a].i < (uint64_t)in->x[b].i;
+    return is_signed(in->dt) ? in->x[a].i < in->x[b].i
+                             : (uint64_t)in->x[a].i < (uint64_t)in->x[b].i;
 }
 
 static bool same(const in_rec *in)
@@ -338,7 +341,8 @@ static double eval_float(nnc_opcode code, const in_rec *in)
     case NNC_OP_max: return larger(a, in->x[1].f);
     case NNC_OP_min: return smaller(a, in->x[1].f);
     case NNC_OP_atan2: return atan2(a, in->x[1].f);
-    case NNC_OP_fma: return in->dt == NNC_DT_f64 ? fma(a, in->x[1].f, in->x[2].f) : a * in->x[1].f + in->x[2].f;
+    case NNC_OP_fma:
+        return in->dt == NNC_DT_f64 ? fma(a, in->x[1].f, in->x[2].f) : a * in->x[1].f + in->x[2].f;
     case NNC_OP_gelu:
         if (in->flag) /* tanh form */
             return 0.5 * a * (1 + tanh(0.79788456080286535588 * (a + 0.044715 * a * a * a)));
@@ -382,7 +386,9 @@ static int64_t float_to_int(nnc_dtype to, double f)
     if (f < lo)
         return is_signed(to) ? (int64_t)(~UINT64_C(0) << (w - 1)) : 0;
     if (f >= hi)
-        return (int64_t)((w == 64 && !is_signed(to) ? 0 : UINT64_C(1) << (is_signed(to) ? w - 1 : w)) - 1);
+        return (
+            int64_t)((w == 64 && !is_signed(to) ? 0 : UINT64_C(1) << (is_signed(to) ? w - 1 : w)) -
+                     1);
     return is_signed(to) ? (int64_t)f : (int64_t)(uint64_t)f;
 }
 
@@ -402,7 +408,8 @@ nnc_num nnc_eval_cast(nnc_num x, nnc_dtype from, nnc_dtype to, bool saturate, nn
         if (to == NNC_DT_f64 || to == NNC_DT_f32)
             y.f = to == NNC_DT_f32 ? (double)(float)f : f;
         else
-            y.f = nnc_small_decode(to, nnc_small_encode(to, f, width_of(to) < 16 && saturate, mode));
+            y.f =
+                nnc_small_decode(to, nnc_small_encode(to, f, width_of(to) < 16 && saturate, mode));
     }
     return y;
 }

@@ -13,10 +13,12 @@ static nnc_tensor keep(nnc_arena *a, const nnc_tensor *t)
     return c;
 }
 
-static nnc_status bind_args(nnc_interp *x, nnc_op op, nnc_block b, unsigned first, unsigned n, const nnc_tensor *t)
+static nnc_status bind_args(nnc_interp *x, nnc_op op, nnc_block b, unsigned first, unsigned n,
+                            const nnc_tensor *t)
 {
     if (first + n > nnc_block_narg(x->m, b))
-        return nnc_error(x->m->diag, nnc_op_loc(x->m, op), "a region of '%s' has too few arguments", nnc_op_infos[nnc_op_code(x->m, op)].name);
+        return nnc_error(x->m->diag, nnc_op_loc(x->m, op), "a region of '%s' has too few arguments",
+                         nnc_op_infos[nnc_op_code(x->m, op)].name);
     for (unsigned i = 0; i < n; i++)
         NNC_TRY(nnc_interp_bind(x, nnc_block_arg(x->m, b, first + i), t[i], nnc_op_loc(x->m, op)));
     return NNC_OK;
@@ -43,7 +45,8 @@ INTERP(call)
     nnc_op callee = nnc_func_find(x->m, name);
 
     if (!callee.id || nnc_op_code(x->m, callee) != NNC_OP_graph)
-        return nnc_error(x->m->diag, nnc_op_loc(x->m, op), "call of '%s', which is not a graph of this module", name);
+        return nnc_error(x->m->diag, nnc_op_loc(x->m, op),
+                         "call of '%s', which is not a graph of this module", name);
     NNC_TRY(bind_args(x, op, nnc_op_region(x->m, callee, 0), 0, nnc_op_nin(x->m, op), in));
     return nnc_interp_block(x, nnc_op_region(x->m, callee, 0), nnc_op_nout(x->m, op), out);
 }
@@ -73,7 +76,8 @@ static void begin_trip(nnc_interp *x, trips *t)
 }
 
 /* Results leave the loop's memory. */
-static void end_loop(nnc_interp *x, trips *t, unsigned n, const nnc_tensor *carried, nnc_tensor *out)
+static void end_loop(nnc_interp *x, trips *t, unsigned n, const nnc_tensor *carried,
+                     nnc_tensor *out)
 {
     x->a = t->outer;
     for (unsigned i = 0; i < n; i++)
@@ -131,11 +135,13 @@ static nnc_status new_stacks(nnc_interp *x, nnc_op op, unsigned first, int64_t n
     return NNC_OK;
 }
 
-static nnc_status one_trip(nnc_interp *x, nnc_op op, int64_t i, unsigned nc, nnc_tensor *carried, const nnc_tensor *xs, nnc_tensor *out)
+static nnc_status one_trip(nnc_interp *x, nnc_op op, int64_t i, unsigned nc, nnc_tensor *carried,
+                           const nnc_tensor *xs, nnc_tensor *out)
 {
     nnc_block b = nnc_op_region(x->m, op, 0);
     unsigned nin = nnc_op_nin(x->m, op), nout = nnc_op_nout(x->m, op);
-    nnc_tensor counter = nnc_tensor_new(x->a, NNC_DT_i64, 0, NULL), *y = nnc_arena_array(x->a, nout, sizeof *y);
+    nnc_tensor counter = nnc_tensor_new(x->a, NNC_DT_i64, 0, NULL),
+               *y = nnc_arena_array(x->a, nout, sizeof *y);
 
     memcpy(counter.data, &i, sizeof i);
     NNC_TRY(bind_args(x, op, b, 0, 1, &counter));
@@ -150,7 +156,10 @@ static nnc_status one_trip(nnc_interp *x, nnc_op op, int64_t i, unsigned nc, nnc
     for (unsigned k = nc; k < nout; k++) {
         nnc_tensor to = slice_of(&out[k], i);
         if (nnc_tensor_bytes(&to) != nnc_tensor_bytes(&y[k]))
-            return nnc_error(x->m->diag, nnc_op_loc(x->m, op), "result %u of a scan's body has another size in trip %lld than its type says", k, (long long)i);
+            return nnc_error(
+                x->m->diag, nnc_op_loc(x->m, op),
+                "result %u of a scan's body has another size in trip %lld than its type says", k,
+                (long long)i);
         if (nnc_tensor_bytes(&to))
             memcpy(to.data, y[k].data, nnc_tensor_bytes(&to));
     }
@@ -167,7 +176,9 @@ INTERP(scan)
     NNC_TRY(nnc_interp_dim(x, nnc_attr_int(x->m, op, NNC_W_trips, 0), nnc_op_loc(x->m, op), &n));
     for (unsigned k = nc; k < nin; k++)
         if (in[k].dim[0] != n)
-            return nnc_error(x->m->diag, nnc_op_loc(x->m, op), "scan over %lld slices, but operand %u has %lld", (long long)n, k, (long long)in[k].dim[0]);
+            return nnc_error(x->m->diag, nnc_op_loc(x->m, op),
+                             "scan over %lld slices, but operand %u has %lld", (long long)n, k,
+                             (long long)in[k].dim[0]);
     if (nc)
         memcpy(carried, in, nc * sizeof *carried);
     NNC_TRY(new_stacks(x, op, nc, n, out));

@@ -18,7 +18,8 @@ struct product {
     const void *user;
 };
 
-static void block(const product *p, int64_t m0, int64_t nm, int64_t n0, int64_t nn, double (*acc)[BN])
+static void block(const product *p, int64_t m0, int64_t nm, int64_t n0, int64_t nn,
+                  double (*acc)[BN])
 {
     static _Thread_local double a[BM][BK], b[BN];
 
@@ -105,7 +106,8 @@ static dims offsets(nnc_interp *x, const nnc_tensor *t, const int64_t *axis, uns
     return o;
 }
 
-static unsigned free_axes(const nnc_tensor *t, const int64_t *p, unsigned np, const int64_t *q, unsigned nq, int64_t *axis)
+static unsigned free_axes(const nnc_tensor *t, const int64_t *p, unsigned np, const int64_t *q,
+                          unsigned nq, int64_t *axis)
 {
     bool used[NNC_MAX_RANK] = {false};
     unsigned n = 0;
@@ -159,17 +161,21 @@ static void dot_integers(const dot *d)
         for (int64_t n = 0; n < d->n.n; n++) {
             uint64_t sum = 0;
             for (int64_t k = 0; k < d->ka.n; k++) {
-                nnc_num p = nnc_num_load(ta, nnc_cell(d->a, d->base_a + d->m.off[m] + d->ka.off[k]));
-                nnc_num q = nnc_num_load(tb, nnc_cell(d->b, d->base_b + d->n.off[n] + d->kb.off[k]));
+                nnc_num p =
+                    nnc_num_load(ta, nnc_cell(d->a, d->base_a + d->m.off[m] + d->ka.off[k]));
+                nnc_num q =
+                    nnc_num_load(tb, nnc_cell(d->b, d->base_b + d->n.off[n] + d->kb.off[k]));
                 sum += (uint64_t)p.i * (uint64_t)q.i;
             }
-            nnc_num_store(d->out->dtype, nnc_cell(d->out, d->base_out + m * d->n.n + n), (nnc_num){0, (int64_t)sum});
+            nnc_num_store(d->out->dtype, nnc_cell(d->out, d->base_out + m * d->n.n + n),
+                          (nnc_num){0, (int64_t)sum});
         }
 }
 
 INTERP(dot)
 {
-    static const nnc_word keys[] = {NNC_W_batch_a, NNC_W_batch_b, NNC_W_contract_a, NNC_W_contract_b};
+    static const nnc_word keys[] = {NNC_W_batch_a, NNC_W_batch_b, NNC_W_contract_a,
+                                    NNC_W_contract_b};
     int64_t axis[4][NNC_MAX_RANK], left[NNC_MAX_RANK];
     unsigned n[4], nleft;
     dot d = {.a = &in[0], .b = &in[1], .out = out};
@@ -183,10 +189,14 @@ INTERP(dot)
     }
     for (unsigned k = 0; k < n[2]; k++)
         if (in[0].dim[axis[2][k]] != in[1].dim[axis[3][k]])
-            return nnc_error(x->m->diag, nnc_op_loc(x->m, op), "contracted dimensions differ: %lld against %lld", (long long)in[0].dim[axis[2][k]], (long long)in[1].dim[axis[3][k]]);
+            return nnc_error(x->m->diag, nnc_op_loc(x->m, op),
+                             "contracted dimensions differ: %lld against %lld",
+                             (long long)in[0].dim[axis[2][k]], (long long)in[1].dim[axis[3][k]]);
     for (unsigned k = 0; k < n[0]; k++)
         if (in[0].dim[axis[0][k]] != in[1].dim[axis[1][k]])
-            return nnc_error(x->m->diag, nnc_op_loc(x->m, op), "batch dimensions differ: %lld against %lld", (long long)in[0].dim[axis[0][k]], (long long)in[1].dim[axis[1][k]]);
+            return nnc_error(x->m->diag, nnc_op_loc(x->m, op),
+                             "batch dimensions differ: %lld against %lld",
+                             (long long)in[0].dim[axis[0][k]], (long long)in[1].dim[axis[1][k]]);
     ba = offsets(x, &in[0], axis[0], n[0]);
     bb = offsets(x, &in[1], axis[1], n[1]);
     d.ka = offsets(x, &in[0], axis[2], n[2]);
@@ -213,13 +223,15 @@ INTERP(dot)
 /* ---- conv ---- */
 typedef struct conv {
     const nnc_tensor *out;
-    int rank;                            /* spatial dimensions */
-    int64_t in[3], size[3], pos[3];      /* input, kernel, output extents */
-    int64_t *from[3];                    /* [kernel index * pos + output index]: input coordinate or -1 */
-    int64_t channels, kernel;            /* per group; product of size[] */
-    double *w, *x;                       /* [out channel][channel][kernel], [channel][input position] of one image and group */
-    int64_t out_base, out_channel, out_pos; /* result element of (channel 0, position 0), and strides */
-    int64_t image;                       /* product of in[] */
+    int rank;                       /* spatial dimensions */
+    int64_t in[3], size[3], pos[3]; /* input, kernel, output extents */
+    int64_t *from[3];         /* [kernel index * pos + output index]: input coordinate or -1 */
+    int64_t channels, kernel; /* per group; product of size[] */
+    double *w,
+        *x; /* [out channel][channel][kernel], [channel][input position] of one image and group */
+    int64_t out_base, out_channel,
+        out_pos;   /* result element of (channel 0, position 0), and strides */
+    int64_t image; /* product of in[] */
 } conv;
 
 static void conv_row_a(const product *p, int64_t m, int64_t k0, int64_t n, double *to)
@@ -278,15 +290,18 @@ static int64_t ints_at(const int64_t *v, unsigned n, int d, int64_t dflt)
 static void coordinate_tables(nnc_interp *x, nnc_op op, conv *c)
 {
     unsigned ns, nl, nd, nh;
-    const int64_t *stride = nnc_attr_ints(x->m, op, NNC_W_stride, &ns), *lo = nnc_attr_ints(x->m, op, NNC_W_lo, &nl);
-    const int64_t *dil = nnc_attr_ints(x->m, op, NNC_W_dilation, &nd), *lhs = nnc_attr_ints(x->m, op, NNC_W_lhs_dilation, &nh);
+    const int64_t *stride = nnc_attr_ints(x->m, op, NNC_W_stride, &ns),
+                  *lo = nnc_attr_ints(x->m, op, NNC_W_lo, &nl);
+    const int64_t *dil = nnc_attr_ints(x->m, op, NNC_W_dilation, &nd),
+                  *lhs = nnc_attr_ints(x->m, op, NNC_W_lhs_dilation, &nh);
 
     for (int d = 0; d < c->rank; d++) {
         int64_t gap = ints_at(lhs, nh, d, 1);
         c->from[d] = nnc_arena_array(x->a, (size_t)(c->size[d] * c->pos[d]), sizeof(int64_t));
         for (int64_t k = 0; k < c->size[d]; k++)
             for (int64_t o = 0; o < c->pos[d]; o++) {
-                int64_t i = o * ints_at(stride, ns, d, 1) + k * ints_at(dil, nd, d, 1) - ints_at(lo, nl, d, 0);
+                int64_t i = o * ints_at(stride, ns, d, 1) + k * ints_at(dil, nd, d, 1) -
+                            ints_at(lo, nl, d, 0);
                 bool inside = i >= 0 && i % gap == 0 && i / gap < c->in[d];
                 c->from[d][k * c->pos[d] + o] = inside ? i / gap : -1;
             }
@@ -323,12 +338,17 @@ static void conv_integers(const conv *c, const product *p, const wide *v)
             for (int64_t k = 0; k < c->kernel; k++) {
                 int64_t at = source_of(c, k, pos);
                 for (int64_t i = 0; i < c->channels && at >= 0; i++) {
-                    nnc_num x = nnc_num_load(v->x->dtype, nnc_cell(v->x, v->base_x + i * v->step_c + at * v->step_p));
-                    nnc_num w = nnc_num_load(v->w->dtype, nnc_cell(v->w, v->base_w + o * v->step_o + i * v->step_i + k * v->step_k));
+                    nnc_num x = nnc_num_load(
+                        v->x->dtype, nnc_cell(v->x, v->base_x + i * v->step_c + at * v->step_p));
+                    nnc_num w = nnc_num_load(
+                        v->w->dtype,
+                        nnc_cell(v->w, v->base_w + o * v->step_o + i * v->step_i + k * v->step_k));
                     sum += (uint64_t)x.i * (uint64_t)w.i;
                 }
             }
-            nnc_num_store(c->out->dtype, nnc_cell(c->out, c->out_base + o * c->out_channel + pos * c->out_pos), (nnc_num){0, (int64_t)sum});
+            nnc_num_store(c->out->dtype,
+                          nnc_cell(c->out, c->out_base + o * c->out_channel + pos * c->out_pos),
+                          (nnc_num){0, (int64_t)sum});
         }
 }
 
@@ -337,13 +357,15 @@ static void load_weights(const conv *c, const product *p, const wide *v)
 {
     for (int64_t o = 0; o < p->m; o++)
         for (int64_t i = 0; i < c->channels; i++)
-            nnc_load_f64(v->w->dtype, v->w->data, v->base_w + o * v->step_o + i * v->step_i, v->step_k, c->kernel, c->w + o * p->k + i * c->kernel);
+            nnc_load_f64(v->w->dtype, v->w->data, v->base_w + o * v->step_o + i * v->step_i,
+                         v->step_k, c->kernel, c->w + o * p->k + i * c->kernel);
 }
 
 static void load_image(const conv *c, const wide *v)
 {
     for (int64_t i = 0; i < c->channels; i++)
-        nnc_load_f64(v->x->dtype, v->x->data, v->base_x + i * v->step_c, v->step_p, c->image, c->x + i * c->image);
+        nnc_load_f64(v->x->dtype, v->x->data, v->base_x + i * v->step_c, v->step_p, c->image,
+                     c->x + i * c->image);
 }
 
 INTERP(conv)
@@ -352,7 +374,8 @@ INTERP(conv)
     int64_t groups = nnc_attr_int(x->m, op, NNC_W_groups, 1), images = in[0].dim[0], positions = 1;
     int rank = in[0].rank - 2, sx = nhwc ? 1 : 2, sw = nhwc ? 0 : 2;
     int64_t channels = in[0].dim[nhwc ? rank + 1 : 1], outs = in[1].dim[nhwc ? rank + 1 : 0];
-    conv c = {.out = out, .rank = rank, .channels = in[1].dim[nhwc ? rank : 1], .kernel = 1, .image = 1};
+    conv c = {
+        .out = out, .rank = rank, .channels = in[1].dim[nhwc ? rank : 1], .kernel = 1, .image = 1};
     product p = {.row_a = conv_row_a, .row_b = conv_row_b, .put = conv_put, .user = &c};
     bool exact;
     wide v;
@@ -366,7 +389,9 @@ INTERP(conv)
         positions *= c.pos[d];
     }
     if (channels != c.channels * groups || outs % groups)
-        return nnc_error(x->m->diag, nnc_op_loc(x->m, op), "conv of %lld channels in %lld groups with weights for %lld channels", (long long)channels, (long long)groups, (long long)c.channels);
+        return nnc_error(x->m->diag, nnc_op_loc(x->m, op),
+                         "conv of %lld channels in %lld groups with weights for %lld channels",
+                         (long long)channels, (long long)groups, (long long)c.channels);
     coordinate_tables(x, op, &c);
     p.m = outs / groups;
     p.n = positions;
@@ -376,7 +401,13 @@ INTERP(conv)
     c.out_channel = nhwc ? 1 : positions;
     c.out_pos = nhwc ? outs : 1;
     exact = exact_in_double(in[0].dtype, in[1].dtype, p.k);
-    v = (wide){.x = &in[0], .w = &in[1], .step_c = nhwc ? 1 : c.image, .step_p = nhwc ? channels : 1, .step_o = nhwc ? 1 : p.k, .step_i = nhwc ? outs : c.kernel, .step_k = nhwc ? c.channels * outs : 1};
+    v = (wide){.x = &in[0],
+               .w = &in[1],
+               .step_c = nhwc ? 1 : c.image,
+               .step_p = nhwc ? channels : 1,
+               .step_o = nhwc ? 1 : p.k,
+               .step_i = nhwc ? outs : c.kernel,
+               .step_k = nhwc ? c.channels * outs : 1};
     for (int64_t g = 0; g < groups; g++) {
         v.base_w = g * p.m * v.step_o;
         load_weights(&c, &p, &v);

@@ -12,6 +12,7 @@ static const struct row {
     nnc_interp_fn fn;
     int own;
 } rows[NNC_OP_COUNT] = {
+/* clang-format off */
 #define MAP(name) [NNC_OP_##name] = {nnc_interp_elementwise, SHAPED},
 #define ROW(name, own) [NNC_OP_##name] = {nnc_interp_##name, own},
     MAP(neg) MAP(abs) MAP(sign) MAP(floor) MAP(ceil) MAP(round) MAP(trunc) MAP(exp) MAP(expm1) MAP(log)
@@ -29,6 +30,7 @@ static const struct row {
     ROW(rng_bits, SHAPED) ROW(check, SHAPED) ROW(nms, SHAPED) ROW(softmax, SHAPED)
     [NNC_OP_log_softmax] = {nnc_interp_softmax, SHAPED}, ROW(layer_norm, SHAPED)
     ROW(const, OWN) ROW(if, OWN) ROW(while, OWN) ROW(scan, OWN) ROW(fused, OWN) ROW(call, OWN)
+/* clang-format on */
 #undef MAP
 #undef ROW
 };
@@ -85,7 +87,8 @@ bool nnc_tensor_of(const nnc_module *m, nnc_value v, nnc_tensor *out)
     *out = (nnc_tensor){.dtype = (nnc_dtype)ty->dtype, .rank = ty->rank};
     memcpy(out->dim, ty->dim, sizeof out->dim);
     if (nnc_value_is_const(m, v)) {
-        out->data = (void *)&m->value.at[v.id].bits; /* little-endian: the low bytes are the element */
+        out->data =
+            (void *)&m->value.at[v.id].bits; /* little-endian: the low bytes are the element */
         return true;
     }
     if (!op.id || nnc_op_code(m, op) != NNC_OP_const)
@@ -108,7 +111,8 @@ static bool knows_dim(const nnc_interp *x, nnc_dim d)
     for (uint32_t i = 0; i < n; i++)
         for (uint32_t k = 0; k < t[i].natom; k++) {
             nnc_dim_atom a = nnc_dim_atom_get(x->m->dims, t[i].atom[k]);
-            if (a.op == '$' ? a.a >= x->nsym || x->sym[a.a] < 0 : !knows_dim(x, a.a) || !knows_dim(x, a.b))
+            if (a.op == '$' ? a.a >= x->nsym || x->sym[a.a] < 0
+                            : !knows_dim(x, a.a) || !knows_dim(x, a.b))
                 return false;
         }
     return true;
@@ -117,7 +121,10 @@ static bool knows_dim(const nnc_interp *x, nnc_dim d)
 nnc_status nnc_interp_dim(nnc_interp *x, nnc_dim d, nnc_loc loc, int64_t *out)
 {
     if (!knows_dim(x, d))
-        return nnc_error(x->m->diag, loc, "the size '%s' is not known here: no input and no operation before gives it", nnc_dim_text(x->m->dims, d));
+        return nnc_error(
+            x->m->diag, loc,
+            "the size '%s' is not known here: no input and no operation before gives it",
+            nnc_dim_text(x->m->dims, d));
     *out = nnc_dim_is_const(d) ? d : nnc_dim_eval(x->m->dims, d, x->sym);
     return NNC_OK;
 }
@@ -127,8 +134,10 @@ static nnc_status set_symbol(nnc_interp *x, uint32_t s, int64_t v, nnc_loc loc)
     nnc_dim d = nnc_dim_symbol_at(x->m->dims, s);
 
     if (v < nnc_dim_lo(x->m->dims, d) || v > nnc_dim_hi(x->m->dims, d))
-        return nnc_error(x->m->diag, loc, "size '%s' is %lld here, outside its bounds %lld..%lld", nnc_dim_text(x->m->dims, d), (long long)v,
-                         (long long)nnc_dim_lo(x->m->dims, d), (long long)nnc_dim_hi(x->m->dims, d));
+        return nnc_error(x->m->diag, loc, "size '%s' is %lld here, outside its bounds %lld..%lld",
+                         nnc_dim_text(x->m->dims, d), (long long)v,
+                         (long long)nnc_dim_lo(x->m->dims, d),
+                         (long long)nnc_dim_hi(x->m->dims, d));
     x->sym[s] = v;
     return NNC_OK;
 }
@@ -164,7 +173,8 @@ static bool solve(const nnc_interp *x, nnc_dim d, int64_t size, uint32_t *sym, i
     return *value >= 0;
 }
 
-static nnc_status bind_dims(nnc_interp *x, nnc_type type, const nnc_tensor *t, bool plain, nnc_loc loc)
+static nnc_status bind_dims(nnc_interp *x, nnc_type type, const nnc_tensor *t, bool plain,
+                            nnc_loc loc)
 {
     nnc_type_rec ty = *nnc_type_get(x->m, type);
     nnc_sym name;
@@ -172,7 +182,9 @@ static nnc_status bind_dims(nnc_interp *x, nnc_type type, const nnc_tensor *t, b
     int64_t v = 0;
 
     for (int d = 0; d < ty.rank; d++)
-        if (!knows_dim(x, ty.dim[d]) && (!plain || nnc_dim_is_symbol(x->m->dims, ty.dim[d], &name)) && solve(x, ty.dim[d], t->dim[d], &s, &v))
+        if (!knows_dim(x, ty.dim[d]) &&
+            (!plain || nnc_dim_is_symbol(x->m->dims, ty.dim[d], &name)) &&
+            solve(x, ty.dim[d], t->dim[d], &s, &v))
             NNC_TRY(set_symbol(x, s, v, loc));
     return NNC_OK;
 }
@@ -183,17 +195,21 @@ static nnc_status check_dims(nnc_interp *x, nnc_value v, const nnc_tensor *t, nn
     const char *name = nnc_value_name(x->m, v);
 
     if ((nnc_dtype)ty.dtype != t->dtype)
-        return nnc_error(x->m->diag, loc, "'%s' has dtype %s, expected %s", name, nnc_dtype_infos[t->dtype].name, nnc_dtype_infos[ty.dtype].name);
+        return nnc_error(x->m->diag, loc, "'%s' has dtype %s, expected %s", name,
+                         nnc_dtype_infos[t->dtype].name, nnc_dtype_infos[ty.dtype].name);
     if (ty.rank != t->rank)
-        return nnc_error(x->m->diag, loc, "'%s' has %d dimensions, expected %d", name, t->rank, ty.rank);
+        return nnc_error(x->m->diag, loc, "'%s' has %d dimensions, expected %d", name, t->rank,
+                         ty.rank);
     for (int d = 0; d < ty.rank; d++) {
         int64_t want;
         if (!knows_dim(x, ty.dim[d]))
             continue; /* an expression of a symbol that is defined later */
         NNC_TRY(nnc_interp_dim(x, ty.dim[d], loc, &want));
         if (want != t->dim[d])
-            return nnc_error(x->m->diag, loc, "dimension %d of '%s' is %lld, expected %s%s%lld", d, name, (long long)t->dim[d],
-                             nnc_dim_is_const(ty.dim[d]) ? "" : nnc_dim_text(x->m->dims, ty.dim[d]), nnc_dim_is_const(ty.dim[d]) ? "" : " = ", (long long)want);
+            return nnc_error(x->m->diag, loc, "dimension %d of '%s' is %lld, expected %s%s%lld", d,
+                             name, (long long)t->dim[d],
+                             nnc_dim_is_const(ty.dim[d]) ? "" : nnc_dim_text(x->m->dims, ty.dim[d]),
+                             nnc_dim_is_const(ty.dim[d]) ? "" : " = ", (long long)want);
     }
     return NNC_OK;
 }
@@ -218,8 +234,10 @@ nnc_status nnc_interp_value(nnc_interp *x, nnc_value v, nnc_loc loc, nnc_tensor 
         return NNC_OK;
     }
     if (!nnc_tensor_of(x->m, v, out))
-        return nnc_error(x->m->diag, loc, "value '%s' has not been computed here", nnc_value_name(x->m, v));
-    if ((uintptr_t)out->data % nnc_dtype_bytes(out->dtype)) /* weights in a mapped file lie anywhere */
+        return nnc_error(x->m->diag, loc, "value '%s' has not been computed here",
+                         nnc_value_name(x->m, v));
+    if ((uintptr_t)out->data %
+        nnc_dtype_bytes(out->dtype)) /* weights in a mapped file lie anywhere */
         out->data = nnc_arena_copy(x->root, out->data, nnc_tensor_bytes(out));
     if (v.id < x->nenv)
         x->env[v.id] = *out;
@@ -241,7 +259,9 @@ static nnc_status shape_result(nnc_interp *x, nnc_op op, unsigned i, nnc_tensor 
     for (int d = 0; d < ty.rank; d++)
         NNC_TRY(nnc_interp_dim(x, ty.dim[d], nnc_op_loc(x->m, op), &t.dim[d]));
     if (nnc_tensor_count(&t) > INT64_MAX / 16)
-        return nnc_error(x->m->diag, nnc_op_loc(x->m, op), "a result of '%s' is too large to interpret", nnc_op_infos[nnc_op_code(x->m, op)].name);
+        return nnc_error(x->m->diag, nnc_op_loc(x->m, op),
+                         "a result of '%s' is too large to interpret",
+                         nnc_op_infos[nnc_op_code(x->m, op)].name);
     *out = nnc_tensor_new(x->a, t.dtype, t.rank, t.dim);
     return NNC_OK;
 }
@@ -252,7 +272,8 @@ static nnc_status run_op(nnc_interp *x, nnc_op op, const nnc_tensor *in, nnc_ten
     unsigned nout = nnc_op_nout(x->m, op);
 
     if (!rows[code].fn)
-        return nnc_error(x->m->diag, nnc_op_loc(x->m, op), "operation '%s' does not belong into a graph", nnc_op_infos[code].name);
+        return nnc_error(x->m->diag, nnc_op_loc(x->m, op),
+                         "operation '%s' does not belong into a graph", nnc_op_infos[code].name);
     for (unsigned i = 0; i < nout && rows[code].own == SHAPED; i++)
         NNC_TRY(shape_result(x, op, i, &out[i]));
     return rows[code].fn(x, op, in, out);
@@ -263,18 +284,22 @@ nnc_status nnc_interp_block(nnc_interp *x, nnc_block b, unsigned nout, nnc_tenso
     nnc_module *m = x->m;
 
     if (++x->depth > NNC_INTERP_MAX_NEST)
-        return nnc_error(m->diag, nnc_op_loc(m, nnc_block_parent(m, b)), "calls and regions are nested more than %d deep", NNC_INTERP_MAX_NEST);
+        return nnc_error(m->diag, nnc_op_loc(m, nnc_block_parent(m, b)),
+                         "calls and regions are nested more than %d deep", NNC_INTERP_MAX_NEST);
     for (nnc_op op = nnc_block_first(m, b); op.id; op = nnc_op_next(m, op)) {
         unsigned nin = nnc_op_nin(m, op), n = nnc_op_nout(m, op);
         nnc_loc loc = nnc_op_loc(m, op);
         nnc_tensor *in = nnc_arena_array(x->a, nin + n, sizeof *in), *out = in + nin;
         if (x->budget-- == 0)
-            return nnc_error(m->diag, loc, "the run is stopped: too many operations, perhaps a loop without an end");
+            return nnc_error(
+                m->diag, loc,
+                "the run is stopped: too many operations, perhaps a loop without an end");
         for (unsigned i = 0; i < nin; i++)
             NNC_TRY(nnc_interp_value(x, nnc_op_in(m, op, i), loc, &in[i]));
         if (nnc_op_code(m, op) == NNC_OP_yield) {
             if (nin != nout)
-                return nnc_error(m->diag, loc, "a region yields %u values, %u are expected", nin, nout);
+                return nnc_error(m->diag, loc, "a region yields %u values, %u are expected", nin,
+                                 nout);
             memcpy(yielded, in, nin * sizeof *in);
             x->depth--;
             return NNC_OK;
@@ -289,7 +314,8 @@ nnc_status nnc_interp_block(nnc_interp *x, nnc_block b, unsigned nout, nnc_tenso
 nnc_status nnc_interp_arenas(nnc_interp *x, nnc_loc loc, nnc_arena *pair[2])
 {
     if (x->nspare + 2 > NNC_INTERP_ARENAS)
-        return nnc_error(x->m->diag, loc, "loops are nested more than %d deep", NNC_INTERP_ARENAS / 2);
+        return nnc_error(x->m->diag, loc, "loops are nested more than %d deep",
+                         NNC_INTERP_ARENAS / 2);
     for (int k = 0; k < 2; k++, x->nspare++) {
         if (!x->spare[x->nspare])
             x->spare[x->nspare] = nnc_arena_new();
@@ -301,7 +327,12 @@ nnc_status nnc_interp_arenas(nnc_interp *x, nnc_loc loc, nnc_arena *pair[2])
 /* A single op without regions needs no environment: folding a large module must not pay for one per op. */
 static void begin(nnc_interp *x, nnc_module *m, nnc_arena *a, bool env)
 {
-    *x = (nnc_interp){.m = m, .root = a, .a = a, .nenv = env ? m->value.n : 0, .nsym = nnc_dim_nsymbol(m->dims), .budget = UINT64_MAX};
+    *x = (nnc_interp){.m = m,
+                      .root = a,
+                      .a = a,
+                      .nenv = env ? m->value.n : 0,
+                      .nsym = nnc_dim_nsymbol(m->dims),
+                      .budget = UINT64_MAX};
     x->env = nnc_arena_array(a, x->nenv, sizeof *x->env);
     x->sym = nnc_arena_array(a, x->nsym + 1, sizeof *x->sym);
     for (uint32_t s = 0; s < x->nsym; s++)
@@ -315,14 +346,17 @@ static nnc_status end(nnc_interp *x, nnc_status status)
     return status;
 }
 
-static nnc_status run_graph(nnc_interp *x, nnc_op graph, unsigned nin, const nnc_tensor *in, unsigned nout, nnc_tensor *out)
+static nnc_status run_graph(nnc_interp *x, nnc_op graph, unsigned nin, const nnc_tensor *in,
+                            unsigned nout, nnc_tensor *out)
 {
     nnc_module *m = x->m;
     nnc_block b = nnc_op_region(m, graph, 0);
 
     if (nin != nnc_block_narg(m, b))
-        return nnc_error(m->diag, nnc_op_loc(m, graph), "graph '%s' has %u inputs, %u were given", nnc_func_name(m, graph), nnc_block_narg(m, b), nin);
-    for (unsigned i = 0; i < nin; i++) { /* plain symbols of all inputs first: [2*n] may come before [n] */
+        return nnc_error(m->diag, nnc_op_loc(m, graph), "graph '%s' has %u inputs, %u were given",
+                         nnc_func_name(m, graph), nnc_block_narg(m, b), nin);
+    for (unsigned i = 0; i < nin;
+         i++) { /* plain symbols of all inputs first: [2*n] may come before [n] */
         nnc_value v = nnc_block_arg(m, b, i);
         if (nnc_value_ty(m, v)->rank == in[i].rank)
             NNC_TRY(bind_dims(x, nnc_value_type(m, v), &in[i], true, nnc_op_loc(m, graph)));
@@ -332,7 +366,8 @@ static nnc_status run_graph(nnc_interp *x, nnc_op graph, unsigned nin, const nnc
     return nnc_interp_block(x, b, nout, out);
 }
 
-nnc_status nnc_interp_graph(nnc_module *m, nnc_op graph, nnc_arena *a, unsigned nin, const nnc_tensor *in, unsigned nout, nnc_tensor *out)
+nnc_status nnc_interp_graph(nnc_module *m, nnc_op graph, nnc_arena *a, unsigned nin,
+                            const nnc_tensor *in, unsigned nout, nnc_tensor *out)
 {
     nnc_interp x;
 
@@ -340,7 +375,9 @@ nnc_status nnc_interp_graph(nnc_module *m, nnc_op graph, nnc_arena *a, unsigned 
     return end(&x, run_graph(&x, graph, nin, in, nout, out));
 }
 
-nnc_status nnc_interp_graph_bounded(nnc_module *m, nnc_op graph, nnc_arena *a, unsigned nin, const nnc_tensor *in, unsigned nout, nnc_tensor *out, uint64_t max_ops)
+nnc_status nnc_interp_graph_bounded(nnc_module *m, nnc_op graph, nnc_arena *a, unsigned nin,
+                                    const nnc_tensor *in, unsigned nout, nnc_tensor *out,
+                                    uint64_t max_ops)
 {
     nnc_interp x;
 
@@ -349,7 +386,8 @@ nnc_status nnc_interp_graph_bounded(nnc_module *m, nnc_op graph, nnc_arena *a, u
     return end(&x, run_graph(&x, graph, nin, in, nout, out));
 }
 
-nnc_status nnc_interp_op(nnc_module *m, nnc_op op, nnc_arena *a, const nnc_tensor *in, nnc_tensor *out)
+nnc_status nnc_interp_op(nnc_module *m, nnc_op op, nnc_arena *a, const nnc_tensor *in,
+                         nnc_tensor *out)
 {
     nnc_interp x;
 

@@ -27,9 +27,9 @@ typedef struct kval {
 typedef struct run {
     nnc_module *m;
     nnc_arena *a;
-    kval *val;      /* by value id */
-    memory *alloc;  /* by op id: memory of allocs and consts, made once */
-    memory arena;   /* planned allocs */
+    kval *val;     /* by value id */
+    memory *alloc; /* by op id: memory of allocs and consts, made once */
+    memory arena;  /* planned allocs */
     int calls;
 } run;
 
@@ -39,9 +39,11 @@ static nnc_status fail(run *x, nnc_op op, const char *what)
 {
     nnc_op f = op;
 
-    while (nnc_op_code(x->m, f) != NNC_OP_kernel && nnc_block_parent(x->m, nnc_op_get(x->m, f)->block).id)
+    while (nnc_op_code(x->m, f) != NNC_OP_kernel &&
+           nnc_block_parent(x->m, nnc_op_get(x->m, f)->block).id)
         f = nnc_block_parent(x->m, nnc_op_get(x->m, f)->block);
-    return nnc_error(x->m->diag, nnc_op_loc(x->m, op), "kernel '%s', %s: %s", nnc_func_name(x->m, f), nnc_op_infos[nnc_op_code(x->m, op)].name, what);
+    return nnc_error(x->m->diag, nnc_op_loc(x->m, op), "kernel '%s', %s: %s",
+                     nnc_func_name(x->m, f), nnc_op_infos[nnc_op_code(x->m, op)].name, what);
 }
 
 /* ---- values ---- */
@@ -91,7 +93,8 @@ static nnc_dtype dtype_of(const run *x, nnc_value v)
 
 /* ---- memory ---- */
 /* Address of the cell that operands [first ..] of op index; `bytes` from there must exist. */
-static nnc_status address(run *x, nnc_op op, nnc_value buf, unsigned first, int64_t bytes, char **out)
+static nnc_status address(run *x, nnc_op op, nnc_value buf, unsigned first, int64_t bytes,
+                          char **out)
 {
     const nnc_type_rec *ty = nnc_value_ty(x->m, buf);
     memory mem = x->val[buf.id].u.m;
@@ -99,16 +102,26 @@ static nnc_status address(run *x, nnc_op op, nnc_value buf, unsigned first, int6
     unsigned n = nnc_op_nin(x->m, op) - first;
 
     if (n != ty->rank)
-        return fail(x, op, nnc_arena_printf(x->a, "%u indices for a buffer '%s' of rank %d", n, nnc_value_name(x->m, buf), ty->rank));
+        return fail(x, op,
+                    nnc_arena_printf(x->a, "%u indices for a buffer '%s' of rank %d", n,
+                                     nnc_value_name(x->m, buf), ty->rank));
     for (unsigned d = 0; d < n; d++) {
         int64_t i = int_of(x, nnc_op_in(x->m, op, first + d));
         if (i < 0 || i >= nnc_dim_hi(x->m->dims, ty->dim[d]))
-            return fail(x, op, nnc_arena_printf(x->a, "index %lld of '%s' in dimension %u is outside 0..%lld", (long long)i, nnc_value_name(x->m, buf), d, (long long)nnc_dim_hi(x->m->dims, ty->dim[d]) - 1));
+            return fail(x, op,
+                        nnc_arena_printf(x->a,
+                                         "index %lld of '%s' in dimension %u is outside 0..%lld",
+                                         (long long)i, nnc_value_name(x->m, buf), d,
+                                         (long long)nnc_dim_hi(x->m->dims, ty->dim[d]) - 1));
         at += i * ty->stride[d];
     }
     at = mem.at + at * cell;
     if (!mem.base || at < 0 || at + bytes > mem.size)
-        return fail(x, op, nnc_arena_printf(x->a, "bytes %lld..%lld of '%s' lie outside its memory of %lld bytes", (long long)at, (long long)(at + bytes - 1), nnc_value_name(x->m, buf), (long long)mem.size));
+        return fail(
+            x, op,
+            nnc_arena_printf(x->a, "bytes %lld..%lld of '%s' lie outside its memory of %lld bytes",
+                             (long long)at, (long long)(at + bytes - 1), nnc_value_name(x->m, buf),
+                             (long long)mem.size));
     *out = mem.base + at;
     return NNC_OK;
 }
@@ -161,7 +174,11 @@ static nnc_status whole(run *x, nnc_op op, nnc_value buf, char **p, int64_t *byt
     if (mem.at + n > mem.size && !nnc_type_is_static(x->m, nnc_value_type(x->m, buf)))
         n = mem.size - mem.at;
     if (n < 0 || mem.at < 0 || mem.at + n > mem.size)
-        return fail(x, op, nnc_arena_printf(x->a, "'%s' needs %lld bytes from byte %lld of a memory of %lld", nnc_value_name(x->m, buf), (long long)n, (long long)mem.at, (long long)mem.size));
+        return fail(x, op,
+                    nnc_arena_printf(x->a,
+                                     "'%s' needs %lld bytes from byte %lld of a memory of %lld",
+                                     nnc_value_name(x->m, buf), (long long)n, (long long)mem.at,
+                                     (long long)mem.size));
     *p = mem.base + mem.at;
     *bytes = n;
     return NNC_OK;
@@ -176,7 +193,8 @@ static nnc_status do_fill(run *x, nnc_op op)
 
     NNC_TRY(whole(x, op, buf, &p, &n));
     for (int64_t i = 0; i < n / size; i++)
-        nnc_num_store(dt, p + i * size, lanes_of(x, v) > 1 ? lane(x, v, (int)(i % lanes_of(x, v))) : num_of(x, v));
+        nnc_num_store(dt, p + i * size,
+                      lanes_of(x, v) > 1 ? lane(x, v, (int)(i % lanes_of(x, v))) : num_of(x, v));
     return NNC_OK;
 }
 
@@ -218,7 +236,8 @@ static nnc_status do_const(run *x, nnc_op op)
     memory *own = &x->alloc[op.id];
 
     if (!own->base) {
-        *own = (memory){nnc_arena_alloc(x->a, nnc_const_bytes(x->m, op)), (int64_t)nnc_const_bytes(x->m, op), 0};
+        *own = (memory){nnc_arena_alloc(x->a, nnc_const_bytes(x->m, op)),
+                        (int64_t)nnc_const_bytes(x->m, op), 0};
         NNC_TRY(nnc_const_pack(x->m, op, own->base));
     }
     x->val[nnc_op_out(x->m, op, 0).id].u.m = *own;
@@ -232,7 +251,8 @@ static nnc_status do_view(run *x, nnc_op op)
     memory mem = x->val[from.id].u.m;
 
     if (nnc_op_nin(x->m, op) > 1)
-        mem.at += int_of(x, nnc_op_in(x->m, op, 1)) * (int64_t)nnc_dtype_bytes((nnc_dtype)ty->dtype) * ty->lanes;
+        mem.at += int_of(x, nnc_op_in(x->m, op, 1)) *
+                  (int64_t)nnc_dtype_bytes((nnc_dtype)ty->dtype) * ty->lanes;
     x->val[nnc_op_out(x->m, op, 0).id].u.m = mem;
     return NNC_OK;
 }
@@ -300,7 +320,8 @@ static nnc_num cast_one(const run *x, nnc_op op, nnc_num v, nnc_dtype from, nnc_
 {
     if (nnc_op_code(x->m, op) == NNC_OP_bitcast)
         return nnc_num_of_bits(to, nnc_num_bits(from, v));
-    return nnc_eval_cast(v, from, to, nnc_attr_int(x->m, op, NNC_W_saturate, 1) != 0, nnc_attr_word(x->m, op, NNC_W_mode, NNC_W_up));
+    return nnc_eval_cast(v, from, to, nnc_attr_int(x->m, op, NNC_W_saturate, 1) != 0,
+                         nnc_attr_word(x->m, op, NNC_W_mode, NNC_W_up));
 }
 
 /* Vectors of equal bit width may differ in lanes under bitcast (u8x4 <-> i32). */
@@ -326,7 +347,9 @@ static nnc_status do_cast(run *x, nnc_op op)
     nnc_value from = nnc_op_in(x->m, op, 0), to = nnc_op_out(x->m, op, 0);
     nnc_num *v = lanes_for(x, to);
 
-    if (lanes_of(x, from) != lanes_of(x, to) || (nnc_op_code(x->m, op) == NNC_OP_bitcast && nnc_dtype_infos[dtype_of(x, from)].bits != nnc_dtype_infos[dtype_of(x, to)].bits))
+    if (lanes_of(x, from) != lanes_of(x, to) ||
+        (nnc_op_code(x->m, op) == NNC_OP_bitcast &&
+         nnc_dtype_infos[dtype_of(x, from)].bits != nnc_dtype_infos[dtype_of(x, to)].bits))
         return bitcast_lanes(x, op);
     for (int k = 0; k < lanes_of(x, to); k++)
         v[k] = cast_one(x, op, lane(x, from, k), dtype_of(x, from), dtype_of(x, to));
@@ -366,7 +389,8 @@ static void do_dot4(run *x, nnc_op op)
     nnc_num *v = lanes_for(x, to);
 
     for (int k = 0; k < lanes_of(x, to); k++) {
-        uint32_t sum = (uint32_t)lane(x, nnc_op_in(x->m, op, 0), k).i, a = (uint32_t)lane(x, p, k).i, b = (uint32_t)lane(x, q, k).i;
+        uint32_t sum = (uint32_t)lane(x, nnc_op_in(x->m, op, 0), k).i,
+                 a = (uint32_t)lane(x, p, k).i, b = (uint32_t)lane(x, q, k).i;
         for (int i = 0; i < 32; i += 8) {
             int fa = dtype_of(x, p) == NNC_DT_u8q ? (int)(a >> i & 255) : (int8_t)(a >> i & 255);
             int fb = dtype_of(x, q) == NNC_DT_u8q ? (int)(b >> i & 255) : (int8_t)(b >> i & 255);
@@ -400,7 +424,8 @@ static nnc_status do_extract(run *x, nnc_op op)
 static nnc_status do_for(run *x, nnc_op op)
 {
     nnc_block b = nnc_op_region(x->m, op, 0);
-    int64_t lo = int_of(x, nnc_op_in(x->m, op, 0)), hi = int_of(x, nnc_op_in(x->m, op, 1)), step = int_of(x, nnc_op_in(x->m, op, 2));
+    int64_t lo = int_of(x, nnc_op_in(x->m, op, 0)), hi = int_of(x, nnc_op_in(x->m, op, 1)),
+            step = int_of(x, nnc_op_in(x->m, op, 2));
     nnc_value i = nnc_block_arg(x->m, b, 0);
 
     if (step <= 0)
@@ -435,7 +460,9 @@ static nnc_status do_call(run *x, nnc_op op)
         return fail(x, op, nnc_arena_printf(x->a, "there is no kernel '%s'", name));
     b = nnc_op_region(x->m, callee, 0);
     if (n != nnc_block_narg(x->m, b))
-        return fail(x, op, nnc_arena_printf(x->a, "%u operands for '%s', which takes %u", n, name, nnc_block_narg(x->m, b)));
+        return fail(x, op,
+                    nnc_arena_printf(x->a, "%u operands for '%s', which takes %u", n, name,
+                                     nnc_block_narg(x->m, b)));
     if (++x->calls > MAX_CALLS)
         return fail(x, op, "calls nest too deep");
     for (unsigned i = 0; i < n; i++) {
@@ -461,7 +488,8 @@ static nnc_status run_op(run *x, nnc_op op)
     case NNC_OP_if:
         if (num_of(x, nnc_op_in(x->m, op, 0)).i)
             return run_block(x, nnc_op_region(x->m, op, 0), NULL);
-        return nnc_op_nregion(x->m, op) > 1 ? run_block(x, nnc_op_region(x->m, op, 1), NULL) : NNC_OK;
+        return nnc_op_nregion(x->m, op) > 1 ? run_block(x, nnc_op_region(x->m, op, 1), NULL)
+                                            : NNC_OK;
     case NNC_OP_while: return do_while(x, op);
     case NNC_OP_call: return do_call(x, op);
     case NNC_OP_alloc: return do_alloc(x, op);
@@ -472,7 +500,9 @@ static nnc_status run_op(run *x, nnc_op op)
     case NNC_OP_check:
         if (num_of(x, nnc_op_in(x->m, op, 0)).i)
             return NNC_OK;
-        return nnc_error(x->m->diag, nnc_op_loc(x->m, op), "check failed: %s", nnc_attr_str(x->m, op, NNC_W_message, "a run-time condition does not hold"));
+        return nnc_error(
+            x->m->diag, nnc_op_loc(x->m, op), "check failed: %s",
+            nnc_attr_str(x->m, op, NNC_W_message, "a run-time condition does not hold"));
     case NNC_OP_barrier:
     case NNC_OP_prefetch: return NNC_OK;
     case NNC_OP_cast:
@@ -485,7 +515,8 @@ static nnc_status run_op(run *x, nnc_op op)
     case NNC_OP_hmin: do_horizontal(x, op, NNC_OP_min); return NNC_OK;
     case NNC_OP_dot4: do_dot4(x, op); return NNC_OK;
     default:
-        if (nnc_op_has(x->m, op, NNC_ELEMENTWISE) && nnc_op_nout(x->m, op) == 1 && (nnc_op_infos[code].levels & NNC_LEVEL_K))
+        if (nnc_op_has(x->m, op, NNC_ELEMENTWISE) && nnc_op_nout(x->m, op) == 1 &&
+            (nnc_op_infos[code].levels & NNC_LEVEL_K))
             return do_scalar(x, op);
         return fail(x, op, "this operation does not belong into a kernel");
     }
@@ -513,7 +544,8 @@ static nnc_status survey(run *x, nnc_block b)
             if (nnc_value_ty(x->m, nnc_op_out(x->m, op, i))->lanes > MAX_LANES)
                 return fail(x, op, "vectors of more than 64 lanes are not interpreted");
         if (nnc_op_code(x->m, op) == NNC_OP_alloc && nnc_attr_find(x->m, op, NNC_W_offset)) {
-            int64_t end = nnc_attr_int(x->m, op, NNC_W_offset, 0) + nnc_type_bytes(x->m, nnc_value_type(x->m, nnc_op_out(x->m, op, 0)));
+            int64_t end = nnc_attr_int(x->m, op, NNC_W_offset, 0) +
+                          nnc_type_bytes(x->m, nnc_value_type(x->m, nnc_op_out(x->m, op, 0)));
             x->arena.size = end > x->arena.size ? end : x->arena.size;
         }
         for (unsigned i = 0; i < nnc_op_nregion(x->m, op); i++)
@@ -522,13 +554,16 @@ static nnc_status survey(run *x, nnc_block b)
     return NNC_OK;
 }
 
-nnc_status nnc_interp_kernel(nnc_module *m, nnc_op kernel, nnc_arena *a, unsigned n, nnc_kernel_arg *arg)
+nnc_status nnc_interp_kernel(nnc_module *m, nnc_op kernel, nnc_arena *a, unsigned n,
+                             nnc_kernel_arg *arg)
 {
     run x = {.m = m, .a = a};
     nnc_block b = nnc_op_region(m, kernel, 0);
 
     if (n != nnc_block_narg(m, b))
-        return nnc_error(m->diag, nnc_op_loc(m, kernel), "kernel '%s' has %u parameters, %u were given", nnc_func_name(m, kernel), nnc_block_narg(m, b), n);
+        return nnc_error(m->diag, nnc_op_loc(m, kernel),
+                         "kernel '%s' has %u parameters, %u were given", nnc_func_name(m, kernel),
+                         nnc_block_narg(m, b), n);
     x.val = nnc_arena_array(a, m->value.n, sizeof *x.val);
     x.alloc = nnc_arena_array(a, m->op.n, sizeof *x.alloc);
     NNC_TRY(survey(&x, m->top));

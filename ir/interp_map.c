@@ -7,7 +7,8 @@
 #include <string.h>
 
 /* Strides of operand t under result shape `out`: 0 where t is broadcast. */
-static nnc_status broadcast_strides(nnc_interp *x, nnc_op op, const nnc_tensor *t, const nnc_tensor *out, int64_t *stride)
+static nnc_status broadcast_strides(nnc_interp *x, nnc_op op, const nnc_tensor *t,
+                                    const nnc_tensor *out, int64_t *stride)
 {
     int64_t own[NNC_MAX_RANK];
     int shift = out->rank - t->rank;
@@ -16,8 +17,11 @@ static nnc_status broadcast_strides(nnc_interp *x, nnc_op op, const nnc_tensor *
     for (int d = 0; d < out->rank; d++) {
         int64_t size = d < shift ? 1 : t->dim[d - shift];
         if (size != 1 && size != out->dim[d])
-            return nnc_error(x->m->diag, nnc_op_loc(x->m, op), "operand of '%s' has size %lld where the result has %lld (dimension %d)",
-                             nnc_op_infos[nnc_op_code(x->m, op)].name, (long long)size, (long long)out->dim[d], d);
+            return nnc_error(
+                x->m->diag, nnc_op_loc(x->m, op),
+                "operand of '%s' has size %lld where the result has %lld (dimension %d)",
+                nnc_op_infos[nnc_op_code(x->m, op)].name, (long long)size, (long long)out->dim[d],
+                d);
         stride[d] = size == 1 ? 0 : own[d - shift];
     }
     return NNC_OK;
@@ -29,7 +33,7 @@ static void merge_dims(nnc_walk *w)
     int r = 0;
 
     for (int d = 0; d < w->rank; d++) {
-        int64_t size = w->dim[d];             /* the slot may be that of r */
+        int64_t size = w->dim[d]; /* the slot may be that of r */
         bool merge = r > 0;
         if (size == 1)
             continue;
@@ -47,7 +51,8 @@ static void merge_dims(nnc_walk *w)
 }
 
 /* Walk over all but the innermost dimension; *n and inner[] describe that one. */
-static nnc_status begin_walk(nnc_interp *x, nnc_op op, unsigned nin, const nnc_tensor *in, const nnc_tensor *out, nnc_walk *w, int64_t *n, int64_t *inner)
+static nnc_status begin_walk(nnc_interp *x, nnc_op op, unsigned nin, const nnc_tensor *in,
+                             const nnc_tensor *out, nnc_walk *w, int64_t *n, int64_t *inner)
 {
     *w = (nnc_walk){.rank = out->rank, .n = (int)nin};
     memcpy(w->dim, out->dim, sizeof w->dim);
@@ -72,14 +77,16 @@ static inline float min_f32(float a, float b)
     return isnan(a) ? a : isnan(b) || !(a < b) ? b : a;
 }
 
-typedef void (*row_f32)(int64_t n, float *o, const float *a, int64_t sa, const float *b, int64_t sb);
-#define ROW2(name, expr)                                                                                 \
-    static void row_##name(int64_t n, float *o, const float *a, int64_t sa, const float *b, int64_t sb) \
-    {                                                                                                    \
-        for (int64_t i = 0; i < n; i++) {                                                                \
-            float p = a[i * sa], q = b[i * sb];                                                          \
-            o[i] = (expr);                                                                               \
-        }                                                                                                \
+typedef void (*row_f32)(int64_t n, float *o, const float *a, int64_t sa, const float *b,
+                        int64_t sb);
+#define ROW2(name, expr)                                                                    \
+    static void row_##name(int64_t n, float *o, const float *a, int64_t sa, const float *b, \
+                           int64_t sb)                                                      \
+    {                                                                                       \
+        for (int64_t i = 0; i < n; i++) {                                                   \
+            float p = a[i * sa], q = b[i * sb];                                             \
+            o[i] = (expr);                                                                  \
+        }                                                                                   \
     }
 ROW2(add, p + q)
 ROW2(sub, p - q)
@@ -116,7 +123,8 @@ INTERP(elementwise)
     NNC_TRY(begin_walk(x, op, nin, in, out, &w, &n, s));
     for (; done < total; done += n, nnc_walk_next(&w)) {
         if (fast) {
-            fast(n, (float *)out->data + done, (const float *)in[0].data + w.off[0], s[0], (const float *)in[1].data + w.off[1], s[1]);
+            fast(n, (float *)out->data + done, (const float *)in[0].data + w.off[0], s[0],
+                 (const float *)in[1].data + w.off[1], s[1]);
             continue;
         }
         for (int64_t i = 0; i < n; i++) {
@@ -163,13 +171,17 @@ INTERP(bitcast)
     nnc_dtype to = (nnc_dtype)nnc_value_ty(x->m, nnc_op_out(x->m, op, 0))->dtype;
 
     if (nnc_dtype_bytes(to) != nnc_dtype_bytes(in->dtype))
-        return nnc_error(x->m->diag, nnc_op_loc(x->m, op), "bitcast between different widths: %s and %s", nnc_dtype_infos[in->dtype].name, nnc_dtype_infos[to].name);
+        return nnc_error(x->m->diag, nnc_op_loc(x->m, op),
+                         "bitcast between different widths: %s and %s",
+                         nnc_dtype_infos[in->dtype].name, nnc_dtype_infos[to].name);
     *out = *in;
     out->dtype = to;
-    if (nnc_dtype_infos[to].bits < 8 && nnc_dtype_infos[in->dtype].bits < 8) { /* i4 <-> u4: one is stored sign-extended */
+    if (nnc_dtype_infos[to].bits < 8 &&
+        nnc_dtype_infos[in->dtype].bits < 8) { /* i4 <-> u4: one is stored sign-extended */
         *out = nnc_tensor_new(x->a, to, in->rank, in->dim);
         for (int64_t i = 0, n = nnc_tensor_count(in); i < n; i++)
-            nnc_num_store(to, nnc_cell(out, i), nnc_num_of_bits(to, *(const uint8_t *)nnc_cell(in, i)));
+            nnc_num_store(to, nnc_cell(out, i),
+                          nnc_num_of_bits(to, *(const uint8_t *)nnc_cell(in, i)));
     }
     return NNC_OK;
 }
@@ -234,11 +246,15 @@ INTERP(quantize)
     nnc_walk w = plain_walk(out);
 
     for (int64_t i = 0; i < n; i++, nnc_walk_next(&w)) {
-        nnc_num arg[2] = {nnc_num_load(in[0].dtype, nnc_cell(&in[0], i)), scale_at(&in[1], w.pos, axis, block)}, q;
+        nnc_num arg[2] = {nnc_num_load(in[0].dtype, nnc_cell(&in[0], i)),
+                          scale_at(&in[1], w.pos, axis, block)},
+                q;
         arg[0] = nnc_eval_cast(arg[0], in[0].dtype, div, true, NNC_W_up);
         arg[1] = nnc_eval_cast(arg[1], in[1].dtype, div, true, NNC_W_up);
         q = nnc_eval_scalar(NNC_OP_div, div, arg, false);
-        nnc_num_store(out->dtype, nnc_cell(out, i), quantize_one(q, scale_at(&in[2], w.pos, axis, block), div, out->dtype, saturate));
+        nnc_num_store(
+            out->dtype, nnc_cell(out, i),
+            quantize_one(q, scale_at(&in[2], w.pos, axis, block), div, out->dtype, saturate));
     }
     return NNC_OK;
 }
@@ -253,10 +269,14 @@ INTERP(dequantize)
     nnc_walk w = plain_walk(out);
 
     for (int64_t i = 0; i < n; i++, nnc_walk_next(&w)) {
-        nnc_num q = nnc_num_load(in[0].dtype, nnc_cell(&in[0], i)), z = scale_at(&in[2], w.pos, axis, block), arg[2];
-        arg[0] = flt ? nnc_eval_cast(q, in[0].dtype, wide, true, NNC_W_up) : nnc_eval_cast((nnc_num){0, q.i - z.i}, NNC_DT_i64, wide, true, NNC_W_up);
+        nnc_num q = nnc_num_load(in[0].dtype, nnc_cell(&in[0], i)),
+                z = scale_at(&in[2], w.pos, axis, block), arg[2];
+        arg[0] = flt ? nnc_eval_cast(q, in[0].dtype, wide, true, NNC_W_up)
+                     : nnc_eval_cast((nnc_num){0, q.i - z.i}, NNC_DT_i64, wide, true, NNC_W_up);
         arg[1] = nnc_eval_cast(scale_at(&in[1], w.pos, axis, block), st, wide, true, NNC_W_up);
-        nnc_num_store(out->dtype, nnc_cell(out, i), nnc_eval_cast(nnc_eval_scalar(NNC_OP_mul, wide, arg, false), wide, out->dtype, true, NNC_W_up));
+        nnc_num_store(out->dtype, nnc_cell(out, i),
+                      nnc_eval_cast(nnc_eval_scalar(NNC_OP_mul, wide, arg, false), wide, out->dtype,
+                                    true, NNC_W_up));
     }
     return NNC_OK;
 }

@@ -37,10 +37,12 @@ static void copy_strided(const nnc_tensor *out, const char *in, const int64_t *s
 }
 
 /* out[i, j, ..] = in[map[0][i], map[1][j], ..], or *fill where a map says -1. */
-static void copy_mapped(const nnc_tensor *out, const nnc_tensor *in, int64_t *const *map, const char *fill)
+static void copy_mapped(const nnc_tensor *out, const nnc_tensor *in, int64_t *const *map,
+                        const char *fill)
 {
     size_t size = nnc_dtype_bytes(out->dtype);
-    int64_t stride[NNC_MAX_RANK], total = nnc_tensor_count(out), n = out->rank ? out->dim[out->rank - 1] : 1;
+    int64_t stride[NNC_MAX_RANK], total = nnc_tensor_count(out),
+                                  n = out->rank ? out->dim[out->rank - 1] : 1;
     int last = out->rank - 1;
     nnc_walk w = {.rank = out->rank ? last : 0};
 
@@ -75,7 +77,8 @@ INTERP(reshape)
     for (int d = 0; d < ty.rank; d++)
         NNC_TRY(nnc_interp_dim(x, ty.dim[d], nnc_op_loc(x->m, op), &out->dim[d]));
     if (nnc_tensor_count(out) != nnc_tensor_count(in))
-        return nnc_error(x->m->diag, nnc_op_loc(x->m, op), "reshape of %lld elements into %lld", (long long)nnc_tensor_count(in), (long long)nnc_tensor_count(out));
+        return nnc_error(x->m->diag, nnc_op_loc(x->m, op), "reshape of %lld elements into %lld",
+                         (long long)nnc_tensor_count(in), (long long)nnc_tensor_count(out));
     return NNC_OK;
 }
 
@@ -101,7 +104,9 @@ INTERP(broadcast)
     for (int d = 0; d < out->rank; d++) {
         int64_t size = d < shift ? 1 : in->dim[d - shift];
         if (size != 1 && size != out->dim[d])
-            return nnc_error(x->m->diag, nnc_op_loc(x->m, op), "broadcast of size %lld to %lld (dimension %d)", (long long)size, (long long)out->dim[d], d);
+            return nnc_error(x->m->diag, nnc_op_loc(x->m, op),
+                             "broadcast of size %lld to %lld (dimension %d)", (long long)size,
+                             (long long)out->dim[d], d);
         stride[d] = size == 1 ? 0 : own[d - shift];
     }
     copy_strided(out, in->data, stride);
@@ -124,7 +129,9 @@ INTERP(slice)
         for (int64_t i = 0; i < out->dim[d]; i++) {
             map[d][i] = start[d] + i * step[d];
             if (map[d][i] < 0 || map[d][i] >= in->dim[d])
-                return nnc_error(x->m->diag, loc, "slice reads element %lld of %lld in dimension %d", (long long)map[d][i], (long long)in->dim[d], d);
+                return nnc_error(x->m->diag, loc,
+                                 "slice reads element %lld of %lld in dimension %d",
+                                 (long long)map[d][i], (long long)in->dim[d], d);
         }
     }
     copy_mapped(out, in, map, NULL);
@@ -187,10 +194,15 @@ INTERP(concat)
         sum += in[k].dim[axis];
         for (int d = 0; d < out->rank; d++)
             if (d != axis && in[k].dim[d] != out->dim[d])
-                return nnc_error(x->m->diag, nnc_op_loc(x->m, op), "concat operand %u has size %lld in dimension %d, the result has %lld", k, (long long)in[k].dim[d], d, (long long)out->dim[d]);
+                return nnc_error(
+                    x->m->diag, nnc_op_loc(x->m, op),
+                    "concat operand %u has size %lld in dimension %d, the result has %lld", k,
+                    (long long)in[k].dim[d], d, (long long)out->dim[d]);
     }
     if (sum != out->dim[axis])
-        return nnc_error(x->m->diag, nnc_op_loc(x->m, op), "concat gives %lld elements along its axis, its type says %lld", (long long)sum, (long long)out->dim[axis]);
+        return nnc_error(x->m->diag, nnc_op_loc(x->m, op),
+                         "concat gives %lld elements along its axis, its type says %lld",
+                         (long long)sum, (long long)out->dim[axis]);
     for (int64_t o = 0; o < outer; o++)
         for (unsigned k = 0; k < nnc_op_nin(x->m, op); k++) {
             size_t n = (size_t)in[k].dim[axis] * inner;
@@ -210,13 +222,15 @@ INTERP(iota)
     memcpy(w.dim, out->dim, sizeof w.dim);
     for (int64_t i = 0; i < n; i++, nnc_walk_next(&w)) {
         nnc_num v = {0, out->rank ? w.pos[axis] : 0};
-        nnc_num_store(out->dtype, nnc_cell(out, i), nnc_eval_cast(v, NNC_DT_i64, out->dtype, true, NNC_W_up));
+        nnc_num_store(out->dtype, nnc_cell(out, i),
+                      nnc_eval_cast(v, NNC_DT_i64, out->dtype, true, NNC_W_up));
     }
     return NNC_OK;
 }
 
 /* Window starts of dynamic_(update_)slice, clamped so that `size` fits into `whole`. */
-static void clamp_starts(const nnc_tensor *start, const nnc_tensor *whole, const nnc_tensor *part, int64_t *at)
+static void clamp_starts(const nnc_tensor *start, const nnc_tensor *whole, const nnc_tensor *part,
+                         int64_t *at)
 {
     for (int d = 0; d < whole->rank; d++)
         at[d] = nnc_clamp64(nnc_tensor_int(start, d), 0, whole->dim[d] - part->dim[d]);
@@ -228,7 +242,9 @@ INTERP(dynamic_slice)
 
     for (int d = 0; d < out->rank; d++)
         if (out->dim[d] > in[0].dim[d])
-            return nnc_error(x->m->diag, nnc_op_loc(x->m, op), "dynamic_slice of %lld elements from %lld (dimension %d)", (long long)out->dim[d], (long long)in[0].dim[d], d);
+            return nnc_error(x->m->diag, nnc_op_loc(x->m, op),
+                             "dynamic_slice of %lld elements from %lld (dimension %d)",
+                             (long long)out->dim[d], (long long)in[0].dim[d], d);
     clamp_starts(&in[1], &in[0], out, at);
     new_maps(x, out, map);
     for (int d = 0; d < out->rank; d++)
@@ -245,7 +261,9 @@ INTERP(dynamic_update_slice)
 
     for (int d = 0; d < out->rank; d++)
         if (in[1].dim[d] > in[0].dim[d])
-            return nnc_error(x->m->diag, nnc_op_loc(x->m, op), "dynamic_update_slice of %lld elements in %lld (dimension %d)", (long long)in[1].dim[d], (long long)in[0].dim[d], d);
+            return nnc_error(x->m->diag, nnc_op_loc(x->m, op),
+                             "dynamic_update_slice of %lld elements in %lld (dimension %d)",
+                             (long long)in[1].dim[d], (long long)in[0].dim[d], d);
     clamp_starts(&in[2], &in[0], &in[1], at);
     memcpy(out->data, in[0].data, nnc_tensor_bytes(out));
     nnc_tensor_strides(out, own);
@@ -267,8 +285,10 @@ INTERP(prefix)
     nnc_sym name;
 
     if (count < 0 || count > in[0].dim[axis])
-        return nnc_error(x->m->diag, nnc_op_loc(x->m, op), "prefix of %lld elements out of %lld", (long long)count, (long long)in[0].dim[axis]);
-    if (nnc_dim_is_symbol(x->m->dims, ty.dim[axis], &name)) { /* forget the value of an earlier trip of a loop */
+        return nnc_error(x->m->diag, nnc_op_loc(x->m, op), "prefix of %lld elements out of %lld",
+                         (long long)count, (long long)in[0].dim[axis]);
+    if (nnc_dim_is_symbol(x->m->dims, ty.dim[axis],
+                          &name)) { /* forget the value of an earlier trip of a loop */
         uint32_t n;
         const nnc_dim_term *t = nnc_dim_terms(x->m->dims, ty.dim[axis], &n);
         x->sym[nnc_dim_atom_get(x->m->dims, t[0].atom[0]).a] = -1;

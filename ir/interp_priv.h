@@ -15,17 +15,19 @@ typedef struct nnc_interp {
     nnc_arena *a;    /* where results go now */
     nnc_tensor *env; /* by value id; dtype none: no value yet */
     uint32_t nenv;
-    int64_t *sym;    /* by symbol; < 0: not known */
+    int64_t *sym; /* by symbol; < 0: not known */
     uint32_t nsym;
     unsigned depth;
-    uint64_t budget; /* operations left */
+    uint64_t budget;                     /* operations left */
     nnc_arena *spare[NNC_INTERP_ARENAS]; /* loop arenas, by nesting */
     unsigned nspare;
 } nnc_interp;
 
 /* One G op: results out[i] have shape and memory already unless the row says otherwise. */
-typedef nnc_status (*nnc_interp_fn)(nnc_interp *x, nnc_op op, const nnc_tensor *in, nnc_tensor *out);
-#define INTERP(name) nnc_status nnc_interp_##name(nnc_interp *x, nnc_op op, const nnc_tensor *in, nnc_tensor *out)
+typedef nnc_status (*nnc_interp_fn)(nnc_interp *x, nnc_op op, const nnc_tensor *in,
+                                    nnc_tensor *out);
+#define INTERP(name) \
+    nnc_status nnc_interp_##name(nnc_interp *x, nnc_op op, const nnc_tensor *in, nnc_tensor *out)
 INTERP(elementwise);
 INTERP(select);
 INTERP(cast);

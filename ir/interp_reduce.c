@@ -16,7 +16,8 @@ void nnc_load_f64(nnc_dtype dt, const void *p, int64_t i, int64_t stride, int64_
         return;
     }
     for (int64_t k = 0; k < n; k++) {
-        nnc_num v = nnc_num_load(dt, (const char *)p + (size_t)(i + k * stride) * nnc_dtype_bytes(dt));
+        nnc_num v =
+            nnc_num_load(dt, (const char *)p + (size_t)(i + k * stride) * nnc_dtype_bytes(dt));
         out[k] = nnc_dtype_is_float(dt) ? v.f : (double)v.i;
     }
 }
@@ -24,7 +25,8 @@ void nnc_load_f64(nnc_dtype dt, const void *p, int64_t i, int64_t stride, int64_
 void nnc_load_i64(nnc_dtype dt, const void *p, int64_t i, int64_t stride, int64_t n, int64_t *out)
 {
     for (int64_t k = 0; k < n; k++)
-        out[k] = nnc_num_load(dt, (const char *)p + (size_t)(i + k * stride) * nnc_dtype_bytes(dt)).i;
+        out[k] =
+            nnc_num_load(dt, (const char *)p + (size_t)(i + k * stride) * nnc_dtype_bytes(dt)).i;
 }
 
 /* ---- accumulators ---- */
@@ -50,7 +52,10 @@ static acc acc_new(nnc_word kind, nnc_dtype dt)
         break;
     case NNC_W_min:
         s.v.f = INFINITY;
-        s.v.i = (int64_t)((sign ? UINT64_C(1) << (bits - 1) : bits == 64 ? 0 : UINT64_C(1) << bits) - 1);
+        s.v.i = (int64_t)((sign         ? UINT64_C(1) << (bits - 1)
+                           : bits == 64 ? 0
+                                        : UINT64_C(1) << bits) -
+                          1);
         break;
     default: break;
     }
@@ -168,7 +173,8 @@ static bool beats(nnc_dtype dt, nnc_num b, nnc_num a, bool max, bool last)
 INTERP(argreduce)
 {
     int axis = (int)nnc_attr_int(x->m, op, NNC_W_axis, 0);
-    bool reduced[NNC_MAX_RANK] = {false}, max = nnc_attr_word(x->m, op, NNC_W_kind, NNC_W_max) == NNC_W_max;
+    bool reduced[NNC_MAX_RANK] = {false},
+         max = nnc_attr_word(x->m, op, NNC_W_kind, NNC_W_max) == NNC_W_max;
     bool last = nnc_attr_int(x->m, op, NNC_W_last, 0) != 0;
     nnc_walk outer, inner;
     int64_t n = nnc_tensor_count(out);
@@ -181,7 +187,8 @@ INTERP(argreduce)
         int64_t best = 0;
         nnc_num top = nnc_num_load(in->dtype, nnc_cell(in, outer.off[0]));
         for (int64_t k = 1; k < in->dim[axis]; k++) {
-            nnc_num v = nnc_num_load(in->dtype, nnc_cell(in, outer.off[0] + k * inner.stride[0][0]));
+            nnc_num v =
+                nnc_num_load(in->dtype, nnc_cell(in, outer.off[0] + k * inner.stride[0][0]));
             if (beats(in->dtype, v, top, max, last)) {
                 best = k;
                 top = v;
@@ -196,7 +203,8 @@ INTERP(cumulate)
 {
     int axis = (int)nnc_attr_int(x->m, op, NNC_W_axis, 0);
     nnc_word kind = nnc_attr_word(x->m, op, NNC_W_kind, NNC_W_add);
-    bool exclusive = nnc_attr_int(x->m, op, NNC_W_exclusive, 0) != 0, reverse = nnc_attr_int(x->m, op, NNC_W_reverse, 0) != 0;
+    bool exclusive = nnc_attr_int(x->m, op, NNC_W_exclusive, 0) != 0,
+         reverse = nnc_attr_int(x->m, op, NNC_W_reverse, 0) != 0;
     bool reduced[NNC_MAX_RANK] = {false};
     nnc_walk outer, inner;
     int64_t n = in->dim[axis], lines = n ? nnc_tensor_count(in) / n : 0;
@@ -250,7 +258,8 @@ static bool clip_window(const window *w, const nnc_tensor *t, const int64_t *pos
     nnc_tensor_strides(t, stride);
     *part = (nnc_walk){.rank = w->rank, .n = 1};
     for (int d = 0; d < w->rank; d++) {
-        int64_t first = pos[d] * w->stride[d] - w->lo[d], k0 = 0, k1 = w->size[d], dil = w->dilation[d];
+        int64_t first = pos[d] * w->stride[d] - w->lo[d], k0 = 0, k1 = w->size[d],
+                dil = w->dilation[d];
         if (first < 0)
             k0 = (-first + dil - 1) / dil;
         while (k1 > k0 && first + (k1 - 1) * dil >= t->dim[d])
@@ -310,7 +319,8 @@ INTERP(window_argmax)
 }
 
 /* ---- composites over lines ---- */
-static void store_line(const nnc_tensor *out, int64_t at, int64_t stride, int64_t n, const double *v)
+static void store_line(const nnc_tensor *out, int64_t at, int64_t stride, int64_t n,
+                       const double *v)
 {
     for (int64_t k = 0; k < n; k++)
         nnc_num_store(out->dtype, nnc_cell(out, at + k * stride), (nnc_num){v[k], 0});

@@ -4,10 +4,10 @@
 
 enum { MAX_DIMS = NNC_MAX_RANK + 1 };
 typedef struct pack {
-    int rank, naxis;                     /* packed dimensions (the element within a cell included), logical axes */
+    int rank, naxis; /* packed dimensions (the element within a cell included), logical axes */
     int64_t dim[MAX_DIMS], axis[MAX_DIMS], mult[MAX_DIMS];
     int64_t extent[MAX_DIMS], stride[MAX_DIMS], offset;
-    size_t elem;                         /* bytes of one source element */
+    size_t elem; /* bytes of one source element */
 } pack;
 
 size_t nnc_const_bytes(const nnc_module *m, nnc_op op)
@@ -37,7 +37,9 @@ static nnc_status read_ints(nnc_module *m, nnc_op op, nnc_word key, int64_t *to,
     const int64_t *v = nnc_attr_ints(m, op, key, &k);
 
     if ((!v && !nnc_attr_find(m, op, key)) || k > MAX_DIMS)
-        return wrong(m, op, "src_axis, src_mult, src_extent and src_stride are lists of up to nine integers");
+        return wrong(
+            m, op,
+            "src_axis, src_mult, src_extent and src_stride are lists of up to nine integers");
     if (k) /* a scalar has empty lists */
         memcpy(to, v, k * sizeof *v);
     *n = (int)k;
@@ -55,7 +57,9 @@ static nnc_status read_pack(nnc_module *m, nnc_op op, pack *p)
     NNC_TRY(read_ints(m, op, NNC_W_src_extent, p->extent, &p->naxis));
     NNC_TRY(read_ints(m, op, NNC_W_src_stride, p->stride, &nstride));
     if (p->rank != ty.rank + (cell > 1) || nmult != p->rank || nstride != p->naxis)
-        return wrong(m, op, "its lists do not have one entry per dimension (src_axis, src_mult) and per axis (src_extent, src_stride)");
+        return wrong(m, op,
+                     "its lists do not have one entry per dimension (src_axis, src_mult) and per "
+                     "axis (src_extent, src_stride)");
     for (int d = 0; d < ty.rank; d++) {
         if (!nnc_dim_is_const(ty.dim[d]))
             return wrong(m, op, "its dimensions must be constant");
@@ -65,9 +69,12 @@ static nnc_status read_pack(nnc_module *m, nnc_op op, pack *p)
         p->dim[p->rank - 1] = cell;
     for (int d = 0; d < p->rank; d++)
         if (p->axis[d] < 0 || p->axis[d] >= p->naxis || p->mult[d] < 0)
-            return wrong(m, op, "src_axis names an axis that src_extent does not have, or src_mult is negative");
+            return wrong(
+                m, op,
+                "src_axis names an axis that src_extent does not have, or src_mult is negative");
     p->offset = nnc_attr_int(m, op, NNC_W_offset, 0);
-    p->elem = ty.dtype == NNC_DT_u8q || ty.dtype == NNC_DT_i8q ? 1 : nnc_dtype_bytes((nnc_dtype)ty.dtype);
+    p->elem =
+        ty.dtype == NNC_DT_u8q || ty.dtype == NNC_DT_i8q ? 1 : nnc_dtype_bytes((nnc_dtype)ty.dtype);
     return NNC_OK;
 }
 
@@ -124,11 +131,15 @@ nnc_status nnc_const_pack(nnc_module *m, nnc_op op, void *out)
     pack p = {0};
 
     if (blob <= 0 || blob >= (int64_t)m->blob.n || at < 0 || (uint64_t)at > m->blob.at[blob].bytes)
-        return nnc_error(m->diag, nnc_op_loc(m, op), "constant outside its blob (blob %lld, byte %lld)", (long long)blob, (long long)at);
+        return nnc_error(m->diag, nnc_op_loc(m, op),
+                         "constant outside its blob (blob %lld, byte %lld)", (long long)blob,
+                         (long long)at);
     have = (int64_t)m->blob.at[blob].bytes - at;
     if (!nnc_const_is_packed(m, op)) {
         if ((int64_t)bytes > have)
-            return nnc_error(m->diag, nnc_op_loc(m, op), "constant of %zu bytes, its blob has %lld from there on", bytes, (long long)have);
+            return nnc_error(m->diag, nnc_op_loc(m, op),
+                             "constant of %zu bytes, its blob has %lld from there on", bytes,
+                             (long long)have);
         if (bytes)
             memcpy(out, nnc_const_data(m, op), bytes);
         return NNC_OK;

@@ -13,8 +13,8 @@
 #include "ir/module.h"
 
 /* Bytes of the const's buffer type. */
-size_t     nnc_const_bytes(const nnc_module *m, nnc_op op);
-bool       nnc_const_is_packed(const nnc_module *m, nnc_op op);
+size_t nnc_const_bytes(const nnc_module *m, nnc_op op);
+bool nnc_const_is_packed(const nnc_module *m, nnc_op op);
 /* Write nnc_const_bytes(m, op) bytes.  Attributes that contradict the type or reach outside the blob give a
  * diagnostic. */
 nnc_status nnc_const_pack(nnc_module *m, nnc_op op, void *out);

@@ -10,9 +10,9 @@
 #include <string.h>
 
 typedef enum {
-    IEEE, /* largest exponent: infinity and NaN */
-    FN,   /* no infinity; NaN is all ones */
-    FNUZ, /* no infinity, no -0; NaN is the pattern of -0 */
+    IEEE,  /* largest exponent: infinity and NaN */
+    FN,    /* no infinity; NaN is all ones */
+    FNUZ,  /* no infinity, no -0; NaN is the pattern of -0 */
     FINITE /* neither infinity nor NaN */
 } flavour;
 typedef struct format {
@@ -22,9 +22,9 @@ typedef struct format {
 } format;
 
 static const format formats[NNC_DT_COUNT] = {
-    [NNC_DT_f16] = {5, 10, 15, IEEE},       [NNC_DT_bf16] = {8, 7, 127, IEEE},
-    [NNC_DT_f8e4m3fn] = {4, 3, 7, FN},      [NNC_DT_f8e4m3fnuz] = {4, 3, 8, FNUZ},
-    [NNC_DT_f8e5m2] = {5, 2, 15, IEEE},     [NNC_DT_f8e5m2fnuz] = {5, 2, 16, FNUZ},
+    [NNC_DT_f16] = {5, 10, 15, IEEE},    [NNC_DT_bf16] = {8, 7, 127, IEEE},
+    [NNC_DT_f8e4m3fn] = {4, 3, 7, FN},   [NNC_DT_f8e4m3fnuz] = {4, 3, 8, FNUZ},
+    [NNC_DT_f8e5m2] = {5, 2, 15, IEEE},  [NNC_DT_f8e5m2fnuz] = {5, 2, 16, FNUZ},
     [NNC_DT_f4e2m1] = {2, 1, 1, FINITE},
 };
 
@@ -36,7 +36,8 @@ static uint32_t nan_bits(const format *f, bool sign)
     case IEEE: return s | (top - (1u << f->mbits)) | 1u << (f->mbits - 1);
     case FN: return s | (top - 1);
     case FNUZ: return top;
-    default: return sign ? 0 : top; /* f4: ml_dtypes and with it the ONNX vectors turn nan into a zero */
+    default:
+        return sign ? 0 : top; /* f4: ml_dtypes and with it the ONNX vectors turn nan into a zero */
     }
 }
 
@@ -96,7 +97,8 @@ static uint32_t encode(const format *f, double x, bool saturate)
     if (e > f->bias + (1 << f->ebits))
         return overflow_bits(f, sign, saturate);
     mag = (uint32_t)nearbyint(ldexp(x, f->mbits - e));
-    mag += (uint32_t)(e + f->bias - 1) << f->mbits; /* the hidden bit of a normal number adds the missing 1 */
+    mag += (uint32_t)(e + f->bias - 1)
+           << f->mbits; /* the hidden bit of a normal number adds the missing 1 */
     if (mag > max_bits(f))
         return overflow_bits(f, sign, saturate);
     if (f->flavour == FNUZ && !mag)
@@ -177,7 +179,8 @@ uint16_t nnc_f32_to_f16(float f)
         return (uint16_t)(sign | 0x7e00 | (a >> 13 & 0x3ff));
     if (a >= 0x477ff000) /* 65520: half way from the largest number to 2^16 */
         return (uint16_t)(sign | 0x7c00);
-    if (a < 0x38800000) /* subnormal: adding 0.5 leaves the rounded units of 2^-24 in the low bits */
+    if (a <
+        0x38800000) /* subnormal: adding 0.5 leaves the rounded units of 2^-24 in the low bits */
         return (uint16_t)(sign | (bits_of(float_of(a) + 0.5f) - bits_of(0.5f)));
     return (uint16_t)(sign | (a - 0x38000000 + 0xfff + (a >> 13 & 1)) >> 13);
 }

@@ -3,10 +3,10 @@
 #define NNC_IR_SMALLFLOAT_H
 #include "ir/eval.h"
 
-double   nnc_small_decode(nnc_dtype dt, uint32_t bits);
+double nnc_small_decode(nnc_dtype dt, uint32_t bits);
 /* Nearest even.  Too large: the largest finite number when `saturate`, else infinity, else NaN (what the format has).
  * `mode` (NNC_W_up, down, nearest with ties up) only matters for f8e8m0, which drops the sign. */
 uint32_t nnc_small_encode(nnc_dtype dt, double x, bool saturate, nnc_word mode);
 /* The largest finite number. */
-double   nnc_small_max(nnc_dtype dt);
+double nnc_small_max(nnc_dtype dt);
 #endif

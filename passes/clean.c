@@ -8,7 +8,9 @@ bool nnc_value_splat(const nnc_module *m, nnc_value v, uint64_t *bits)
     int64_t n;
     size_t size;
 
-    for (nnc_op op = nnc_value_op(m, v); op.id && (nnc_op_code(m, op) == NNC_OP_broadcast || nnc_op_code(m, op) == NNC_OP_reshape); op = nnc_value_op(m, v))
+    for (nnc_op op = nnc_value_op(m, v);
+         op.id && (nnc_op_code(m, op) == NNC_OP_broadcast || nnc_op_code(m, op) == NNC_OP_reshape);
+         op = nnc_value_op(m, v))
         v = nnc_op_in(m, op, 0);
     if (nnc_value_is_const(m, v)) {
         *bits = nnc_value_get(m, v)->bits;
@@ -35,7 +37,8 @@ void nnc_op_replace(nnc_module *m, nnc_op op, nnc_value v)
     nnc_op_erase(m, op);
 }
 
-void nnc_region_inline(nnc_pass_cx *cx, nnc_op op, nnc_block region, const nnc_value *args, unsigned nyield, nnc_value *yielded)
+void nnc_region_inline(nnc_pass_cx *cx, nnc_op op, nnc_block region, const nnc_value *args,
+                       unsigned nyield, nnc_value *yielded)
 {
     nnc_module *m = cx->m;
     uint32_t nmap = m->value.n;
@@ -70,7 +73,9 @@ static double depth_of(const nnc_module *m, nnc_op op)
             depth *= (double)nnc_dim_hi(m->dims, w->dim[c[i]]);
         return depth;
     }
-    int64_t outs = nnc_dim_hi(m->dims, w->dim[nnc_attr_word(m, op, NNC_W_layout, NNC_W_nchw) == NNC_W_nchw ? 0 : w->rank - 1]);
+    int64_t outs = nnc_dim_hi(
+        m->dims,
+        w->dim[nnc_attr_word(m, op, NNC_W_layout, NNC_W_nchw) == NNC_W_nchw ? 0 : w->rank - 1]);
     return outs > 0 ? size_of(m, nnc_op_in(m, op, 1)) / (double)outs : 1;
 }
 
@@ -101,7 +106,9 @@ double nnc_op_work(const nnc_module *m, nnc_op op)
     if (nnc_op_nregion(m, op) == 0)
         return nnc_op_has(m, op, NNC_REDUCES) ? out + size_of(m, nnc_op_in(m, op, 0)) : out;
     if (code == NNC_OP_scan)
-        trips = nnc_attr_int(m, op, NNC_W_trips, 0) >= 0 ? (double)nnc_attr_int(m, op, NNC_W_trips, 0) : 16;
+        trips = nnc_attr_int(m, op, NNC_W_trips, 0) >= 0
+                    ? (double)nnc_attr_int(m, op, NNC_W_trips, 0)
+                    : 16;
     else if (code == NNC_OP_while)
         trips = 16;
     for (unsigned i = 0; i < nnc_op_nregion(m, op); i++)

@@ -12,7 +12,8 @@ bool nnc_value_splat(const nnc_module *m, nnc_value v, uint64_t *bits);
 /* Replace the single result of `op` by v (same type) and erase op. */
 void nnc_op_replace(nnc_module *m, nnc_op op, nnc_value v);
 /* Put copies of a region's ops before `op`, its arguments replaced by args[]; yielded[] gets what its yield names. */
-void nnc_region_inline(nnc_pass_cx *cx, nnc_op op, nnc_block region, const nnc_value *args, unsigned nyield, nnc_value *yielded);
+void nnc_region_inline(nnc_pass_cx *cx, nnc_op op, nnc_block region, const nnc_value *args,
+                       unsigned nyield, nnc_value *yielded);
 /* The constant that v is, when its op has only constant operands and pass `fold` would evaluate it; else v. */
 nnc_value nnc_value_fold(nnc_module *m, nnc_value v);
 /* About how many multiply-adds and elements the ops of a block (or one op) compute; loops of unknown length count 16 times. */

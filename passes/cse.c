@@ -14,7 +14,8 @@ typedef struct scope {
 
 static bool is_small_const(const nnc_module *m, nnc_op op, nnc_tensor *t)
 {
-    return nnc_op_code(m, op) == NNC_OP_const && nnc_tensor_of(m, nnc_op_out(m, op, 0), t) && nnc_tensor_bytes(t) <= MAX_CONST_BYTES;
+    return nnc_op_code(m, op) == NNC_OP_const && nnc_tensor_of(m, nnc_op_out(m, op, 0), t) &&
+           nnc_tensor_bytes(t) <= MAX_CONST_BYTES;
 }
 
 static uint64_t hash_attrs(const nnc_module *m, nnc_op op, uint64_t h)
@@ -26,7 +27,9 @@ static uint64_t hash_attrs(const nnc_module *m, nnc_op op, uint64_t h)
         const nnc_attr_rec *a = &m->attr.at[r->attr + i];
         uint64_t k = nnc_hash(&a->key, sizeof a->key, a->kind);
         switch (a->kind) {
-        case NNC_ATTR_ints: k = nnc_hash(m->ints.at + a->u.ints.at, a->u.ints.n * sizeof(int64_t), k); break;
+        case NNC_ATTR_ints:
+            k = nnc_hash(m->ints.at + a->u.ints.at, a->u.ints.n * sizeof(int64_t), k);
+            break;
         case NNC_ATTR_int: k = nnc_hash(&a->u.i, sizeof a->u.i, k); break;
         case NNC_ATTR_float: k = nnc_hash(&a->u.f, sizeof a->u.f, k); break;
         default: k = nnc_hash(&a->u.s, sizeof a->u.s, k); break;
@@ -42,7 +45,9 @@ static bool same_attr(const nnc_module *m, const nnc_attr_rec *a, const nnc_attr
         return false;
     switch (a->kind) {
     case NNC_ATTR_ints:
-        return a->u.ints.n == b->u.ints.n && !memcmp(m->ints.at + a->u.ints.at, m->ints.at + b->u.ints.at, a->u.ints.n * sizeof(int64_t));
+        return a->u.ints.n == b->u.ints.n &&
+               !memcmp(m->ints.at + a->u.ints.at, m->ints.at + b->u.ints.at,
+                       a->u.ints.n * sizeof(int64_t));
     case NNC_ATTR_int: return a->u.i == b->u.i;
     case NNC_ATTR_float: return !memcmp(&a->u.f, &b->u.f, sizeof a->u.f);
     default: return a->u.s.id == b->u.s.id;
@@ -81,7 +86,9 @@ static bool same_operands(const nnc_module *m, nnc_op a, nnc_op b)
         equal += nnc_op_in(m, a, i).id == nnc_op_in(m, b, i).id;
     if (equal == n)
         return true;
-    return n == 2 && nnc_op_has(m, a, NNC_COMMUTES) && nnc_op_in(m, a, 0).id == nnc_op_in(m, b, 1).id && nnc_op_in(m, a, 1).id == nnc_op_in(m, b, 0).id;
+    return n == 2 && nnc_op_has(m, a, NNC_COMMUTES) &&
+           nnc_op_in(m, a, 0).id == nnc_op_in(m, b, 1).id &&
+           nnc_op_in(m, a, 1).id == nnc_op_in(m, b, 0).id;
 }
 
 static bool same_op(const void *user, uint32_t id, const void *key)
@@ -101,7 +108,8 @@ static bool same_op(const void *user, uint32_t id, const void *key)
     if (ra->nattr != rb->nattr || !same_operands(m, a, b))
         return false;
     for (unsigned i = 0; i < ra->nattr; i++)
-        if (!same_attr(m, &m->attr.at[ra->attr + i], nnc_attr_find_sym(m, b, m->attr.at[ra->attr + i].key)))
+        if (!same_attr(m, &m->attr.at[ra->attr + i],
+                       nnc_attr_find_sym(m, b, m->attr.at[ra->attr + i].key)))
             return false;
     return true;
 }

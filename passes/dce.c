@@ -30,7 +30,8 @@ static bool op_mentions(nnc_module *m, nnc_op op, int64_t sym)
             if (dim_mentions(m->dims, ty->dim[d], sym))
                 return true;
     }
-    return nnc_op_code(m, op) == NNC_OP_extent && dim_mentions(m->dims, nnc_attr_int(m, op, NNC_W_dim, 0), sym);
+    return nnc_op_code(m, op) == NNC_OP_extent &&
+           dim_mentions(m->dims, nnc_attr_int(m, op, NNC_W_dim, 0), sym);
 }
 
 static bool block_mentions(nnc_module *m, nnc_block b, int64_t sym, nnc_op except)
@@ -54,7 +55,8 @@ static bool defines_needed_symbol(nnc_module *m, nnc_op op)
 
     if (nnc_dim_is_const(d) || !nnc_dim_is_symbol(m->dims, d, &name))
         return false;
-    return block_mentions(m, m->top, nnc_dim_atom_get(m->dims, nnc_dim_terms(m->dims, d, &n)->atom[0]).a, op);
+    return block_mentions(m, m->top,
+                          nnc_dim_atom_get(m->dims, nnc_dim_terms(m->dims, d, &n)->atom[0]).a, op);
 }
 
 static bool block_has_effects(const nnc_module *m, nnc_block b)
@@ -82,7 +84,8 @@ bool nnc_op_is_pure(const nnc_module *m, nnc_op op)
 
 static bool is_dead(nnc_module *m, nnc_op op)
 {
-    if (nnc_op_code(m, op) == NNC_OP_graph || nnc_op_code(m, op) == NNC_OP_kernel || nnc_op_has(m, op, NNC_TERMINATOR))
+    if (nnc_op_code(m, op) == NNC_OP_graph || nnc_op_code(m, op) == NNC_OP_kernel ||
+        nnc_op_has(m, op, NNC_TERMINATOR))
         return false;
     for (unsigned i = 0; i < nnc_op_nout(m, op); i++)
         if (nnc_value_nuse(m, nnc_op_out(m, op, i)))

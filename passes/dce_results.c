@@ -8,11 +8,14 @@ static bool may_drop(const nnc_module *m, nnc_op op, unsigned i)
 {
     if (nnc_value_nuse(m, nnc_op_out(m, op, i)))
         return false;
-    return nnc_op_code(m, op) == NNC_OP_if || (nnc_op_code(m, op) == NNC_OP_scan && i >= (unsigned)nnc_attr_int(m, op, NNC_W_carried, 0));
+    return nnc_op_code(m, op) == NNC_OP_if ||
+           (nnc_op_code(m, op) == NNC_OP_scan &&
+            i >= (unsigned)nnc_attr_int(m, op, NNC_W_carried, 0));
 }
 
 /* Copy region r of `from` into a new region of `to`, yielding only what is kept. */
-static void copy_region(nnc_pass_cx *cx, nnc_op from, nnc_op to, unsigned r, unsigned nkeep, const unsigned *keep)
+static void copy_region(nnc_pass_cx *cx, nnc_op from, nnc_op to, unsigned r, unsigned nkeep,
+                        const unsigned *keep)
 {
     nnc_module *m = cx->m;
     nnc_block old = nnc_op_region(m, from, r), made = nnc_op_add_region(m, to);
@@ -22,7 +25,8 @@ static void copy_region(nnc_pass_cx *cx, nnc_op from, nnc_op to, unsigned r, uns
     nnc_builder b;
 
     for (unsigned i = 0; i < nnc_block_narg(m, old); i++)
-        nnc_block_add_arg(m, made, nnc_value_type(m, nnc_block_arg(m, old, i)), nnc_value_name(m, nnc_block_arg(m, old, i)));
+        nnc_block_add_arg(m, made, nnc_value_type(m, nnc_block_arg(m, old, i)),
+                          nnc_value_name(m, nnc_block_arg(m, old, i)));
     nmap = m->value.n;
     map = nnc_arena_array(cx->scratch, nmap, sizeof *map);
     for (unsigned i = 0; i < nnc_block_narg(m, old); i++)
@@ -55,12 +59,14 @@ bool nnc_op_drop_results(nnc_pass_cx *cx, nnc_op op)
         return false;
     for (unsigned i = 0; i < nin; i++)
         in[i] = nnc_op_in(m, op, i);
-    made = nnc_op_new(m, (nnc_pos){nnc_op_get(m, op)->block, op}, nnc_op_code(m, op), nin, in, n, type, nnc_op_loc(m, op));
+    made = nnc_op_new(m, (nnc_pos){nnc_op_get(m, op)->block, op}, nnc_op_code(m, op), nin, in, n,
+                      type, nnc_op_loc(m, op));
     nnc_attr_copy(m, made, op);
     for (unsigned r = 0; r < nnc_op_nregion(m, op); r++)
         copy_region(cx, op, made, r, n, keep);
     for (unsigned i = 0; i < n; i++) {
-        nnc_value_set_name(m, nnc_op_out(m, made, i), nnc_value_name(m, nnc_op_out(m, op, keep[i])));
+        nnc_value_set_name(m, nnc_op_out(m, made, i),
+                           nnc_value_name(m, nnc_op_out(m, op, keep[i])));
         nnc_value_replace(m, nnc_op_out(m, op, keep[i]), nnc_op_out(m, made, i));
     }
     nnc_op_erase(m, op);

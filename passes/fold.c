@@ -23,9 +23,12 @@ static bool reads_only_constants(const nnc_module *m, nnc_op op, nnc_block b)
             nnc_op def = nnc_value_op(m, v);
             if (!def.id && nnc_value_get(m, v)->kind != NNC_VALUE_arg)
                 continue; /* an interned constant */
-            nnc_block at = def.id ? nnc_op_get(m, def)->block : (nnc_block){nnc_value_get(m, v)->def};
+            nnc_block at =
+                def.id ? nnc_op_get(m, def)->block : (nnc_block){nnc_value_get(m, v)->def};
             bool inside = false;
-            for (; at.id && !inside; at = nnc_block_parent(m, at).id ? nnc_op_get(m, nnc_block_parent(m, at))->block : (nnc_block){0})
+            for (; at.id && !inside; at = nnc_block_parent(m, at).id
+                                              ? nnc_op_get(m, nnc_block_parent(m, at))->block
+                                              : (nnc_block){0})
                 inside = nnc_block_parent(m, at).id == op.id;
             if (!inside && !nnc_tensor_of(m, v, &t))
                 return false;
@@ -95,21 +98,25 @@ static bool should_fold(const nnc_module *m, nnc_op op)
     int64_t in, out;
     nnc_tensor t;
 
-    if (code == NNC_OP_const || code == NNC_OP_fused || nnc_op_nout(m, op) == 0 || !nnc_op_has(m, op, NNC_PURE) || asks_for_size(m, op))
+    if (code == NNC_OP_const || code == NNC_OP_fused || nnc_op_nout(m, op) == 0 ||
+        !nnc_op_has(m, op, NNC_PURE) || asks_for_size(m, op))
         return false;
     for (unsigned i = 0; i < nnc_op_nin(m, op); i++)
         if (!nnc_tensor_of(m, nnc_op_in(m, op, i), &t))
             return false;
     if (!sizes(m, op, &in, &out))
         return false;
-    if (out > LIMIT && out >= in && (code != NNC_OP_dequantize || out > 4 * in)) /* weights are not dequantised at every run */
+    if (out > LIMIT && out >= in &&
+        (code != NNC_OP_dequantize || out > 4 * in)) /* weights are not dequantised at every run */
         return false;
     if (code == NNC_OP_broadcast && out > in && all_elementwise_users(m, nnc_op_out(m, op, 0)))
         return false;
     if (nnc_op_work(m, op) > MAX_WORK)
         return false;
     if (code == NNC_OP_scan)
-        return nnc_dim_is_const(nnc_attr_int(m, op, NNC_W_trips, 0)) && !may_not_end(m, nnc_op_region(m, op, 0)) && reads_only_constants(m, op, nnc_op_region(m, op, 0));
+        return nnc_dim_is_const(nnc_attr_int(m, op, NNC_W_trips, 0)) &&
+               !may_not_end(m, nnc_op_region(m, op, 0)) &&
+               reads_only_constants(m, op, nnc_op_region(m, op, 0));
     return nnc_op_nregion(m, op) == 0;
 }
 
@@ -191,7 +198,8 @@ static bool same_types(const nnc_module *m, nnc_op op, nnc_block region)
     nnc_op end = nnc_block_last(m, region);
 
     for (unsigned i = 0; i < nnc_op_nout(m, op); i++)
-        if (nnc_value_type(m, nnc_op_in(m, end, i)).id != nnc_value_type(m, nnc_op_out(m, op, i)).id)
+        if (nnc_value_type(m, nnc_op_in(m, end, i)).id !=
+            nnc_value_type(m, nnc_op_out(m, op, i)).id)
             return false;
     return true;
 }
@@ -234,8 +242,10 @@ static bool fold_scan(nnc_pass_cx *cx, nnc_op op)
 {
     nnc_module *m = cx->m;
     int64_t trips = nnc_attr_int(m, op, NNC_W_trips, 0);
-    unsigned nc = (unsigned)nnc_attr_int(m, op, NNC_W_carried, 0), nin = nnc_op_nin(m, op), nout = nnc_op_nout(m, op);
-    nnc_value *args = nnc_arena_array(cx->scratch, nin + nout + 1, sizeof *args), *out = args + nin + 1;
+    unsigned nc = (unsigned)nnc_attr_int(m, op, NNC_W_carried, 0), nin = nnc_op_nin(m, op),
+             nout = nnc_op_nout(m, op);
+    nnc_value *args = nnc_arena_array(cx->scratch, nin + nout + 1, sizeof *args),
+              *out = args + nin + 1;
     nnc_builder b = nnc_builder_before(m, op);
 
     if (trips != 0 && trips != 1)
@@ -246,7 +256,8 @@ static bool fold_scan(nnc_pass_cx *cx, nnc_op op)
                 return false;
         for (unsigned i = 0; i < nout; i++) {
             nnc_type_rec ty = *nnc_value_ty(m, nnc_op_out(m, op, i));
-            out[i] = i < nc ? nnc_op_in(m, op, i) : nnc_g_const_data(&b, (nnc_dtype)ty.dtype, ty.rank, ty.dim, "");
+            out[i] = i < nc ? nnc_op_in(m, op, i)
+                            : nnc_g_const_data(&b, (nnc_dtype)ty.dtype, ty.rank, ty.dim, "");
         }
         replace_all(cx, op, out);
         return true;
@@ -285,7 +296,8 @@ static bool fold_empty(nnc_pass_cx *cx, nnc_op op)
     nnc_value *v = nnc_arena_array(cx->scratch, nout, sizeof *v);
     nnc_builder b = nnc_builder_before(m, op);
 
-    if (nout == 0 || nnc_op_code(m, op) == NNC_OP_const || nnc_op_nregion(m, op) || !nnc_op_has(m, op, NNC_PURE))
+    if (nout == 0 || nnc_op_code(m, op) == NNC_OP_const || nnc_op_nregion(m, op) ||
+        !nnc_op_has(m, op, NNC_PURE))
         return false;
     for (unsigned i = 0; i < nout; i++) {
         nnc_type t = nnc_value_type(m, nnc_op_out(m, op, i));

@@ -50,7 +50,10 @@ static nnc_status inline_block(inliner *x, nnc_block b)
         if (!callee.id || nnc_op_code(m, callee) != NNC_OP_graph)
             continue; /* the verifier's business */
         if (x->state[callee.id] == BUSY)
-            return nnc_error(m->diag, nnc_op_loc(m, op), "graph '%s' calls itself, directly or through others: recursion cannot be compiled", nnc_func_name(m, callee));
+            return nnc_error(
+                m->diag, nnc_op_loc(m, op),
+                "graph '%s' calls itself, directly or through others: recursion cannot be compiled",
+                nnc_func_name(m, callee));
         NNC_TRY(inline_func(x, callee));
         replace_call(x, op, nnc_op_region(m, callee, 0));
     }
@@ -79,7 +82,8 @@ nnc_status nnc_pass_inline(nnc_pass_cx *cx)
             NNC_TRY(inline_func(&x, f));
     for (nnc_op f = nnc_block_first(m, m->top); f.id; f = next) {
         next = nnc_op_next(m, f);
-        if (nnc_op_code(m, f) != NNC_OP_graph || f.id == entry.id || nnc_attr_int(m, f, NNC_W_entry, 0) || nnc_attr_int(m, f, NNC_W_export, 0))
+        if (nnc_op_code(m, f) != NNC_OP_graph || f.id == entry.id ||
+            nnc_attr_int(m, f, NNC_W_entry, 0) || nnc_attr_int(m, f, NNC_W_export, 0))
             continue;
         nnc_op_erase(m, f);
         cx->changed++;

@@ -10,10 +10,14 @@
 #include <string.h>
 #include <time.h>
 
-static void free_arena(void *a) { nnc_arena_free(a); }
+static void free_arena(void *a)
+{
+    nnc_arena_free(a);
+}
 
 const nnc_pass_info nnc_pass_infos[] = {
-#define PASS(name, before, after, doc) {#name, NNC_LEVEL_##before, NNC_LEVEL_##after, doc, nnc_pass_##name},
+#define PASS(name, before, after, doc) \
+    {#name, NNC_LEVEL_##before, NNC_LEVEL_##after, doc, nnc_pass_##name},
 #include "passes/passes.def"
 };
 const unsigned nnc_pass_count = sizeof nnc_pass_infos / sizeof nnc_pass_infos[0];
@@ -106,8 +110,10 @@ static nnc_status unknown_pass(nnc_module *m, const char *name, size_t len)
         }
     }
     if (best)
-        return nnc_error(m->diag, (nnc_loc){0}, "there is no pass '%.*s'; did you mean '%s'?", (int)len, name, best);
-    return nnc_error(m->diag, (nnc_loc){0}, "there is no pass '%.*s'; in order they are %s", (int)len, name, all_passes(m));
+        return nnc_error(m->diag, (nnc_loc){0}, "there is no pass '%.*s'; did you mean '%s'?",
+                         (int)len, name, best);
+    return nnc_error(m->diag, (nnc_loc){0}, "there is no pass '%.*s'; in order they are %s",
+                     (int)len, name, all_passes(m));
 }
 
 /* Names in --print-before, --print-after must exist too: a typo would silently print nothing. */
@@ -129,21 +135,26 @@ static void print(const nnc_module *m, const char *when, const char *pass)
     nnc_print_module(m, stderr, &(nnc_print_options){0});
 }
 
-static nnc_status check_level(nnc_module *m, const nnc_pass_info *p, uint8_t level, const char *when)
+static nnc_status check_level(nnc_module *m, const nnc_pass_info *p, uint8_t level,
+                              const char *when)
 {
     nnc_op graph = nnc_func_entry(m, NNC_OP_graph), kernel = nnc_func_entry(m, NNC_OP_kernel);
 
     if (level == NNC_LEVEL_G ? graph.id != 0 : kernel.id != 0)
         return NNC_OK;
-    return nnc_error(m->diag, (nnc_loc){0}, "pass '%s' needs an entry %s %s it, and there is none; the order is %s", p->name,
-                     level == NNC_LEVEL_G ? "graph" : "kernel", when, all_passes(m));
+    return nnc_error(m->diag, (nnc_loc){0},
+                     "pass '%s' needs an entry %s %s it, and there is none; the order is %s",
+                     p->name, level == NNC_LEVEL_G ? "graph" : "kernel", when, all_passes(m));
 }
 
 static nnc_status verify_around(nnc_module *m, const nnc_pass_info *p, const char *when)
 {
     if (nnc_verify(m) == NNC_OK)
         return NNC_OK;
-    return nnc_error(m->diag, (nnc_loc){0}, "the verifier found the errors above %s pass '%s': please report this as a bug of nnc", when, p->name);
+    return nnc_error(
+        m->diag, (nnc_loc){0},
+        "the verifier found the errors above %s pass '%s': please report this as a bug of nnc",
+        when, p->name);
 }
 
 static nnc_status run_one(nnc_pass_cx *cx, const nnc_pass_info *p, nnc_validate *v)
@@ -160,8 +171,9 @@ static nnc_status run_one(nnc_pass_cx *cx, const nnc_pass_info *p, nnc_validate 
     NNC_TRY(p->run(cx));
     nnc_arena_restore(cx->scratch, mark);
     if (cx->opt->stats)
-        fprintf(stderr, "%-10s %8.2f ms  %7u -> %7u ops  %6u changes  %8.2f MB\n", p->name, 1e3 * (seconds() - t0), before, count_ops(m, m->top),
-                cx->changed, (double)nnc_arena_used(m->arena) * 1e-6);
+        fprintf(stderr, "%-10s %8.2f ms  %7u -> %7u ops  %6u changes  %8.2f MB\n", p->name,
+                1e3 * (seconds() - t0), before, count_ops(m, m->top), cx->changed,
+                (double)nnc_arena_used(m->arena) * 1e-6);
     if (listed(cx->opt->print_after, p->name))
         print(m, "after", p->name);
     NNC_TRY(verify_around(m, p, "after"));
@@ -170,7 +182,8 @@ static nnc_status run_one(nnc_pass_cx *cx, const nnc_pass_info *p, nnc_validate 
 }
 
 /* Run the passes that `take` selects, in order. */
-static nnc_status run_list(nnc_module *m, const nnc_options *opt, unsigned n, const nnc_pass_info *const *list)
+static nnc_status run_list(nnc_module *m, const nnc_options *opt, unsigned n,
+                           const nnc_pass_info *const *list)
 {
     nnc_arena *scratch = nnc_arena_new();
     nnc_pass_cx cx = {.m = m, .scratch = scratch, .opt = opt};
@@ -215,7 +228,8 @@ nnc_status nnc_passes_run(nnc_module *m, const nnc_options *opt)
 
 nnc_status nnc_passes_clean(nnc_module *m, const nnc_options *opt)
 {
-    static const char *const names[] = {"inline", "fold", "simplify", "cse", "dce", "recognise", "tidy"};
+    static const char *const names[] = {"inline", "fold",      "simplify", "cse",
+                                        "dce",    "recognise", "tidy"};
     const nnc_pass_info *list[sizeof names / sizeof names[0]];
     unsigned n = 0;
 

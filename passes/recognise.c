@@ -58,7 +58,8 @@ static bool is_reduce(const nnc_module *m, nnc_value v, nnc_word kind, nnc_value
     unsigned n;
     const int64_t *axes;
 
-    if (!op.id || nnc_attr_word(m, op, NNC_W_kind, NNC_W_sum) != kind || !nnc_attr_int(m, op, NNC_W_keep, 0))
+    if (!op.id || nnc_attr_word(m, op, NNC_W_kind, NNC_W_sum) != kind ||
+        !nnc_attr_int(m, op, NNC_W_keep, 0))
         return false;
     axes = nnc_attr_ints(m, op, NNC_W_axes, &n);
     if (n != 1 || (*axis >= 0 && axes[0] != *axis) || (x->id && nnc_op_in(m, op, 0).id != x->id))
@@ -86,7 +87,8 @@ static nnc_value find_softmax(nnc_builder *b, nnc_op op)
     nnc_op exp = maker(m, e, NNC_OP_exp);
     int64_t axis = -1;
 
-    if (!exp.id || !is_reduce(m, nnc_op_in(m, op, 1), NNC_W_sum, &e, &axis) || !is_shifted(m, nnc_op_in(m, exp, 0), &x, &axis))
+    if (!exp.id || !is_reduce(m, nnc_op_in(m, op, 1), NNC_W_sum, &e, &axis) ||
+        !is_shifted(m, nnc_op_in(m, exp, 0), &x, &axis))
         return (nnc_value){0};
     return nnc_g_softmax(b, x, (int)axis, false);
 }
@@ -101,7 +103,8 @@ static nnc_value find_log_softmax(nnc_builder *b, nnc_op op)
     if (!log.id || !is_reduce(m, nnc_op_in(m, log, 0), NNC_W_sum, &e, &axis))
         return (nnc_value){0};
     exp = maker(m, e, NNC_OP_exp);
-    if (!exp.id || nnc_op_in(m, exp, 0).id != nnc_op_in(m, op, 0).id || !is_shifted(m, nnc_op_in(m, op, 0), &x, &axis))
+    if (!exp.id || nnc_op_in(m, exp, 0).id != nnc_op_in(m, op, 0).id ||
+        !is_shifted(m, nnc_op_in(m, op, 0), &x, &axis))
         return (nnc_value){0};
     return nnc_g_softmax(b, x, (int)axis, true);
 }
@@ -120,7 +123,9 @@ static bool is_mean(const nnc_module *m, nnc_value v, nnc_value x, int *first)
     if (!op.id || (nnc_op_code(m, op) != NNC_OP_mul && nnc_op_code(m, op) != NNC_OP_div))
         return false;
     sum = maker(m, nnc_op_in(m, op, 0), NNC_OP_reduce);
-    if (!sum.id || nnc_op_in(m, sum, 0).id != x.id || nnc_attr_word(m, sum, NNC_W_kind, NNC_W_sum) != NNC_W_sum || !nnc_attr_int(m, sum, NNC_W_keep, 0))
+    if (!sum.id || nnc_op_in(m, sum, 0).id != x.id ||
+        nnc_attr_word(m, sum, NNC_W_kind, NNC_W_sum) != NNC_W_sum ||
+        !nnc_attr_int(m, sum, NNC_W_keep, 0))
         return false;
     axes = nnc_attr_ints(m, sum, NNC_W_axes, &n);
     at = tx.rank - (int)n;
@@ -142,7 +147,8 @@ static bool is_variance(const nnc_module *m, nnc_value v, nnc_value d, int *firs
 
     for (unsigned i = 0; op.id && i < 2; i++) {
         nnc_op mean = nnc_value_op(m, nnc_op_in(m, op, 1 - i)), sum, square;
-        if (!number(m, nnc_op_in(m, op, i), eps) || *eps <= 0 || !mean.id || nnc_op_nin(m, mean) != 2)
+        if (!number(m, nnc_op_in(m, op, i), eps) || *eps <= 0 || !mean.id ||
+            nnc_op_nin(m, mean) != 2)
             continue;
         sum = maker(m, nnc_op_in(m, mean, 0), NNC_OP_reduce);
         square = sum.id ? maker(m, nnc_op_in(m, sum, 0), NNC_OP_mul) : (nnc_op){0};
@@ -159,7 +165,8 @@ static nnc_value norm_of(nnc_builder *b, nnc_value d, nnc_value variance)
     int first = -1;
     double eps;
 
-    if (!sub.id || !is_mean(m, nnc_op_in(m, sub, 1), nnc_op_in(m, sub, 0), &first) || !is_variance(m, variance, d, &first, &eps))
+    if (!sub.id || !is_mean(m, nnc_op_in(m, sub, 1), nnc_op_in(m, sub, 0), &first) ||
+        !is_variance(m, variance, d, &first, &eps))
         return (nnc_value){0};
     return nnc_g_layer_norm(b, nnc_op_in(m, sub, 0), first, eps);
 }
@@ -171,7 +178,8 @@ static nnc_value find_layer_norm(nnc_builder *b, nnc_op op)
 
     for (unsigned i = 0; i < (div ? 1u : 2u); i++) {
         nnc_op root = maker(m, nnc_op_in(m, op, 1 - i), div ? NNC_OP_sqrt : NNC_OP_rsqrt);
-        nnc_value v = root.id ? norm_of(b, nnc_op_in(m, op, i), nnc_op_in(m, root, 0)) : (nnc_value){0};
+        nnc_value v =
+            root.id ? norm_of(b, nnc_op_in(m, op, i), nnc_op_in(m, root, 0)) : (nnc_value){0};
         if (v.id)
             return v;
     }
@@ -203,7 +211,8 @@ static bool is_cube(const nnc_module *m, nnc_value v, nnc_value x)
 
     for (unsigned i = 0; op.id && i < 2; i++) {
         nnc_op square = maker(m, nnc_op_in(m, op, i), NNC_OP_mul);
-        if (nnc_op_in(m, op, 1 - i).id == x.id && square.id && nnc_op_in(m, square, 0).id == x.id && nnc_op_in(m, square, 1).id == x.id)
+        if (nnc_op_in(m, op, 1 - i).id == x.id && square.id && nnc_op_in(m, square, 0).id == x.id &&
+            nnc_op_in(m, square, 1).id == x.id)
             return true;
     }
     return false;
@@ -218,10 +227,12 @@ static bool is_tanh_part(const nnc_module *m, nnc_value a, nnc_value *x)
     if (!splits(m, a, NNC_OP_add, 1, &t) || !(tanh = maker(m, t, NNC_OP_tanh)).id)
         return false;
     in = nnc_op_in(m, tanh, 0);
-    if (!splits(m, in, NNC_OP_mul, 0.79788456080286536, &sum) || !(add = maker(m, sum, NNC_OP_add)).id)
+    if (!splits(m, in, NNC_OP_mul, 0.79788456080286536, &sum) ||
+        !(add = maker(m, sum, NNC_OP_add)).id)
         return false;
     for (unsigned i = 0; i < 2; i++)
-        if (splits(m, nnc_op_in(m, add, i), NNC_OP_mul, 0.044715, &cube) && is_cube(m, cube, nnc_op_in(m, add, 1 - i))) {
+        if (splits(m, nnc_op_in(m, add, i), NNC_OP_mul, 0.044715, &cube) &&
+            is_cube(m, cube, nnc_op_in(m, add, 1 - i))) {
             *x = nnc_op_in(m, add, 1 - i);
             return true;
         }
@@ -229,7 +240,8 @@ static bool is_tanh_part(const nnc_module *m, nnc_value a, nnc_value *x)
 }
 
 /* v = x * a in which one of three factors is 0.5: (x a) 0.5, (0.5 x) a, x (0.5 a). */
-static bool half_product(const nnc_module *m, nnc_op op, bool (*part)(const nnc_module *, nnc_value, nnc_value *), nnc_value *x)
+static bool half_product(const nnc_module *m, nnc_op op,
+                         bool (*part)(const nnc_module *, nnc_value, nnc_value *), nnc_value *x)
 {
     nnc_value root = nnc_op_out(m, op, 0), rest, in, p[2];
     nnc_op mul;
@@ -268,13 +280,9 @@ static nnc_value find(nnc_builder *b, nnc_op op)
     nnc_value v = {0};
 
     switch (nnc_op_code(b->m, op)) {
-    case NNC_OP_div:
-        v = find_softmax(b, op);
-        return v.id ? v : find_layer_norm(b, op);
+    case NNC_OP_div: v = find_softmax(b, op); return v.id ? v : find_layer_norm(b, op);
     case NNC_OP_sub: return find_log_softmax(b, op);
-    case NNC_OP_mul:
-        v = find_layer_norm(b, op);
-        return v.id ? v : find_gelu(b, op);
+    case NNC_OP_mul: v = find_layer_norm(b, op); return v.id ? v : find_gelu(b, op);
     default: return v;
     }
 }
@@ -290,7 +298,8 @@ static void recognise_block(nnc_pass_cx *cx, nnc_block block)
         next = nnc_op_next(m, op);
         for (unsigned i = 0; i < nnc_op_nregion(m, op); i++)
             recognise_block(cx, nnc_op_region(m, op, i));
-        if (nnc_op_nout(m, op) != 1 || !nnc_dtype_is_float((nnc_dtype)nnc_value_ty(m, nnc_op_out(m, op, 0))->dtype))
+        if (nnc_op_nout(m, op) != 1 ||
+            !nnc_dtype_is_float((nnc_dtype)nnc_value_ty(m, nnc_op_out(m, op, 0))->dtype))
             continue;
         b = nnc_builder_before(m, op);
         v = find(&b, op);

@@ -6,7 +6,8 @@
 #include <string.h>
 
 enum { SWEEPS = 64 };
-typedef struct indexed { /* rule numbers by root op; structure rules for any elementwise op are under `none` */
+typedef struct
+    indexed { /* rule numbers by root op; structure rules for any elementwise op are under `none` */
     uint16_t *algebra[NNC_OP_COUNT], *structure[NNC_OP_COUNT];
     unsigned nalgebra[NNC_OP_COUNT], nstructure[NNC_OP_COUNT];
 } indexed;
@@ -24,10 +25,12 @@ static indexed *make_index(nnc_pass_cx *cx)
 
     for (unsigned i = 0; i < nnc_rule_count; i++)
         if (nnc_rule_enabled(cx->opt, nnc_rules[i].class))
-            add(cx->scratch, &x->algebra[nnc_rules[i].lhs->code], &x->nalgebra[nnc_rules[i].lhs->code], nnc_rule_count, i);
+            add(cx->scratch, &x->algebra[nnc_rules[i].lhs->code],
+                &x->nalgebra[nnc_rules[i].lhs->code], nnc_rule_count, i);
     for (unsigned i = 0; i < nnc_structure_rule_count; i++)
         if (nnc_rule_enabled(cx->opt, nnc_structure_rules[i].class))
-            add(cx->scratch, &x->structure[nnc_structure_rules[i].root], &x->nstructure[nnc_structure_rules[i].root], nnc_structure_rule_count, i);
+            add(cx->scratch, &x->structure[nnc_structure_rules[i].root],
+                &x->nstructure[nnc_structure_rules[i].root], nnc_structure_rule_count, i);
     return x;
 }
 

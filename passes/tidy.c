@@ -5,7 +5,8 @@ enum { ROUNDS = 8 };
 
 nnc_status nnc_pass_tidy(nnc_pass_cx *cx)
 {
-    static const nnc_pass_fn steps[] = {nnc_pass_fold, nnc_pass_simplify, nnc_pass_cse, nnc_pass_dce};
+    static const nnc_pass_fn steps[] = {nnc_pass_fold, nnc_pass_simplify, nnc_pass_cse,
+                                        nnc_pass_dce};
 
     for (unsigned round = 0; round < ROUNDS; round++) {
         unsigned before = cx->changed;

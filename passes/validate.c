@@ -14,13 +14,17 @@
 #include <math.h>
 #include <string.h>
 
-static void free_arena(void *a) { nnc_arena_free(a); }
+static void free_arena(void *a)
+{
+    nnc_arena_free(a);
+}
 
 enum { PLAIN, SPECIAL, SETS };
 enum { ATTEMPTS = 16, MAX_OPS = 500000 };
-static const double MAX_K_WORK = 2e7;  /* multiply-adds and elements; a few seconds per pass in the K interpreter */
+static const double MAX_K_WORK =
+    2e7; /* multiply-adds and elements; a few seconds per pass in the K interpreter */
 static const double MAX_K_TWICE = 2e5; /* up to here K code also runs with special values */
-static const int64_t MAX_SYMBOL = 8;  /* symbols are drawn below lo + this */
+static const int64_t MAX_SYMBOL = 8;   /* symbols are drawn below lo + this */
 
 typedef struct inputs {
     nnc_tensor *in, *want; /* per graph input, per graph output */
@@ -28,7 +32,7 @@ typedef struct inputs {
 } inputs;
 struct nnc_validate {
     nnc_module *m;
-    nnc_arena *a, *runs[2];  /* results of the last run and of the one before */
+    nnc_arena *a, *runs[2]; /* results of the last run and of the one before */
     int turn;
     uint64_t seed;
     int64_t *sym;
@@ -56,7 +60,8 @@ static double uniform(uint64_t *s, double lo, double hi)
 /* `tame`: integers stay small, because a loop may count up to them. */
 static nnc_num draw_element(nnc_dtype dt, uint64_t *s, int set, bool tame)
 {
-    static const double special[] = {NAN, INFINITY, -INFINITY, -0.0, 0.0, 1e30, -1e30, 1e-40, 1, -1};
+    static const double special[] = {NAN,  INFINITY, -INFINITY, -0.0, 0.0,
+                                     1e30, -1e30,    1e-40,     1,    -1};
     nnc_num n = {0, 0};
 
     if (nnc_dtype_is_float(dt)) {
@@ -135,20 +140,24 @@ static void draw_inputs(nnc_validate *v, nnc_block b, int set, int attempt)
         int64_t dim[NNC_MAX_RANK];
         nnc_tensor *t = &v->set[set].in[i];
         for (int d = 0; d < ty.rank; d++)
-            dim[d] = nnc_dim_is_const(ty.dim[d]) ? ty.dim[d] : nnc_dim_eval(v->m->dims, ty.dim[d], v->sym);
+            dim[d] = nnc_dim_is_const(ty.dim[d]) ? ty.dim[d]
+                                                 : nnc_dim_eval(v->m->dims, ty.dim[d], v->sym);
         *t = nnc_tensor_new(v->a, (nnc_dtype)ty.dtype, ty.rank, dim);
         if (attempt > 0 && draw(&v->seed) % 2 && draw_shape(v, t))
             continue;
         for (int64_t k = 0, n = nnc_tensor_count(t); k < n; k++)
-            nnc_num_store(t->dtype, (char *)t->data + (size_t)k * nnc_dtype_bytes(t->dtype), draw_element(t->dtype, &v->seed, set, v->loops));
+            nnc_num_store(t->dtype, (char *)t->data + (size_t)k * nnc_dtype_bytes(t->dtype),
+                          draw_element(t->dtype, &v->seed, set, v->loops));
     }
 }
 
 /* ---- runs ---- */
-static nnc_status run_graph(nnc_validate *v, nnc_op graph, const inputs *set, nnc_arena *a, nnc_tensor *out)
+static nnc_status run_graph(nnc_validate *v, nnc_op graph, const inputs *set, nnc_arena *a,
+                            nnc_tensor *out)
 {
     nnc_arena *scratch = nnc_arena_new();
-    nnc_status s = nnc_interp_graph_bounded(v->m, graph, scratch, v->nin, set->in, v->nout, out, MAX_OPS);
+    nnc_status s =
+        nnc_interp_graph_bounded(v->m, graph, scratch, v->nin, set->in, v->nout, out, MAX_OPS);
 
     for (unsigned i = 0; i < v->nout && s == NNC_OK; i++)
         out[i].data = nnc_arena_copy(a, out[i].data, nnc_tensor_bytes(&out[i]));
@@ -157,7 +166,8 @@ static nnc_status run_graph(nnc_validate *v, nnc_op graph, const inputs *set, nn
 }
 
 /* Arguments of an entry kernel by [role]: input, output, symbol, symbol out (passes/lower/lower.h). */
-static nnc_status run_kernel(nnc_validate *v, nnc_op kernel, const inputs *set, nnc_arena *a, nnc_tensor *out)
+static nnc_status run_kernel(nnc_validate *v, nnc_op kernel, const inputs *set, nnc_arena *a,
+                             nnc_tensor *out)
 {
     nnc_module *m = v->m;
     nnc_block b = nnc_op_region(m, kernel, 0);
@@ -168,12 +178,14 @@ static nnc_status run_kernel(nnc_validate *v, nnc_op kernel, const inputs *set, 
     nnc_status s;
 
     if (nrole != n)
-        return nnc_error(m->diag, nnc_op_loc(m, kernel), "entry kernel has %u arguments but %u roles", n, nrole);
+        return nnc_error(m->diag, nnc_op_loc(m, kernel),
+                         "entry kernel has %u arguments but %u roles", n, nrole);
     for (unsigned i = 0; i < n; i++) {
         nnc_value p = nnc_block_arg(m, b, i);
         if (role[i] == 0 && nin < v->nin) {
             const nnc_tensor *t = &set->in[nin++];
-            arg[i] = (nnc_kernel_arg){nnc_arena_copy(a, t->data, nnc_tensor_bytes(t)), nnc_tensor_bytes(t), 0};
+            arg[i] = (nnc_kernel_arg){nnc_arena_copy(a, t->data, nnc_tensor_bytes(t)),
+                                      nnc_tensor_bytes(t), 0};
         } else if (role[i] == 1 && nout < v->nout) {
             size_t bytes = (size_t)nnc_type_bytes(m, v->out_type[nout]);
             out[nout] = set->want[nout];
@@ -198,7 +210,8 @@ static nnc_status run_kernel(nnc_validate *v, nnc_op kernel, const inputs *set, 
 /* ---- comparison ---- */
 static bool is_exact(const char *pass)
 {
-    static const char *const exact[] = {"inline", "cse", "dce", "schedule", "merge", "kexpand", "plan"};
+    static const char *const exact[] = {"inline", "cse",     "dce", "schedule",
+                                        "merge",  "kexpand", "plan"};
 
     for (size_t i = 0; i < sizeof exact / sizeof exact[0]; i++)
         if (!strcmp(exact[i], pass))
@@ -232,7 +245,10 @@ static double error_of(nnc_dtype dt, nnc_num a, nnc_num b, bool exact, double sc
     if (!nnc_dtype_is_float(dt)) {
         if (a.i == b.i)
             return 0;
-        return !exact && nnc_dtype_infos[dt].bits <= 8 && nnc_dtype_is_int(dt) && (a.i - b.i == 1 || b.i - a.i == 1) ? 1 : INFINITY;
+        return !exact && nnc_dtype_infos[dt].bits <= 8 && nnc_dtype_is_int(dt) &&
+                       (a.i - b.i == 1 || b.i - a.i == 1)
+                   ? 1
+                   : INFINITY;
     }
     if ((isnan(a.f) && isnan(b.f)) || a.f == b.f)
         return 0;
@@ -242,13 +258,15 @@ static double error_of(nnc_dtype dt, nnc_num a, nnc_num b, bool exact, double sc
     return d / (tolerance(dt) * scale);
 }
 
-static void compare(const nnc_tensor *got, const nnc_tensor *want, unsigned output, bool exact, worst *w)
+static void compare(const nnc_tensor *got, const nnc_tensor *want, unsigned output, bool exact,
+                    worst *w)
 {
     int64_t n = nnc_tensor_count(want);
     size_t size = nnc_dtype_bytes(want->dtype);
     double scale = 1e-6;
 
-    if (got->rank != want->rank || memcmp(got->dim, want->dim, (size_t)want->rank * sizeof want->dim[0]) != 0) {
+    if (got->rank != want->rank ||
+        memcmp(got->dim, want->dim, (size_t)want->rank * sizeof want->dim[0]) != 0) {
         *w = (worst){INFINITY, 0, 0, -1, output};
         return;
     }
@@ -257,7 +275,8 @@ static void compare(const nnc_tensor *got, const nnc_tensor *want, unsigned outp
         scale = isfinite(f) && f > scale ? f : scale;
     }
     for (int64_t i = 0; i < n; i++) {
-        nnc_num a = nnc_num_load(want->dtype, (const char *)got->data + (size_t)i * size), b = nnc_num_load(want->dtype, (const char *)want->data + (size_t)i * size);
+        nnc_num a = nnc_num_load(want->dtype, (const char *)got->data + (size_t)i * size),
+                b = nnc_num_load(want->dtype, (const char *)want->data + (size_t)i * size);
         double e = error_of(want->dtype, a, b, exact, scale);
         if (e > w->error) {
             bool f = nnc_dtype_is_float(want->dtype);
@@ -271,9 +290,13 @@ static nnc_status judge(nnc_validate *v, const nnc_pass_info *p, const worst *w,
     if (w->error <= 1)
         return NNC_OK;
     if (w->at < 0)
-        return nnc_error(v->m->diag, (nnc_loc){0}, "pass '%s' changed the shape of output %u", p->name, w->output);
-    return nnc_error(v->m->diag, (nnc_loc){0}, "pass '%s' changed the result%s: element %lld of output %u is %.9g, before it was %.9g (%.3g times what is allowed)", p->name,
-                     set == SPECIAL ? " for inputs with nan, inf and -0" : "", (long long)w->at, w->output, w->got, w->want, w->error);
+        return nnc_error(v->m->diag, (nnc_loc){0}, "pass '%s' changed the shape of output %u",
+                         p->name, w->output);
+    return nnc_error(v->m->diag, (nnc_loc){0},
+                     "pass '%s' changed the result%s: element %lld of output %u is %.9g, before it "
+                     "was %.9g (%.3g times what is allowed)",
+                     p->name, set == SPECIAL ? " for inputs with nan, inf and -0" : "",
+                     (long long)w->at, w->output, w->got, w->want, w->error);
 }
 
 /* Random inputs may not be what the model wants (a `check` says so): a few attempts, then there is nothing to compare. */
@@ -290,7 +313,8 @@ static nnc_status first_runs(nnc_validate *v, nnc_op graph, nnc_validate **out)
                 draw_symbols(v);
             draw_inputs(v, b, set, attempt);
             nnc_diag_hold(m->diag);
-            v->set[set].usable = run_graph(v, graph, &v->set[set], v->runs[0], v->set[set].want) == NNC_OK;
+            v->set[set].usable =
+                run_graph(v, graph, &v->set[set], v->runs[0], v->set[set].want) == NNC_OK;
             if (attempt + 1 < ATTEMPTS || set == SPECIAL || v->set[set].usable)
                 nnc_diag_drop(m->diag);
             else
@@ -298,7 +322,9 @@ static nnc_status first_runs(nnc_validate *v, nnc_op graph, nnc_validate **out)
         }
     }
     if (!v->set[PLAIN].usable) {
-        nnc_warning(m->diag, (nnc_loc){0}, "passes are not validated: the interpreter refuses the random inputs (see above)");
+        nnc_warning(
+            m->diag, (nnc_loc){0},
+            "passes are not validated: the interpreter refuses the random inputs (see above)");
         *out = NULL;
     }
     return NNC_OK;
@@ -341,7 +367,10 @@ nnc_status nnc_validate_pass(nnc_validate *v, const nnc_pass_info *p)
 
     if (at_k && v->work > MAX_K_WORK) {
         if (!v->told)
-            nnc_warning(v->m->diag, (nnc_loc){0}, "the model is too large for the K interpreter: passes from '%s' on are not validated", p->name);
+            nnc_warning(v->m->diag, (nnc_loc){0},
+                        "the model is too large for the K interpreter: passes from '%s' on are not "
+                        "validated",
+                        p->name);
         v->told = true;
         return NNC_OK;
     }
@@ -353,7 +382,10 @@ nnc_status nnc_validate_pass(nnc_validate *v, const nnc_pass_info *p)
         if (!s->usable || (at_k && set == SPECIAL && v->work > MAX_K_TWICE))
             continue;
         if ((at_k ? run_kernel(v, f, s, a, got) : run_graph(v, f, s, a, got)) != NNC_OK)
-            return nnc_error(v->m->diag, (nnc_loc){0}, "after pass '%s' the interpreter cannot run the entry function (see above)", p->name);
+            return nnc_error(
+                v->m->diag, (nnc_loc){0},
+                "after pass '%s' the interpreter cannot run the entry function (see above)",
+                p->name);
         for (unsigned i = 0; i < v->nout; i++)
             compare(&got[i], &s->want[i], i, exact, &w);
         if (set == PLAIN || exact)

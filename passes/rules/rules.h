@@ -15,15 +15,28 @@
 #include "ir/eval.h"
 #include "passes/clean.h"
 
-typedef enum { NNC_RULE_EXACT, NNC_RULE_ROUND, NNC_RULE_FOLD, NNC_RULE_FAST, NNC_RULE_FAST_ASSOC } nnc_rule_class;
+typedef enum {
+    NNC_RULE_EXACT,
+    NNC_RULE_ROUND,
+    NNC_RULE_FOLD,
+    NNC_RULE_FAST,
+    NNC_RULE_FAST_ASSOC
+} nnc_rule_class;
 /* dtypes of the operand variable X (of the root's first operand) */
-enum { NNC_RULE_FLT = 1, NNC_RULE_INT = 2, NNC_RULE_BOOL = 4, NNC_RULE_NUM = 3, NNC_RULE_INT_BOOL = 6, NNC_RULE_ALL = 7 };
+enum {
+    NNC_RULE_FLT = 1,
+    NNC_RULE_INT = 2,
+    NNC_RULE_BOOL = 4,
+    NNC_RULE_NUM = 3,
+    NNC_RULE_INT_BOOL = 6,
+    NNC_RULE_ALL = 7
+};
 
 typedef enum {
-    NNC_PAT_OP,    /* code(in..) */
-    NNC_PAT_VAR,   /* any value; the same variable must be the same value */
-    NNC_PAT_NUM,   /* a splat constant with exactly this number (bits: +0 is not -0) */
-    NNC_PAT_CONST  /* any constant, captured like a variable; a splat one when the rule has a condition */
+    NNC_PAT_OP,  /* code(in..) */
+    NNC_PAT_VAR, /* any value; the same variable must be the same value */
+    NNC_PAT_NUM, /* a splat constant with exactly this number (bits: +0 is not -0) */
+    NNC_PAT_CONST /* any constant, captured like a variable; a splat one when the rule has a condition */
 } nnc_pat_kind;
 typedef struct nnc_pat {
     nnc_pat_kind kind;
@@ -49,7 +62,7 @@ extern const unsigned nnc_rule_count;
 typedef struct nnc_structure_rule {
     const char *name;
     nnc_rule_class class;
-    nnc_opcode root;              /* NNC_OP_none: any elementwise op */
+    nnc_opcode root; /* NNC_OP_none: any elementwise op */
     nnc_value (*fn)(nnc_builder *b, nnc_op op);
 } nnc_structure_rule;
 extern const nnc_structure_rule nnc_structure_rules[];

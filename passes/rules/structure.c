@@ -10,7 +10,8 @@ const nnc_structure_rule nnc_structure_rules[] = {
 #define STRUCTURE(name, class, root, fn) {name, NNC_RULE_##class, NNC_OP_##root, nnc_rule_##fn},
 #include "passes/rules/structure.def"
 };
-const unsigned nnc_structure_rule_count = sizeof nnc_structure_rules / sizeof nnc_structure_rules[0];
+const unsigned nnc_structure_rule_count =
+    sizeof nnc_structure_rules / sizeof nnc_structure_rules[0];
 
 void nnc_attr_list(const nnc_module *m, nnc_op op, nnc_word key, int n, int64_t dflt, int64_t *out)
 {
@@ -35,7 +36,8 @@ bool nnc_value_is_number(const nnc_module *m, nnc_value v, double num)
 
 static nnc_value scalar_of(nnc_module *m, nnc_value v, uint64_t bits)
 {
-    return nnc_const_bits(m, nnc_type_tensor(m, (nnc_dtype)nnc_value_ty(m, v)->dtype, 0, NULL), bits);
+    return nnc_const_bits(m, nnc_type_tensor(m, (nnc_dtype)nnc_value_ty(m, v)->dtype, 0, NULL),
+                          bits);
 }
 
 /* ---- reshape, transpose, broadcast ---- */
@@ -103,7 +105,8 @@ nnc_value nnc_rule_broadcast_identity(nnc_builder *b, nnc_op op)
 
     if (nnc_value_type(b->m, x).id == nnc_value_type(b->m, nnc_op_out(b->m, op, 0)).id)
         return x;
-    return inner.id ? nnc_g_broadcast(b, nnc_op_in(b->m, inner, 0), ty.rank, ty.dim) : nnc_no_value();
+    return inner.id ? nnc_g_broadcast(b, nnc_op_in(b->m, inner, 0), ty.rank, ty.dim)
+                    : nnc_no_value();
 }
 
 /* ---- slice ---- */
@@ -146,7 +149,8 @@ nnc_value nnc_rule_slice_slice(nnc_builder *b, nnc_op op)
             if (s[d] < 0)
                 return nnc_no_value();
         } else {
-            s[d] = t[d] < 0 ? nnc_dim_sub(m->dims, s[d], u[d] * -t[d]) : nnc_dim_add(m->dims, s[d], nnc_dim_mul(m->dims, u[d], t[d]));
+            s[d] = t[d] < 0 ? nnc_dim_sub(m->dims, s[d], u[d] * -t[d])
+                            : nnc_dim_add(m->dims, s[d], nnc_dim_mul(m->dims, u[d], t[d]));
         }
         v[d] *= t[d];
     }
@@ -232,7 +236,8 @@ nnc_value nnc_rule_pad_pad(nnc_builder *b, nnc_op op)
 
     if (!inner.id || nnc_attr_word(m, inner, NNC_W_mode, NNC_W_constant) != mode)
         return nnc_no_value();
-    if (mode == NNC_W_constant ? nnc_op_in(m, inner, 1).id != nnc_op_in(m, op, 1).id : mode != NNC_W_edge)
+    if (mode == NNC_W_constant ? nnc_op_in(m, inner, 1).id != nnc_op_in(m, op, 1).id
+                               : mode != NNC_W_edge)
         return nnc_no_value();
     nnc_attr_list(m, op, NNC_W_lo, rank, 0, lo);
     nnc_attr_list(m, op, NNC_W_hi, rank, 0, hi);
@@ -266,7 +271,8 @@ static nnc_op inner_concat(const nnc_module *m, nnc_op op, unsigned i)
 {
     nnc_op in = nnc_maker(m, nnc_op_in(m, op, i), NNC_OP_concat);
 
-    if (in.id && nnc_attr_int(m, in, NNC_W_axis, 0) == nnc_attr_int(m, op, NNC_W_axis, 0) && nnc_value_nuse(m, nnc_op_in(m, op, i)) == 1)
+    if (in.id && nnc_attr_int(m, in, NNC_W_axis, 0) == nnc_attr_int(m, op, NNC_W_axis, 0) &&
+        nnc_value_nuse(m, nnc_op_in(m, op, i)) == 1)
         return in;
     return (nnc_op){0};
 }
@@ -295,7 +301,8 @@ nnc_value nnc_rule_concat_flatten(nnc_builder *b, nnc_op op)
 /* Do slices p and q of one tensor lie end to end along axis, equal elsewhere, with step 1? */
 static bool adjacent(const nnc_module *m, nnc_op p, nnc_op q, int axis)
 {
-    nnc_type_rec tp = *nnc_value_ty(m, nnc_op_out(m, p, 0)), tq = *nnc_value_ty(m, nnc_op_out(m, q, 0));
+    nnc_type_rec tp = *nnc_value_ty(m, nnc_op_out(m, p, 0)),
+                 tq = *nnc_value_ty(m, nnc_op_out(m, q, 0));
     int64_t s[NNC_MAX_RANK], t[NNC_MAX_RANK], u[NNC_MAX_RANK], v[NNC_MAX_RANK];
 
     if (nnc_op_in(m, p, 0).id != nnc_op_in(m, q, 0).id)
@@ -307,7 +314,9 @@ static bool adjacent(const nnc_module *m, nnc_op p, nnc_op q, int axis)
     for (int d = 0; d < tp.rank; d++) {
         if (d != axis && (s[d] != u[d] || t[d] != v[d] || tp.dim[d] != tq.dim[d]))
             return false;
-        if (d == axis && (t[d] != 1 || v[d] != 1 || !nnc_dim_is_const(s[d]) || !nnc_dim_is_const(u[d]) || !nnc_dim_is_const(tp.dim[d]) || s[d] + tp.dim[d] != u[d]))
+        if (d == axis &&
+            (t[d] != 1 || v[d] != 1 || !nnc_dim_is_const(s[d]) || !nnc_dim_is_const(u[d]) ||
+             !nnc_dim_is_const(tp.dim[d]) || s[d] + tp.dim[d] != u[d]))
             return false;
     }
     return true;
@@ -322,7 +331,8 @@ nnc_value nnc_rule_concat_slices(nnc_builder *b, nnc_op op)
 
     for (unsigned i = 0; i < n; i++) {
         nnc_value v = nnc_op_in(m, op, i);
-        nnc_op q = nnc_maker(m, v, NNC_OP_slice), p = k ? nnc_maker(m, in[k - 1], NNC_OP_slice) : (nnc_op){0};
+        nnc_op q = nnc_maker(m, v, NNC_OP_slice),
+               p = k ? nnc_maker(m, in[k - 1], NNC_OP_slice) : (nnc_op){0};
         if (p.id && q.id && adjacent(m, p, q, axis)) {
             nnc_type_rec ty = *nnc_value_ty(m, in[k - 1]), tv = *nnc_value_ty(m, v);
             int64_t start[NNC_MAX_RANK], step[NNC_MAX_RANK];
@@ -342,7 +352,10 @@ nnc_value nnc_rule_concat_slices(nnc_builder *b, nnc_op op)
 static bool holds_all(nnc_dtype b, nnc_dtype a)
 {
     const nnc_dtype_info *ia = &nnc_dtype_infos[a], *ib = &nnc_dtype_infos[b];
-    int exact = b == NNC_DT_f64 ? 53 : b == NNC_DT_f32 ? 24 : b == NNC_DT_f16 ? 11 : 0; /* integers up to 2^exact */
+    int exact = b == NNC_DT_f64   ? 53
+                : b == NNC_DT_f32 ? 24
+                : b == NNC_DT_f16 ? 11
+                                  : 0; /* integers up to 2^exact */
 
     if (ia->class == NNC_DC_OTHER || ib->class == NNC_DC_OTHER || ib->class == NNC_DC_BOOL)
         return a == b;
@@ -352,7 +365,8 @@ static bool holds_all(nnc_dtype b, nnc_dtype a)
         return ia->class == NNC_DC_BOOL || ia->bits <= exact;
     if (ia->class == NNC_DC_BOOL)
         return true;
-    return ia->class == ib->class ? ib->bits >= ia->bits : ia->class == NNC_DC_UINT && ib->bits > ia->bits;
+    return ia->class == ib->class ? ib->bits >= ia->bits
+                                  : ia->class == NNC_DC_UINT && ib->bits > ia->bits;
 }
 
 /* cast(cast(x)) where the first loses nothing and the second means the same on x's own dtype. */
@@ -361,7 +375,8 @@ nnc_value nnc_rule_cast_cast(nnc_builder *b, nnc_op op)
     nnc_module *m = b->m;
     nnc_value x = nnc_op_in(m, op, 0), v;
     nnc_op inner = nnc_maker(m, x, NNC_OP_cast), made;
-    nnc_dtype to = (nnc_dtype)nnc_value_ty(m, nnc_op_out(m, op, 0))->dtype, mid = (nnc_dtype)nnc_value_ty(m, x)->dtype, from;
+    nnc_dtype to = (nnc_dtype)nnc_value_ty(m, nnc_op_out(m, op, 0))->dtype,
+              mid = (nnc_dtype)nnc_value_ty(m, x)->dtype, from;
 
     if (mid == to)
         return x;
@@ -372,7 +387,8 @@ nnc_value nnc_rule_cast_cast(nnc_builder *b, nnc_op op)
     if (!holds_all(mid, from))
         return nnc_no_value();
     /* int -> float -> other int saturates, int -> int wraps */
-    if (!nnc_dtype_is_float(from) && nnc_dtype_is_float(mid) && nnc_dtype_is_int(to) && to != from && !holds_all(to, from))
+    if (!nnc_dtype_is_float(from) && nnc_dtype_is_float(mid) && nnc_dtype_is_int(to) &&
+        to != from && !holds_all(to, from))
         return nnc_no_value();
     v = nnc_g_cast(b, x, to);
     made = nnc_value_op(m, v);
@@ -448,7 +464,8 @@ nnc_value nnc_rule_map_broadcast(nnc_builder *b, nnc_op op)
     small = *nnc_value_ty(m, nnc_op_in(m, br, 0));
     copy = nnc_op_clone(m, op, at, NULL, 0);
     nnc_op_set_in(m, copy, which, nnc_op_in(m, br, 0));
-    nnc_value_set_type(m, nnc_op_out(m, copy, 0), nnc_type_tensor(m, (nnc_dtype)ty.dtype, small.rank, small.dim));
+    nnc_value_set_type(m, nnc_op_out(m, copy, 0),
+                       nnc_type_tensor(m, (nnc_dtype)ty.dtype, small.rank, small.dim));
     return nnc_g_broadcast(b, nnc_op_out(m, copy, 0), ty.rank, ty.dim);
 }
 
@@ -474,7 +491,8 @@ static bool only_units_differ(const nnc_type_rec *x, const nnc_type_rec *y, int 
 }
 
 /* Constant c, which broadcasts against y, in the shape that broadcasts against x. */
-static nnc_value move_units(nnc_builder *b, nnc_value c, const nnc_type_rec *x, const nnc_type_rec *y)
+static nnc_value move_units(nnc_builder *b, nnc_value c, const nnc_type_rec *x,
+                            const nnc_type_rec *y)
 {
     nnc_type_rec tc = *nnc_value_ty(b->m, c);
     nnc_dim dim[NNC_MAX_RANK];
@@ -509,7 +527,8 @@ nnc_value nnc_rule_map_reshape(nnc_builder *b, nnc_op op)
         nnc_type_rec tv = *nnc_value_ty(m, v);
         if (tv.rank == 0 || nnc_tensor_of(m, v, &t))
             continue;
-        if (!from.id || tv.rank != ty.rank || memcmp(tv.dim, ty.dim, ty.rank * sizeof ty.dim[0]) != 0)
+        if (!from.id || tv.rank != ty.rank ||
+            memcmp(tv.dim, ty.dim, ty.rank * sizeof ty.dim[0]) != 0)
             return nnc_no_value();
         in[i] = nnc_op_in(m, from, 0);
         tv = *nnc_value_ty(m, in[i]);
@@ -521,12 +540,14 @@ nnc_value nnc_rule_map_reshape(nnc_builder *b, nnc_op op)
     if (!x.id || tx.rank == 0)
         return nnc_no_value();
     for (unsigned i = 0; i < n; i++)
-        if (nnc_value_ty(m, in[i])->rank != 0 && nnc_tensor_of(m, in[i], &t) && !(in[i] = move_units(b, in[i], &tx, &ty)).id)
+        if (nnc_value_ty(m, in[i])->rank != 0 && nnc_tensor_of(m, in[i], &t) &&
+            !(in[i] = move_units(b, in[i], &tx, &ty)).id)
             return nnc_no_value();
     copy = nnc_op_clone(m, op, (nnc_pos){nnc_op_get(m, op)->block, op}, NULL, 0);
     for (unsigned i = 0; i < n; i++)
         nnc_op_set_in(m, copy, i, in[i]);
-    nnc_value_set_type(m, nnc_op_out(m, copy, 0), nnc_type_tensor(m, (nnc_dtype)ty.dtype, tx.rank, tx.dim));
+    nnc_value_set_type(m, nnc_op_out(m, copy, 0),
+                       nnc_type_tensor(m, (nnc_dtype)ty.dtype, tx.rank, tx.dim));
     return nnc_g_reshape(b, nnc_op_out(m, copy, 0), ty.rank, ty.dim);
 }
 
@@ -542,7 +563,9 @@ nnc_value nnc_rule_gather_constant(nnc_builder *b, nnc_op op)
     nnc_tensor ix;
     nnc_value v;
 
-    if (nnc_attr_int(m, op, NNC_W_batch_dims, 0) != 0 || !nnc_tensor_of(m, nnc_op_in(m, op, 1), &ix) || !nnc_dim_is_const(tx.dim[axis]) || tx.dim[axis] == 0)
+    if (nnc_attr_int(m, op, NNC_W_batch_dims, 0) != 0 ||
+        !nnc_tensor_of(m, nnc_op_in(m, op, 1), &ix) || !nnc_dim_is_const(tx.dim[axis]) ||
+        tx.dim[axis] == 0)
         return nnc_no_value();
     n = nnc_tensor_count(&ix);
     if (n == 0)

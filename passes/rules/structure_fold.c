@@ -26,7 +26,8 @@ nnc_value nnc_rule_reduce_units(nnc_builder *b, nnc_op op)
 
 typedef struct window {
     int rank;
-    int64_t size[NNC_MAX_RANK], stride[NNC_MAX_RANK], dilation[NNC_MAX_RANK], lo[NNC_MAX_RANK], hi[NNC_MAX_RANK];
+    int64_t size[NNC_MAX_RANK], stride[NNC_MAX_RANK], dilation[NNC_MAX_RANK], lo[NNC_MAX_RANK],
+        hi[NNC_MAX_RANK];
 } window;
 
 static window window_of(const nnc_module *m, nnc_op op)
@@ -52,11 +53,13 @@ nnc_value nnc_rule_window_identity(nnc_builder *b, nnc_op op)
 }
 
 /* A constant pad with number `fill` that nobody else reads; its lo and hi, all constant. */
-static nnc_op constant_pad(const nnc_module *m, nnc_value v, double fill, int rank, int64_t *lo, int64_t *hi)
+static nnc_op constant_pad(const nnc_module *m, nnc_value v, double fill, int rank, int64_t *lo,
+                           int64_t *hi)
 {
     nnc_op pad = nnc_maker(m, v, NNC_OP_pad);
 
-    if (!pad.id || nnc_attr_word(m, pad, NNC_W_mode, NNC_W_constant) != NNC_W_constant || nnc_value_nuse(m, v) != 1 || !nnc_value_is_number(m, nnc_op_in(m, pad, 1), fill))
+    if (!pad.id || nnc_attr_word(m, pad, NNC_W_mode, NNC_W_constant) != NNC_W_constant ||
+        nnc_value_nuse(m, v) != 1 || !nnc_value_is_number(m, nnc_op_in(m, pad, 1), fill))
         return (nnc_op){0};
     nnc_attr_list(m, pad, NNC_W_lo, rank, 0, lo);
     nnc_attr_list(m, pad, NNC_W_hi, rank, 0, hi);
@@ -107,7 +110,9 @@ nnc_value nnc_rule_conv_pad(nnc_builder *b, nnc_op op)
     nnc_attr_list(m, op, NNC_W_hi, n, 0, h);
     nnc_attr_list(m, op, NNC_W_lhs_dilation, n, 1, dil);
     for (int d = 0; d < tx.rank; d++)
-        if ((d < first || d >= first + n) ? lo[d] != 0 || hi[d] != 0 : dil[d - first] != 1 || l[d - first] < 0 || h[d - first] < 0)
+        if ((d < first || d >= first + n)
+                ? lo[d] != 0 || hi[d] != 0
+                : dil[d - first] != 1 || l[d - first] < 0 || h[d - first] < 0)
             return nnc_no_value();
     for (int d = 0; d < n; d++) {
         l[d] += lo[first + d];
@@ -135,7 +140,8 @@ nnc_value nnc_rule_dot_transpose(nnc_builder *b, nnc_op op)
 {
     nnc_module *m = b->m;
     nnc_op t = nnc_maker(m, nnc_op_in(m, op, 0), NNC_OP_transpose);
-    int64_t perm[NNC_MAX_RANK], ba[NNC_MAX_RANK], bb[NNC_MAX_RANK], ca[NNC_MAX_RANK], cb[NNC_MAX_RANK], last = -1;
+    int64_t perm[NNC_MAX_RANK], ba[NNC_MAX_RANK], bb[NNC_MAX_RANK], ca[NNC_MAX_RANK],
+        cb[NNC_MAX_RANK], last = -1;
     unsigned nb, nc, n;
     int rank = nnc_value_ty(m, nnc_op_in(m, op, 0))->rank;
 
@@ -158,14 +164,16 @@ nnc_value nnc_rule_dot_transpose(nnc_builder *b, nnc_op op)
         ba[n] = perm[ba[n]];
     for (n = 0; n < nc; n++)
         ca[n] = perm[ca[n]];
-    return nnc_g_dot(b, nnc_op_in(m, t, 0), nnc_op_in(m, op, 1), nb, ba, bb, nc, ca, cb, (nnc_dtype)nnc_value_ty(m, nnc_op_out(m, op, 0))->dtype);
+    return nnc_g_dot(b, nnc_op_in(m, t, 0), nnc_op_in(m, op, 1), nb, ba, bb, nc, ca, cb,
+                     (nnc_dtype)nnc_value_ty(m, nnc_op_out(m, op, 0))->dtype);
 }
 
 /* A sum over no elements is 0. */
 nnc_value nnc_rule_dot_nothing(nnc_builder *b, nnc_op op)
 {
     nnc_module *m = b->m;
-    nnc_type_rec tx = *nnc_value_ty(m, nnc_op_in(m, op, 0)), ty = *nnc_value_ty(m, nnc_op_out(m, op, 0));
+    nnc_type_rec tx = *nnc_value_ty(m, nnc_op_in(m, op, 0)),
+                 ty = *nnc_value_ty(m, nnc_op_out(m, op, 0));
     unsigned n;
     const int64_t *c = nnc_attr_ints(m, op, NNC_W_contract_a, &n);
 
@@ -176,7 +184,8 @@ nnc_value nnc_rule_dot_nothing(nnc_builder *b, nnc_op op)
 }
 
 /* ---- constants into weights ---- */
-typedef struct linear { /* a conv or dot with constant weights, perhaps with a constant bias behind it */
+typedef struct
+    linear { /* a conv or dot with constant weights, perhaps with a constant bias behind it */
     nnc_op op, add;
     nnc_value bias;
     int out_axis;    /* of the result: the dimension that the weights' own outputs become */
@@ -199,7 +208,8 @@ static bool describe(const nnc_module *m, nnc_op op, linear *l)
     if (nnc_op_code(m, op) != NNC_OP_conv && nnc_op_code(m, op) != NNC_OP_dot)
         return false;
     tw = *nnc_value_ty(m, nnc_op_in(m, op, 1));
-    if (!is_constant(m, nnc_op_in(m, op, 1)) || !nnc_dtype_is_float((nnc_dtype)ty.dtype) || tw.dtype != ty.dtype)
+    if (!is_constant(m, nnc_op_in(m, op, 1)) || !nnc_dtype_is_float((nnc_dtype)ty.dtype) ||
+        tw.dtype != ty.dtype)
         return false;
     l->op = op;
     if (nnc_op_code(m, op) == NNC_OP_conv) {
@@ -234,7 +244,8 @@ static bool find_linear(const nnc_module *m, nnc_value v, linear *l)
     for (unsigned i = 0; i < 2; i++) {
         nnc_op in = nnc_value_op(m, nnc_op_in(m, op, i));
         nnc_value bias = nnc_op_in(m, op, 1 - i);
-        if (in.id && nnc_value_nuse(m, nnc_op_in(m, op, i)) == 1 && is_constant(m, bias) && describe(m, in, l)) {
+        if (in.id && nnc_value_nuse(m, nnc_op_in(m, op, i)) == 1 && is_constant(m, bias) &&
+            describe(m, in, l)) {
             l->add = op;
             l->bias = bias;
             return nnc_value_type(m, nnc_op_out(m, in, 0)).id == nnc_value_type(m, v).id;
@@ -275,7 +286,8 @@ static bool is_rounded(const nnc_module *m, nnc_value v)
 {
     for (uint32_t u = nnc_value_get(m, v)->first_use; u; u = m->use.at[u].next) {
         nnc_opcode code = nnc_op_code(m, m->use.at[u].user);
-        if (code == NNC_OP_round || code == NNC_OP_quantize || code == NNC_OP_floor || code == NNC_OP_ceil)
+        if (code == NNC_OP_round || code == NNC_OP_quantize || code == NNC_OP_floor ||
+            code == NNC_OP_ceil)
             return true;
     }
     return false;
@@ -292,10 +304,14 @@ nnc_value nnc_rule_scale_into_weights(nnc_builder *b, nnc_op op)
     nnc_op copy;
     unsigned i = 0;
 
-    if (!find_linear(m, nnc_op_in(m, op, 0), &l) && (code != NNC_OP_mul || !find_linear(m, nnc_op_in(m, op, i = 1), &l)))
+    if (!find_linear(m, nnc_op_in(m, op, 0), &l) &&
+        (code != NNC_OP_mul || !find_linear(m, nnc_op_in(m, op, i = 1), &l)))
         return nnc_no_value();
     s = nnc_op_in(m, op, 1 - i);
-    if (is_rounded(m, nnc_op_out(m, op, 0)) || !per_output(m, &l, s) || nnc_value_type(m, nnc_op_out(m, op, 0)).id != nnc_value_type(m, nnc_op_out(m, l.op, 0)).id || (l.add.id && !per_output(m, &l, l.bias)))
+    if (is_rounded(m, nnc_op_out(m, op, 0)) || !per_output(m, &l, s) ||
+        nnc_value_type(m, nnc_op_out(m, op, 0)).id !=
+            nnc_value_type(m, nnc_op_out(m, l.op, 0)).id ||
+        (l.add.id && !per_output(m, &l, l.bias)))
         return nnc_no_value();
     w = nnc_g_binary(b, code, nnc_op_in(m, l.op, 1), along_weights(b, &l, s));
     copy = nnc_op_clone(m, l.op, at, NULL, 0);
@@ -312,10 +328,13 @@ nnc_value nnc_rule_shift_into_bias(nnc_builder *b, nnc_op op)
     nnc_value d;
     unsigned i = 0;
 
-    if ((!find_linear(m, nnc_op_in(m, op, 0), &l) || !l.add.id) && (!find_linear(m, nnc_op_in(m, op, i = 1), &l) || !l.add.id))
+    if ((!find_linear(m, nnc_op_in(m, op, 0), &l) || !l.add.id) &&
+        (!find_linear(m, nnc_op_in(m, op, i = 1), &l) || !l.add.id))
         return nnc_no_value();
     d = nnc_op_in(m, op, 1 - i);
-    if (!per_output(m, &l, d) || !per_output(m, &l, l.bias) || nnc_value_type(m, nnc_op_out(m, op, 0)).id != nnc_value_type(m, nnc_op_out(m, l.op, 0)).id)
+    if (!per_output(m, &l, d) || !per_output(m, &l, l.bias) ||
+        nnc_value_type(m, nnc_op_out(m, op, 0)).id != nnc_value_type(m, nnc_op_out(m, l.op, 0)).id)
         return nnc_no_value();
-    return nnc_g_binary(b, NNC_OP_add, nnc_op_out(m, l.op, 0), nnc_g_binary(b, NNC_OP_add, l.bias, d));
+    return nnc_g_binary(b, NNC_OP_add, nnc_op_out(m, l.op, 0),
+                        nnc_g_binary(b, NNC_OP_add, l.bias, d));
 }

@@ -34,9 +34,11 @@ static void every_16_bit_pattern_survives(void)
             bad++;
         if (isnan(g) ? !isnan(nnc_bf16_to_f32(nnc_f32_to_bf16(g))) : nnc_f32_to_bf16(g) != h)
             bad++;
-        if (!isnan(f) && (nnc_small_decode(NNC_DT_f16, h) != (double)f || nnc_small_encode(NNC_DT_f16, (double)f, false, NNC_W_up) != h))
+        if (!isnan(f) && (nnc_small_decode(NNC_DT_f16, h) != (double)f ||
+                          nnc_small_encode(NNC_DT_f16, (double)f, false, NNC_W_up) != h))
             bad++;
-        if (!isnan(g) && (nnc_small_decode(NNC_DT_bf16, h) != (double)g || nnc_small_encode(NNC_DT_bf16, (double)g, false, NNC_W_up) != h))
+        if (!isnan(g) && (nnc_small_decode(NNC_DT_bf16, h) != (double)g ||
+                          nnc_small_encode(NNC_DT_bf16, (double)g, false, NNC_W_up) != h))
             bad++;
     }
     CHECK_INT(bad, 0);
@@ -57,7 +59,8 @@ static void fast_rounding_agrees_with_general(void)
                 memcpy(&f, &bits, 4);
                 if (isnan(f))
                     continue;
-                if ((k ? nnc_f32_to_bf16(f) : nnc_f32_to_f16(f)) != nnc_small_encode(dt, (double)f, false, NNC_W_up))
+                if ((k ? nnc_f32_to_bf16(f) : nnc_f32_to_f16(f)) !=
+                    nnc_small_encode(dt, (double)f, false, NNC_W_up))
                     bad++;
             }
     CHECK_INT(bad, 0);
@@ -65,7 +68,8 @@ static void fast_rounding_agrees_with_general(void)
 
 static void every_8_bit_pattern_survives(void)
 {
-    static const nnc_dtype dts[] = {NNC_DT_f8e4m3fn, NNC_DT_f8e4m3fnuz, NNC_DT_f8e5m2, NNC_DT_f8e5m2fnuz, NNC_DT_f8e8m0, NNC_DT_f4e2m1};
+    static const nnc_dtype dts[] = {NNC_DT_f8e4m3fn,   NNC_DT_f8e4m3fnuz, NNC_DT_f8e5m2,
+                                    NNC_DT_f8e5m2fnuz, NNC_DT_f8e8m0,     NNC_DT_f4e2m1};
     for (size_t k = 0; k < sizeof dts / sizeof dts[0]; k++)
         for (uint32_t b = 0; b < (dts[k] == NNC_DT_f4e2m1 ? 16u : 256u); b++) {
             float f = nnc_f8_to_f32(dts[k], (uint8_t)b);
@@ -80,7 +84,8 @@ static void every_8_bit_pattern_survives(void)
 /* Between two neighbours the nearer one is taken, half way the even one. */
 static void eight_bit_rounding_is_nearest_even(void)
 {
-    static const nnc_dtype dts[] = {NNC_DT_f8e4m3fn, NNC_DT_f8e4m3fnuz, NNC_DT_f8e5m2, NNC_DT_f8e5m2fnuz};
+    static const nnc_dtype dts[] = {NNC_DT_f8e4m3fn, NNC_DT_f8e4m3fnuz, NNC_DT_f8e5m2,
+                                    NNC_DT_f8e5m2fnuz};
     for (size_t k = 0; k < 4; k++)
         for (uint8_t b = 0; b < 127; b++) {
             float lo = nnc_f8_to_f32(dts[k], b), hi = nnc_f8_to_f32(dts[k], (uint8_t)(b + 1));
@@ -152,14 +157,17 @@ static void integers(void)
 static void floats(void)
 {
     nnc_num x[2];
-    CHECK(isnan(flt2(NNC_OP_max, NNC_DT_f32, NAN, 1)) && isnan(flt2(NNC_OP_max, NNC_DT_f32, 1, NAN)));
-    CHECK(isnan(flt2(NNC_OP_min, NNC_DT_f32, NAN, 1)) && isnan(flt2(NNC_OP_min, NNC_DT_f32, 1, NAN)));
+    CHECK(isnan(flt2(NNC_OP_max, NNC_DT_f32, NAN, 1)) &&
+          isnan(flt2(NNC_OP_max, NNC_DT_f32, 1, NAN)));
+    CHECK(isnan(flt2(NNC_OP_min, NNC_DT_f32, NAN, 1)) &&
+          isnan(flt2(NNC_OP_min, NNC_DT_f32, 1, NAN)));
     CHECK(signbit(flt2(NNC_OP_max, NNC_DT_f32, 0.0, -0.0)));
     CHECK_NEAR(flt2(NNC_OP_rem, NNC_DT_f32, -7.5, 2), 0.5, 0);
     CHECK_NEAR(flt2(NNC_OP_rem, NNC_DT_f64, 7.5, -2), -0.5, 0);
     CHECK_NEAR(flt2(NNC_OP_round, NNC_DT_f32, 2.5, 0), 2, 0);
     CHECK_NEAR(flt2(NNC_OP_round, NNC_DT_f32, -3.5, 0), -4, 0);
-    CHECK(isnan(flt2(NNC_OP_sign, NNC_DT_f32, NAN, 0)) && !signbit(flt2(NNC_OP_sign, NNC_DT_f32, -0.0, 0)));
+    CHECK(isnan(flt2(NNC_OP_sign, NNC_DT_f32, NAN, 0)) &&
+          !signbit(flt2(NNC_OP_sign, NNC_DT_f32, -0.0, 0)));
     CHECK_NEAR(flt2(NNC_OP_add, NNC_DT_f32, 16777216, 1), 16777216, 0);
     CHECK_NEAR(flt2(NNC_OP_add, NNC_DT_f16, 2048, 1), 2048, 0);
     CHECK_NEAR(flt2(NNC_OP_mul, NNC_DT_f16, 300, 300), INFINITY, 0);
@@ -197,7 +205,8 @@ static void casts(void)
     CHECK_NEAR(CAST(num_i(-1), u64, f64).f, 18446744073709551615.0, 0);
     CHECK_NEAR(CAST(num_i(16777217), i64, f32).f, 16777216, 0);
     CHECK_NEAR(CAST(num_f(1e6), f32, f16).f, INFINITY, 0);
-    CHECK_NEAR(CAST(num_f(1.0 + 0x1p-11 + 0x1p-30), f64, f16).f, 1.0 + 0x1p-10, 0); /* one rounding, not two */
+    CHECK_NEAR(CAST(num_f(1.0 + 0x1p-11 + 0x1p-30), f64, f16).f, 1.0 + 0x1p-10,
+               0); /* one rounding, not two */
 #undef CAST
 }
 

@@ -21,7 +21,9 @@ static nnc_module *module_of(nnc_arena *a, const char *name, const char *text)
 
     said[0] = 0;
     nnc_diag_set_sink(d, collect, NULL);
-    if (!test_true(nnc_read_module(m, name, text, strlen(text), ".") == NNC_OK && nnc_verify(m) == NNC_OK, "IR that is right", name, 0))
+    if (!test_true(nnc_read_module(m, name, text, strlen(text), ".") == NNC_OK &&
+                       nnc_verify(m) == NNC_OK,
+                   "IR that is right", name, 0))
         printf("%s\n", said);
     return m;
 }
@@ -29,16 +31,20 @@ static nnc_module *module_of(nnc_arena *a, const char *name, const char *text)
 static bool same(const nnc_tensor *p, const nnc_tensor *q, int64_t *at, double *x, double *y)
 {
     *at = -1;
-    if (p->dtype != q->dtype || p->rank != q->rank || memcmp(p->dim, q->dim, (size_t)p->rank * sizeof p->dim[0]) != 0)
+    if (p->dtype != q->dtype || p->rank != q->rank ||
+        memcmp(p->dim, q->dim, (size_t)p->rank * sizeof p->dim[0]) != 0)
         return false;
     for (int64_t i = 0, n = nnc_tensor_count(p); i < n; i++) {
-        nnc_num a = nnc_num_load(p->dtype, (const char *)p->data + (size_t)i * nnc_dtype_bytes(p->dtype));
-        nnc_num b = nnc_num_load(q->dtype, (const char *)q->data + (size_t)i * nnc_dtype_bytes(q->dtype));
+        nnc_num a =
+            nnc_num_load(p->dtype, (const char *)p->data + (size_t)i * nnc_dtype_bytes(p->dtype));
+        nnc_num b =
+            nnc_num_load(q->dtype, (const char *)q->data + (size_t)i * nnc_dtype_bytes(q->dtype));
         bool flt = nnc_dtype_is_float(p->dtype);
         *at = i;
         *x = flt ? a.f : (double)a.i;
         *y = flt ? b.f : (double)b.i;
-        if (flt ? !(a.f == b.f || (isnan(a.f) && isnan(b.f)) || fabs(a.f - b.f) <= 2e-7 * fabs(b.f)) : a.i != b.i)
+        if (flt ? !(a.f == b.f || (isnan(a.f) && isnan(b.f)) || fabs(a.f - b.f) <= 2e-7 * fabs(b.f))
+                : a.i != b.i)
             return false;
     }
     return true;
@@ -56,14 +62,16 @@ static void one_case(const char *name, const char *text)
     REQUIRE(graph.id != 0);
     n = nnc_op_nin(m, nnc_block_last(m, nnc_op_region(m, graph, 0)));
     REQUIRE(n <= 64);
-    if (!test_true(nnc_interp_graph(m, graph, a, 0, NULL, n, out) == NNC_OK, "a graph that runs", name, 0)) {
+    if (!test_true(nnc_interp_graph(m, graph, a, 0, NULL, n, out) == NNC_OK, "a graph that runs",
+                   name, 0)) {
         printf("%s\n", said);
         return;
     }
     for (unsigned i = 0; i + 1 < n; i += 2) {
         int64_t at;
         double x = 0, y = 0;
-        if (!test_true(same(&out[i], &out[i + 1], &at, &x, &y), "the numbers of numpy", name, (int)i / 2))
+        if (!test_true(same(&out[i], &out[i + 1], &at, &x, &y), "the numbers of numpy", name,
+                       (int)i / 2))
             printf("  element %lld is %.9g, expected %.9g\n", (long long)at, x, y);
     }
     nnc_arena_free(a);
@@ -108,7 +116,9 @@ static void symbols(void)
 static void failed_check(void)
 {
     nnc_arena *a = nnc_arena_new();
-    nnc_module *m = module_of(a, "check", "graph @f (%x: i64[]) {\n  %c = lt %x, 3:i64 : bool[]\n  check %c [message=\"x must be small\"]\n  yield %x\n}\n");
+    nnc_module *m = module_of(a, "check",
+                              "graph @f (%x: i64[]) {\n  %c = lt %x, 3:i64 : bool[]\n  check %c "
+                              "[message=\"x must be small\"]\n  yield %x\n}\n");
     nnc_tensor in = nnc_tensor_new(a, NNC_DT_i64, 0, NULL), out;
 
     CHECK(nnc_interp_graph(m, nnc_func_entry(m, NNC_OP_graph), a, 1, &in, 1, &out) == NNC_OK);
@@ -134,7 +144,8 @@ static void endless_loop(void)
                               "}\n");
     nnc_tensor out;
 
-    CHECK(nnc_interp_graph_bounded(m, nnc_func_entry(m, NNC_OP_graph), a, 0, NULL, 1, &out, 1000) == NNC_ERR);
+    CHECK(nnc_interp_graph_bounded(m, nnc_func_entry(m, NNC_OP_graph), a, 0, NULL, 1, &out, 1000) ==
+          NNC_ERR);
     CHECK_HAS(said, "too many operations");
     nnc_arena_free(a);
 }

@@ -41,7 +41,8 @@ static bool word_in(const char *line, const char *word)
 
 static bool parse(char *text, golden *g)
 {
-    char *line = strstr(text, "# RUN:"), *mark = strstr(text, "\n# EXPECT"), *with = strstr(text, "# WITH:");
+    char *line = strstr(text, "# RUN:"), *mark = strstr(text, "\n# EXPECT"),
+         *with = strstr(text, "# WITH:");
     size_t n;
 
     if (!line || !mark || (with && with > mark))
@@ -56,7 +57,10 @@ static bool parse(char *text, golden *g)
     g->text = text;
     g->expect = mark + 1 + strcspn(mark + 1, "\n");
     g->expect += *g->expect == '\n';
-    g->opt = (nnc_options){.target = nnc_target_by_name("avx512"), .passes = g->passes, .check = true, .check_seed = 1};
+    g->opt = (nnc_options){.target = nnc_target_by_name("avx512"),
+                           .passes = g->passes,
+                           .check = true,
+                           .check_seed = 1};
     g->opt.fast = with && word_in(with, "fast");
     g->opt.fast_assoc = with && word_in(with, "fast_assoc");
     g->error = with && word_in(with, "error");

@@ -20,7 +20,8 @@ static nnc_module *module_of(nnc_arena *a, const char *text)
 
     said[0] = 0;
     nnc_diag_set_sink(d, collect, NULL);
-    test_true(nnc_read_module(m, "test.ir", text, strlen(text), ".") == NNC_OK, "IR that can be read", __FILE__, __LINE__);
+    test_true(nnc_read_module(m, "test.ir", text, strlen(text), ".") == NNC_OK,
+              "IR that can be read", __FILE__, __LINE__);
     return m;
 }
 
@@ -34,7 +35,8 @@ static nnc_status run(const char *passes, const char *print_after)
 {
     nnc_arena *a = nnc_arena_new();
     nnc_module *m = module_of(a, small);
-    nnc_options opt = {.target = nnc_target_by_name("avx512"), .passes = passes, .print_after = print_after};
+    nnc_options opt = {
+        .target = nnc_target_by_name("avx512"), .passes = passes, .print_after = print_after};
     nnc_status s = nnc_passes_run(m, &opt);
 
     nnc_arena_free(a);
@@ -98,7 +100,8 @@ static void lies_are_found(void)
     CHECK(lie(small, NNC_OP_exp, NNC_OP_expm1, "fold") == NNC_ERR);
     CHECK_HAS(said, "pass 'fold' changed the result: element");
     /* round to even against truncation: only some inputs differ */
-    CHECK(lie("graph @f (%x: f32[64]) {\n  %y = round %x : f32[64]\n  yield %y\n}\n", NNC_OP_round, NNC_OP_trunc, "cse") == NNC_ERR);
+    CHECK(lie("graph @f (%x: f32[64]) {\n  %y = round %x : f32[64]\n  yield %y\n}\n", NNC_OP_round,
+              NNC_OP_trunc, "cse") == NNC_ERR);
     /* max and min of nan: only special inputs show that x + 0 is no longer computed */
     CHECK(lie(zero, NNC_OP_add, NNC_OP_max, "dce") == NNC_ERR);
 }

@@ -47,7 +47,8 @@ typedef enum { ORDINARY, SPECIAL } kind;
 
 static nnc_num number(nnc_dtype dt, kind k)
 {
-    static const double special[] = {NAN, INFINITY, -INFINITY, -0.0, 0.0, 3.0e38, -1e-42, 1, -1, 0.5};
+    static const double special[] = {NAN,    INFINITY, -INFINITY, -0.0, 0.0,
+                                     3.0e38, -1e-42,   1,         -1,   0.5};
     static const int64_t edges[] = {0, 1, -1, INT32_MIN, INT32_MAX, INT64_MIN, 255};
     nnc_num n = {0, 0};
 
@@ -67,14 +68,15 @@ static nnc_tensor tensor(nnc_arena *a, const nnc_type_rec *ty, kind k)
 {
     nnc_tensor t = nnc_tensor_new(a, (nnc_dtype)ty->dtype, ty->rank, ty->dim);
     for (int64_t i = 0, n = nnc_tensor_count(&t); i < n; i++)
-        nnc_num_store(t.dtype, (char *)t.data + (size_t)i * nnc_dtype_bytes(t.dtype), number(t.dtype, k));
+        nnc_num_store(t.dtype, (char *)t.data + (size_t)i * nnc_dtype_bytes(t.dtype),
+                      number(t.dtype, k));
     return t;
 }
 
 /* ---- comparison ---- */
 typedef struct allowed {
-    double relative;  /* of the element; 0: bit for bit */
-    bool zero_sign;   /* -0 and +0 are different */
+    double relative; /* of the element; 0: bit for bit */
+    bool zero_sign;  /* -0 and +0 are different */
 } allowed;
 
 static bool equal(nnc_dtype dt, nnc_num p, nnc_num q, allowed ok)
@@ -93,8 +95,10 @@ static bool same(const nnc_tensor *p, const nnc_tensor *q, allowed ok, double *x
     if (p->rank != q->rank || memcmp(p->dim, q->dim, (size_t)p->rank * sizeof p->dim[0]) != 0)
         return false;
     for (int64_t i = 0, n = nnc_tensor_count(p); i < n; i++) {
-        nnc_num a = nnc_num_load(p->dtype, (const char *)p->data + (size_t)i * nnc_dtype_bytes(p->dtype));
-        nnc_num b = nnc_num_load(q->dtype, (const char *)q->data + (size_t)i * nnc_dtype_bytes(q->dtype));
+        nnc_num a =
+            nnc_num_load(p->dtype, (const char *)p->data + (size_t)i * nnc_dtype_bytes(p->dtype));
+        nnc_num b =
+            nnc_num_load(q->dtype, (const char *)q->data + (size_t)i * nnc_dtype_bytes(q->dtype));
         if (!equal(p->dtype, a, b, ok)) {
             *x = nnc_dtype_is_float(p->dtype) ? a.f : (double)a.i;
             *y = nnc_dtype_is_float(p->dtype) ? b.f : (double)b.i;
@@ -143,7 +147,8 @@ static void make_var(trial *t, const nnc_pat *p)
     if (t->var[p->var].id)
         return;
     if (p->kind == NNC_PAT_VAR) {
-        t->var[p->var] = nnc_block_add_arg(m, nnc_op_region(m, t->w.graph, 0), random_shape(m, dt), "v");
+        t->var[p->var] =
+            nnc_block_add_arg(m, nnc_op_region(m, t->w.graph, 0), random_shape(m, dt), "v");
     } else if (t->scalar_consts) {
         nnc_num n = number(dt, ORDINARY);
         if (nnc_dtype_is_float(dt) && draw() % 2)
@@ -152,7 +157,8 @@ static void make_var(trial *t, const nnc_pat *p)
     } else {
         nnc_dim three = 3;
         nnc_type_rec ty = *nnc_type_get(m, nnc_type_tensor(m, dt, 1, &three));
-        t->var[p->var] = nnc_g_const_data(&t->w.b, dt, 1, &three, tensor(t->w.a, &ty, ORDINARY).data);
+        t->var[p->var] =
+            nnc_g_const_data(&t->w.b, dt, 1, &three, tensor(t->w.a, &ty, ORDINARY).data);
     }
 }
 
@@ -166,7 +172,8 @@ static nnc_value build(trial *t, const nnc_pat *p, bool wants_bool)
 
     if (p->kind == NNC_PAT_NUM) {
         nnc_type ty = nnc_type_tensor(t->w.m, dt, 0, NULL);
-        return nnc_dtype_is_float(dt) ? nnc_const_float(t->w.m, ty, p->num) : nnc_const_int(t->w.m, ty, (int64_t)p->num);
+        return nnc_dtype_is_float(dt) ? nnc_const_float(t->w.m, ty, p->num)
+                                      : nnc_const_int(t->w.m, ty, (int64_t)p->num);
     }
     if (p->kind != NNC_PAT_OP) {
         make_var(t, p);
@@ -176,7 +183,8 @@ static nnc_value build(trial *t, const nnc_pat *p, bool wants_bool)
         in[n] = build(t, p->in[n], p->code == NNC_OP_select && n == 0 ? true : inner);
     if (n == 1)
         return nnc_g_unary(&t->w.b, p->code, in[0]);
-    return n == 2 ? nnc_g_binary(&t->w.b, p->code, in[0], in[1]) : nnc_g_select(&t->w.b, in[0], in[1], in[2]);
+    return n == 2 ? nnc_g_binary(&t->w.b, p->code, in[0], in[1])
+                  : nnc_g_select(&t->w.b, in[0], in[1], in[2]);
 }
 
 static bool mentions_max(const nnc_pat *p)
@@ -226,15 +234,19 @@ static int try_rule(const nnc_rule *r, nnc_dtype dt, bool scalar_consts, bool qu
         nnc_arena_free(t.w.a);
         return 0;
     }
-    test_true(nnc_value_type(t.w.m, both[0]).id == nnc_value_type(t.w.m, both[1]).id, "both sides of one type", r->name, 0);
+    test_true(nnc_value_type(t.w.m, both[0]).id == nnc_value_type(t.w.m, both[1]).id,
+              "both sides of one type", r->name, 0);
     nnc_build_yield(&t.w.b, 2, both);
     n = nnc_block_narg(t.w.m, body);
     in = nnc_arena_array(t.w.a, n, sizeof *in);
     for (unsigned i = 0; i < n; i++)
         in[i] = tensor(t.w.a, nnc_value_ty(t.w.m, nnc_block_arg(t.w.m, body, i)), k);
     test_state.running = r->name;
-    if (test_true(nnc_verify(t.w.m) == NNC_OK && nnc_interp_graph(t.w.m, t.w.graph, t.w.a, n, in, 2, out) == NNC_OK, "a graph that runs", r->name, 0) &&
-        !test_true(same(&out[0], &out[1], allowed_for(r, dt), &x, &y), "equal results", r->name, 0)) {
+    if (test_true(nnc_verify(t.w.m) == NNC_OK &&
+                      nnc_interp_graph(t.w.m, t.w.graph, t.w.a, n, in, 2, out) == NNC_OK,
+                  "a graph that runs", r->name, 0) &&
+        !test_true(same(&out[0], &out[1], allowed_for(r, dt), &x, &y), "equal results", r->name,
+                   0)) {
         printf("  %s: %.9g became %.9g\n", nnc_dtype_infos[dt].name, x, y);
         nnc_print_module(t.w.m, stdout, &(nnc_print_options){.inline_weights = true});
     }
@@ -244,8 +256,10 @@ static int try_rule(const nnc_rule *r, nnc_dtype dt, bool scalar_consts, bool qu
 
 static void algebra(void)
 {
-    static const nnc_dtype dts[] = {NNC_DT_f32, NNC_DT_f64, NNC_DT_f16, NNC_DT_i32, NNC_DT_u8, NNC_DT_i64, NNC_DT_bool};
-    static const unsigned class[] = {NNC_RULE_FLT, NNC_RULE_FLT, NNC_RULE_FLT, NNC_RULE_INT, NNC_RULE_INT, NNC_RULE_INT, NNC_RULE_BOOL};
+    static const nnc_dtype dts[] = {NNC_DT_f32, NNC_DT_f64, NNC_DT_f16, NNC_DT_i32,
+                                    NNC_DT_u8,  NNC_DT_i64, NNC_DT_bool};
+    static const unsigned class[] = {NNC_RULE_FLT, NNC_RULE_FLT, NNC_RULE_FLT, NNC_RULE_INT,
+                                     NNC_RULE_INT, NNC_RULE_INT, NNC_RULE_BOOL};
 
     for (unsigned i = 0; i < nnc_rule_count; i++) {
         const nnc_rule *r = &nnc_rules[i];
@@ -292,16 +306,19 @@ static const nnc_structure_rule *find_structure(const char *name)
 
 static bool apply_once(nnc_module *m, nnc_op graph, const nnc_structure_rule *r)
 {
-    for (nnc_op op = nnc_block_first(m, nnc_op_region(m, graph, 0)); op.id; op = nnc_op_next(m, op)) {
+    for (nnc_op op = nnc_block_first(m, nnc_op_region(m, graph, 0)); op.id;
+         op = nnc_op_next(m, op)) {
         nnc_builder b;
         nnc_value v;
-        if (r->root == NNC_OP_none ? !nnc_op_has(m, op, NNC_ELEMENTWISE) : nnc_op_code(m, op) != r->root)
+        if (r->root == NNC_OP_none ? !nnc_op_has(m, op, NNC_ELEMENTWISE)
+                                   : nnc_op_code(m, op) != r->root)
             continue;
         b = nnc_builder_before(m, op);
         v = r->fn(&b, op);
         if (!v.id)
             continue;
-        test_true(nnc_value_type(m, v).id == nnc_value_type(m, nnc_op_out(m, op, 0)).id, "the new value has the type of the old", r->name, 0);
+        test_true(nnc_value_type(m, v).id == nnc_value_type(m, nnc_op_out(m, op, 0)).id,
+                  "the new value has the type of the old", r->name, 0);
         if (v.id != nnc_op_out(m, op, 0).id)
             nnc_op_replace(m, op, v);
         return true;
@@ -322,7 +339,8 @@ static void run_case(const structure_case *c)
 
     test_state.running = c->rule;
     REQUIRE(r != NULL);
-    REQUIRE(nnc_read_module(w.m, c->rule, c->text, strlen(c->text), ".") == NNC_OK && nnc_verify(w.m) == NNC_OK);
+    REQUIRE(nnc_read_module(w.m, c->rule, c->text, strlen(c->text), ".") == NNC_OK &&
+            nnc_verify(w.m) == NNC_OK);
     w.graph = nnc_func_entry(w.m, NNC_OP_graph);
     body = nnc_op_region(w.m, w.graph, 0);
     nin = nnc_block_narg(w.m, body);
@@ -337,11 +355,13 @@ static void run_case(const structure_case *c)
         in[i] = tensor(w.a, &ty, k);
     }
     REQUIRE(nnc_interp_graph(w.m, w.graph, w.a, nin, in, nout, before) == NNC_OK);
-    if (!test_true(apply_once(w.m, w.graph, r) == c->fires, c->fires ? "the rule to fire" : "the rule to stay away", c->rule, 0)) {
+    if (!test_true(apply_once(w.m, w.graph, r) == c->fires,
+                   c->fires ? "the rule to fire" : "the rule to stay away", c->rule, 0)) {
         printf("%s\n", c->text);
         return;
     }
-    REQUIRE(nnc_verify(w.m) == NNC_OK && nnc_interp_graph(w.m, w.graph, w.a, nin, in, nout, after) == NNC_OK);
+    REQUIRE(nnc_verify(w.m) == NNC_OK &&
+            nnc_interp_graph(w.m, w.graph, w.a, nin, in, nout, after) == NNC_OK);
     for (unsigned i = 0; i < nout; i++)
         if (!test_true(same(&before[i], &after[i], ok, &x, &y), "equal results", c->rule, 0)) {
             printf("  %.9g became %.9g\n", x, y);
@@ -359,7 +379,8 @@ static void structure(void)
         for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++)
             if (!strcmp(cases[k].rule, nnc_structure_rules[i].name))
                 cases[k].fires ? fires++ : stays++;
-        test_true(fires > 0 && stays > 0, "a case and a twin in structure_cases.def", nnc_structure_rules[i].name, 0);
+        test_true(fires > 0 && stays > 0, "a case and a twin in structure_cases.def",
+                  nnc_structure_rules[i].name, 0);
     }
 }
 
