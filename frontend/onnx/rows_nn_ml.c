@@ -168,9 +168,7 @@ nnc_status nnc_row_feature_vectorizer(nnc_onnx_cx *cx)
     for (uint32_t i = 0; i < cx->nin; i++) {
         nnc_value x = cast_to(cx, nnc_cx_in(cx, i), NNC_DT_f32);
         nnc_type_rec t = nnc_cx_ty(cx, x);
-        if (t.rank == 1)
-            x = nnc_cx_expand_dim(cx, x, 1);
-        else if (t.rank != 2 || !nnc_dim_is_const(t.dim[1]))
+        if (t.rank != 2 || !nnc_dim_is_const(t.dim[1]))
             return nnc_cx_error(cx, "input %u is %s, expected [rows, a fixed number of columns]", i,
                                 nnc_cx_type_text(cx, x));
         if (size[i] < 0 || size[i] > INT32_MAX)
@@ -306,7 +304,7 @@ static nnc_status linear(nnc_onnx_cx *cx, nnc_value x, int64_t f, int64_t rows, 
                             n, (long long)rows, (long long)f);
     *y = nnc_g_dot(&cx->b, x, nnc_cx_reshape(cx, w, 2, dim), 0, NULL, NULL, 1, one, one,
                    NNC_DT_none);
-    if (ni && ni != 1 && (int64_t)ni != rows)
+    if (ni && (int64_t)ni != rows)
         return nnc_cx_error(cx, "intercepts has %u numbers, expected %lld", ni, (long long)rows);
     if (ni)
         *y = add_of(cx, *y, b);
