@@ -8,4 +8,8 @@
 bool nnc_group_outside(const nnc_module *m, nnc_op op);
 /* Is the cost of the op a function call rather than an instruction? */
 bool nnc_group_heavy(nnc_opcode code);
+
+/* Inside group (group_prepare.c): make a block ready for clustering; is the op only another view of its operand? */
+void nnc_group_prepare(nnc_module *m, nnc_block b);
+bool nnc_group_is_view(const nnc_module *m, nnc_op op);
 #endif

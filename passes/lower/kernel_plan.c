@@ -1,0 +1,140 @@
+/* A plan line made fit for one kernel: axes it does not mention are added, steps are cut to the extents, kernel x and input
+ * channel are joined where the line asks for it and the buffers allow it; and what cannot be lowered is told. */
+#include "passes/lower/kernel.h"
+#include <string.h>
+
+/* May the last spatial kernel axis and the input channels run as one?  The input must be read in place, dense, without
+ * padding or dilation in the last spatial dim, and the weights be packed (their x and i then are one dim). */
+static bool runs_joined(nnc_kx *x)
+{
+    if (x->shape != NNC_SHAPE_ROOT || nnc_op_code(x->m, x->root) != NNC_OP_conv || !x->plan.pack)
+        return false;
+    nnc_op op = x->root;
+    nnc_value in = nnc_op_in(x->m, op, 0);
+    unsigned s = nnc_value_ty(x->m, in)->rank - 2u, k;
+    if (nnc_attr_word(x->m, op, NNC_W_layout, NNC_W_nchw) != NNC_W_nhwc || nnc_attr_int(x->m, op, NNC_W_groups, 1) != 1)
+        return false;
+    nnc_word key[4] = { NNC_W_dilation, NNC_W_lhs_dilation, NNC_W_lo, NNC_W_hi };
+    for (unsigned i = 0; i < 4; i++) {
+        const int64_t *a = nnc_attr_ints(x->m, op, key[i], &k);
+        if (k == s && a[s - 1] != (i < 2))
+            return false;
+    }
+    const nnc_value_rec *r = nnc_value_get(x->m, in);
+    if (r->kind != NNC_VALUE_arg || r->def != x->body.id || !nnc_kx_packable(x).id)
+        return false;
+    if (x->param) {                                           /* the buffer itself: dense in its last two dims? */
+        const nnc_type_rec *t = nnc_value_ty(x->m, x->param[r->index]);
+        return t->stride[s + 1] == 1 && t->stride[s] == t->dim[s + 1];
+    }
+    return nnc_dim_is_const(nnc_value_ty(x->m, in)->dim[s + 1]);
+}
+
+static void join_axes(nnc_kx *x)
+{
+    int a = nnc_kx_axis(x, 'x'), b = nnc_kx_axis(x, 'i');
+    nnc_dim n = nnc_dim_mul(x->m->dims, x->ax[a].extent, x->ax[b].extent);
+    x->ax[x->nax] = (nnc_kaxis){ 't', true, n, nnc_dim_hi(x->m->dims, n) };
+    x->t_axis = x->nax++;
+}
+
+static bool mentions(const nnc_plan *p, char axis)
+{
+    for (unsigned i = 0; i < p->n; i++)
+        if (p->loop[i].axis == axis)
+            return true;
+    return false;
+}
+
+/* Where a reduction axis that the line does not mention goes. */
+static unsigned reduction_place(const nnc_kx *x)
+{
+    for (unsigned i = x->plan.nouter; i < x->plan.n; i++)
+        if (x->plan.loop[i].kind != ' ' || x->ax[nnc_kx_axis(x, x->plan.loop[i].axis)].red)
+            return i;
+    return x->plan.n;
+}
+
+static void drop_loop(nnc_plan *p, unsigned i)
+{
+    memmove(p->loop + i, p->loop + i + 1, (p->n - i - 1) * sizeof p->loop[0]);
+    p->n--;
+    if (i < p->nouter)
+        p->nouter--;
+}
+
+bool nnc_kx_plan(nnc_kx *x, const char *text)
+{
+    const char *at;
+    nnc_plan *p = &x->plan;
+    if (!nnc_plan_parse(p, text, &at))
+        return false;
+    if (mentions(p, 't') && nnc_kx_axis(x, 't') < 0 && runs_joined(x))
+        join_axes(x);
+    for (unsigned i = p->n; i-- > 0;)
+        if (nnc_kx_axis(x, p->loop[i].axis) < 0 || (x->t_axis >= 0 && strchr("xi", p->loop[i].axis)))
+            drop_loop(p, i);
+    if (x->shape == NNC_SHAPE_ROWS && !p->nouter)             /* leading output loops are shared by the stages */
+        while (p->nouter < p->n && !x->ax[nnc_kx_axis(x, p->loop[p->nouter].axis)].red && p->loop[p->nouter].kind == ' ')
+            p->nouter++;
+    for (int a = x->nax; a-- > 0;) {
+        if (mentions(p, x->ax[a].name) || (x->t_axis >= 0 && strchr("xi", x->ax[a].name)))
+            continue;
+        unsigned n = p->nouter;
+        nnc_plan_insert(p, x->ax[a].red ? reduction_place(x) : 0, x->ax[a].name, 1, ' ');
+        if (x->shape == NNC_SHAPE_ROWS)
+            p->nouter = n + !x->ax[a].red;
+    }
+    int64_t cur[NNC_AXES];
+    int last[NNC_AXES];
+    for (int a = 0; a < x->nax; a++) {
+        cur[a] = x->ax[a].hi > 0 ? x->ax[a].hi : 1;
+        last[a] = -1;
+    }
+    for (unsigned i = 0; i < p->n; i++) {
+        int a = nnc_kx_axis(x, p->loop[i].axis);
+        if (p->loop[i].step > cur[a])
+            p->loop[i].step = cur[a];
+        cur[a] = p->loop[i].step;
+        last[a] = (int)i;
+    }
+    for (int a = 0; a < x->nax; a++)
+        if (last[a] >= 0 && p->loop[last[a]].step != 1) {     /* every axis ends in single steps */
+            nnc_plan_insert(p, (unsigned)last[a] + 1, x->ax[a].name, 1, ' ');
+            for (int b = 0; b < x->nax; b++)
+                last[b] += last[b] > last[a];
+        }
+    for (unsigned i = 0; i < p->n; i++)
+        x->loop_axis[i] = nnc_kx_axis(x, p->loop[i].axis);
+    return true;
+}
+
+const char *nnc_kx_plan_fault(nnc_kx *x)
+{
+    const nnc_plan *p = &x->plan;
+    int64_t cur[NNC_AXES];
+    unsigned cells = 0;
+    bool reducing = false, rows = x->shape == NNC_SHAPE_ROWS;
+    for (int a = 0; a < x->nax; a++)
+        cur[a] = nnc_dim_is_const(x->ax[a].extent) ? x->ax[a].hi : -1;
+    for (unsigned i = 0; i < p->n; i++) {
+        int a = x->loop_axis[i];
+        bool red = x->ax[a].red, partial = red && strchr("vs", p->loop[i].kind) != NULL;
+        if (rows && i < p->nouter && red)
+            return "a reduced axis is among the outer loops";
+        if (p->loop[i].kind == 'v' && i + 1 != p->n)
+            return "the vector loop is not the last one";
+        if (p->loop[i].kind == 'v' && (cur[a] < 0 || cur[a] > 64))
+            return "a vector has more than 64 lanes or a run-time number of them";
+        reducing |= rows ? i >= p->nouter : red && x->root.id != 0;
+        if (reducing && !red && cur[a] < 0)
+            return "a loop of run-time length stands inside a reduction";
+        if (partial && !rows && nnc_kx_nacc(x) > 1)
+            return "this reduction has no partial results";
+        if (partial && p->loop[i].kind == 'v' && !rows && x->ax[a].hi % (cur[a] > 0 ? cur[a] : 1))
+            return "the lanes do not divide the reduced axis";
+        cells += reducing && (!red || partial);
+        cur[a] = cur[a] >= 0 && cur[a] < p->loop[i].step ? cur[a] : p->loop[i].step;
+    }
+    return cells >= NNC_MAX_RANK ? "too many loops inside a reduction" : NULL;
+}
