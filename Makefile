@@ -15,9 +15,24 @@ JOBS   ?= $(shell nproc)
 CTEST  := scripts/test.sh build/release -j $(JOBS)
 C_FILES = $(shell git ls-files '*.c' '*.h')
 
-release asan debug fuzz: setup
-	@cmake --preset $@ -DNNC_TEST_JOBS=$(JOBS) $(CONFIGURE_$@) >build/.$@.log 2>&1 || { cat build/.$@.log; exit 1; }
+# The compiler alone; `make test` and `make fuzz` build the tests as well.
+release asan debug: setup
+	$(call configure,$@)
+	@cmake --build --preset $@ -j $(JOBS) --target nnc
+
+fuzz: setup-tests
+	$(call configure,$@)
 	@cmake --build --preset $@ -j $(JOBS)
+
+everything: setup-tests
+	$(call configure,release)
+	$(call configure,asan)
+	@cmake --build --preset release -j $(JOBS)
+	@cmake --build --preset asan -j $(JOBS)
+
+define configure
+	@cmake --preset $1 -DNNC_TEST_JOBS=$(JOBS) $(CONFIGURE_$1) >build/.$1.log 2>&1 || { cat build/.$1.log; exit 1; }
+endef
 
 # The plain build's tests also run the programs of the asan build.
 CONFIGURE_release = -DNNC_PYTHON=$(NNC_PYTHON) -DNNC_ASAN_BUILD=$(CURDIR)/build/asan
@@ -30,12 +45,13 @@ setup:
 	@scripts/setup.sh
 
 setup-tests:
+	@mkdir -p build
 	@scripts/setup.sh --tests
 
-test: setup-tests release asan
+test: everything
 	@$(CTEST) -L quick
 
-test-all: setup-tests release asan
+test-all: everything
 	@$(CTEST)
 
 demo: release
@@ -60,4 +76,4 @@ install: release
 clean:
 	@rm -rf build
 
-.PHONY: all release asan debug fuzz setup setup-tests test test-all demo bench docs format tidy install clean
+.PHONY: all release asan debug fuzz everything setup setup-tests test test-all demo bench docs format tidy install clean
