@@ -284,9 +284,11 @@ static nnc_status skip_sum(nnc_onnx_cx *cx, uint32_t bias, nnc_value *sum)
             nnc_cx_type_text(cx, x));
     NNC_TRY(
         nnc_cx_binary(cx, NNC_OP_add, x, cast_to(cx, nnc_cx_in(cx, 1), nnc_cx_dtype(cx, x)), sum));
-    if (nnc_cx_rank(cx, *sum) != rank)
-        return nnc_cx_error(cx, "skip is %s, which has more dimensions than the input",
-                            nnc_cx_type_text(cx, nnc_cx_in(cx, 1)));
+    nnc_type_rec t = nnc_cx_ty(cx, x), got = nnc_cx_ty(cx, *sum);
+    for (int i = 0; i < rank; i++)
+        if (got.rank != rank || (got.dim[i] != t.dim[i] && nnc_dim_is_const(t.dim[i])))
+            return nnc_cx_error(cx, "skip is %s, which does not broadcast to the input %s",
+                                nnc_cx_type_text(cx, nnc_cx_in(cx, 1)), nnc_cx_type_text(cx, x));
     if (nnc_cx_has(cx, bias)) {
         NNC_TRY(per_channel(cx, bias, "bias", x, &v));
         *sum = add_of(cx, *sum, v);

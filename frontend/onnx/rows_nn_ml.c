@@ -479,6 +479,8 @@ static nnc_status read_default(nnc_onnx_cx *cx, struct pairs *p)
                : nnc_dtype_is_float(p->value)
                    ? nnc_onnx_node_float(cx->node, "default_float", -0.0)
                    : (double)nnc_onnx_node_int(cx->node, "default_int64", -1);
+    if (!nnc_dtype_is_float(p->value) && !(fabs(p->other) <= 0x1p53))
+        return nnc_cx_error(cx, "the default is an integer beyond 2^53, which is not supported");
     return NNC_OK;
 }
 
