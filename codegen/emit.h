@@ -5,33 +5,39 @@
 #include "ir/module.h"
 #include "ir/target.h"
 
-typedef enum { NNC_WEIGHTS_auto, NNC_WEIGHTS_strings, NNC_WEIGHTS_numbers, NNC_WEIGHTS_bin } nnc_weights_mode;
+typedef enum {
+    NNC_WEIGHTS_auto,
+    NNC_WEIGHTS_strings,
+    NNC_WEIGHTS_numbers,
+    NNC_WEIGHTS_bin
+} nnc_weights_mode;
 typedef struct nnc_emit_options {
-    const char *name;             /* C identifier: prefix of everything that is visible */
+    const char *name; /* C identifier: prefix of everything that is visible */
     const nnc_target *target;
-    nnc_weights_mode weights;     /* auto: strings up to 16 MB, bin beyond */
-    bool portable;                /* no vector forms */
-    bool describe;                /* add `const char *NAME_describe(void)`: the JSON below, for tools that load a .so */
+    nnc_weights_mode weights; /* auto: strings up to 16 MB, bin beyond */
+    bool portable;            /* no vector forms */
+    /* add `const char *NAME_describe(void)`: the JSON below, for tools that load a .so */
+    bool describe;
 } nnc_emit_options;
 
 /* The outside of the entry kernel, as C sees it. */
 typedef struct nnc_interface_tensor {
-    const char *name, *field;     /* the model's name; the field in NAME_inputs / NAME_outputs */
-    nnc_type type;                /* a buffer type: dims may be expressions */
-    uint64_t bytes;               /* at the upper bounds, dense */
+    const char *name, *field; /* the model's name; the field in NAME_inputs / NAME_outputs */
+    nnc_type type;            /* a buffer type: dims may be expressions */
+    uint64_t bytes;           /* at the upper bounds, dense */
 } nnc_interface_tensor;
 typedef struct nnc_interface_symbol {
-    const char *name, *field;     /* field: size_t in the inputs; size_t * in the outputs */
-    uint32_t index;               /* in the table of symbols (ir/dim.h) */
+    const char *name, *field; /* field: size_t in the inputs; size_t * in the outputs */
+    uint32_t index;           /* in the table of symbols (ir/dim.h) */
     int64_t lo, hi;
-    bool out;                     /* found out by the run */
+    bool out; /* found out by the run */
 } nnc_interface_symbol;
 typedef struct nnc_interface {
     uint32_t ninput, noutput, nsymbol;
     const nnc_interface_tensor *input, *output;
-    const nnc_interface_symbol *symbol;       /* those of the inputs first */
-    uint64_t workspace, lower_bound, align, weights;      /* bytes */
-    uint64_t hash;                /* of everything that decides the numbers: code and weights */
+    const nnc_interface_symbol *symbol;              /* those of the inputs first */
+    uint64_t workspace, lower_bound, align, weights; /* bytes */
+    uint64_t hash; /* of everything that decides the numbers: code and weights */
     /* Mode bin: the blob is a file of its own, used in place.  The inputs struct then has a first field `const void
      * *weights` for it, checked (size is the caller's word, a hash in its header) before anything is written; unless the
      * C file is compiled with -DNAME_WEIGHTS_SYMBOL=sym (NAME upper case): then `extern const unsigned char sym[]`, an

@@ -25,7 +25,10 @@ int64_t nnc_attr_int(const nnc_module *m, nnc_op op, nnc_word key, int64_t dflt)
 double nnc_attr_float(const nnc_module *m, nnc_op op, nnc_word key, double dflt)
 {
     const nnc_attr_rec *a = nnc_attr_find(m, op, key);
-    return !a ? dflt : a->kind == NNC_ATTR_float ? a->u.f : a->kind == NNC_ATTR_int ? (double)a->u.i : dflt;
+    return !a                          ? dflt
+           : a->kind == NNC_ATTR_float ? a->u.f
+           : a->kind == NNC_ATTR_int   ? (double)a->u.i
+                                       : dflt;
 }
 
 nnc_word nnc_attr_word(const nnc_module *m, nnc_op op, nnc_word key, nnc_word dflt)
@@ -37,7 +40,8 @@ nnc_word nnc_attr_word(const nnc_module *m, nnc_op op, nnc_word key, nnc_word df
 const char *nnc_attr_str(const nnc_module *m, nnc_op op, nnc_word key, const char *dflt)
 {
     const nnc_attr_rec *a = nnc_attr_find(m, op, key);
-    return a && (a->kind == NNC_ATTR_string || a->kind == NNC_ATTR_word) ? nnc_sym_str(m, a->u.s) : dflt;
+    return a && (a->kind == NNC_ATTR_string || a->kind == NNC_ATTR_word) ? nnc_sym_str(m, a->u.s)
+                                                                         : dflt;
 }
 
 const int64_t *nnc_attr_ints(const nnc_module *m, nnc_op op, nnc_word key, unsigned *n)
@@ -67,28 +71,30 @@ void nnc_attr_set(nnc_module *m, nnc_op op, nnc_attr_rec a)
 
 void nnc_attr_set_int(nnc_module *m, nnc_op op, nnc_word key, int64_t v)
 {
-    nnc_attr_set(m, op, (nnc_attr_rec){ .key = nnc_w(key), .kind = NNC_ATTR_int, .u.i = v });
+    nnc_attr_set(m, op, (nnc_attr_rec){.key = nnc_w(key), .kind = NNC_ATTR_int, .u.i = v});
 }
 
 void nnc_attr_set_float(nnc_module *m, nnc_op op, nnc_word key, double v)
 {
-    nnc_attr_set(m, op, (nnc_attr_rec){ .key = nnc_w(key), .kind = NNC_ATTR_float, .u.f = v });
+    nnc_attr_set(m, op, (nnc_attr_rec){.key = nnc_w(key), .kind = NNC_ATTR_float, .u.f = v});
 }
 
 void nnc_attr_set_word(nnc_module *m, nnc_op op, nnc_word key, nnc_word v)
 {
-    nnc_attr_set(m, op, (nnc_attr_rec){ .key = nnc_w(key), .kind = NNC_ATTR_word, .u.s = nnc_w(v) });
+    nnc_attr_set(m, op, (nnc_attr_rec){.key = nnc_w(key), .kind = NNC_ATTR_word, .u.s = nnc_w(v)});
 }
 
 void nnc_attr_set_str(nnc_module *m, nnc_op op, nnc_word key, const char *v)
 {
-    nnc_attr_set(m, op, (nnc_attr_rec){ .key = nnc_w(key), .kind = NNC_ATTR_string, .u.s = nnc_sym_put(m, v) });
+    nnc_attr_set(
+        m, op,
+        (nnc_attr_rec){.key = nnc_w(key), .kind = NNC_ATTR_string, .u.s = nnc_sym_put(m, v)});
 }
 
 void nnc_attr_set_ints(nnc_module *m, nnc_op op, nnc_word key, unsigned n, const int64_t *v)
 {
-    nnc_attr_rec a = { .key = nnc_w(key), .kind = NNC_ATTR_ints };
-    int64_t *copy = nnc_arena_copy(m->arena, v, n * sizeof *v);          /* v may point into m->ints */
+    nnc_attr_rec a = {.key = nnc_w(key), .kind = NNC_ATTR_ints};
+    int64_t *copy = nnc_arena_copy(m->arena, v, n * sizeof *v); /* v may point into m->ints */
     a.u.ints.at = m->ints.n;
     a.u.ints.n = n;
     for (unsigned i = 0; i < n; i++)
@@ -98,7 +104,7 @@ void nnc_attr_set_ints(nnc_module *m, nnc_op op, nnc_word key, unsigned n, const
 
 void nnc_attr_set_type(nnc_module *m, nnc_op op, nnc_word key, nnc_type t)
 {
-    nnc_attr_set(m, op, (nnc_attr_rec){ .key = nnc_w(key), .kind = NNC_ATTR_type, .u.t = t });
+    nnc_attr_set(m, op, (nnc_attr_rec){.key = nnc_w(key), .kind = NNC_ATTR_type, .u.t = t});
 }
 
 void nnc_attr_remove(nnc_module *m, nnc_op op, nnc_word key)
@@ -115,5 +121,7 @@ void nnc_attr_remove(nnc_module *m, nnc_op op, nnc_word key)
 void nnc_attr_copy(nnc_module *m, nnc_op to, nnc_op from)
 {
     for (unsigned i = 0; i < m->op.at[from.id].nattr; i++)
-        nnc_attr_set(m, to, m->attr.at[m->op.at[from.id].attr + i]);      /* ints are shared: never changed in place */
+        nnc_attr_set(
+            m, to,
+            m->attr.at[m->op.at[from.id].attr + i]); /* ints are shared: never changed in place */
 }

@@ -13,24 +13,26 @@ typedef struct nnc_builder {
     nnc_module *m;
     nnc_pos pos;
     nnc_loc loc;
-    struct nnc_hashset *numbering;            /* value numbering of the current block; NULL: off */
-    nnc_block numbered;                       /* the block that numbering speaks of */
+    struct nnc_hashset *numbering; /* value numbering of the current block; NULL: off */
+    nnc_block numbered;            /* the block that numbering speaks of */
 } nnc_builder;
 
 nnc_builder nnc_builder_at_end(nnc_module *m, nnc_block b);
-nnc_builder nnc_builder_before(nnc_module *m, nnc_op op);     /* takes the op's location */
+nnc_builder nnc_builder_before(nnc_module *m, nnc_op op); /* takes the op's location */
 
 /* A graph or kernel op at the end of the module with an empty region; returns the op. */
-nnc_op   nnc_build_func(nnc_module *m, nnc_opcode code, const char *name, bool entry, nnc_loc loc);
+nnc_op nnc_build_func(nnc_module *m, nnc_opcode code, const char *name, bool entry, nnc_loc loc);
 /* Any op, result types given, no folding. */
-nnc_op   nnc_build_op(nnc_builder *b, nnc_opcode code, unsigned nin, const nnc_value *in, unsigned nout, const nnc_type *out);
-void     nnc_build_yield(nnc_builder *b, unsigned n, const nnc_value *v);
+nnc_op nnc_build_op(nnc_builder *b, nnc_opcode code, unsigned nin, const nnc_value *in,
+                    unsigned nout, const nnc_type *out);
+void nnc_build_yield(nnc_builder *b, unsigned n, const nnc_value *v);
 
 /* ---- G ---- */
 /* A weight tensor in place: bytes [at, at + size) of blob. */
 nnc_value nnc_g_const(nnc_builder *b, nnc_type t, nnc_blob blob, uint64_t at);
 /* Arena copy of dense data becomes a blob. */
-nnc_value nnc_g_const_data(nnc_builder *b, nnc_dtype dt, int rank, const nnc_dim *dim, const void *data);
+nnc_value nnc_g_const_data(nnc_builder *b, nnc_dtype dt, int rank, const nnc_dim *dim,
+                           const void *data);
 /* Rank-0 constants of a dtype. */
 nnc_value nnc_g_int(nnc_builder *b, nnc_dtype dt, int64_t v);
 nnc_value nnc_g_float(nnc_builder *b, nnc_dtype dt, double v);
@@ -38,65 +40,82 @@ nnc_value nnc_g_float(nnc_builder *b, nnc_dtype dt, double v);
 nnc_value nnc_g_ints(nnc_builder *b, unsigned n, const int64_t *v);
 
 nnc_value nnc_g_unary(nnc_builder *b, nnc_opcode code, nnc_value x);
-nnc_value nnc_g_binary(nnc_builder *b, nnc_opcode code, nnc_value x, nnc_value y);    /* broadcasts; equal dtypes */
+nnc_value nnc_g_binary(nnc_builder *b, nnc_opcode code, nnc_value x,
+                       nnc_value y); /* broadcasts; equal dtypes */
 nnc_value nnc_g_select(nnc_builder *b, nnc_value c, nnc_value x, nnc_value y);
-nnc_value nnc_g_cast(nnc_builder *b, nnc_value x, nnc_dtype dt);                      /* x itself when equal */
+nnc_value nnc_g_cast(nnc_builder *b, nnc_value x, nnc_dtype dt); /* x itself when equal */
 nnc_value nnc_g_bitcast(nnc_builder *b, nnc_value x, nnc_dtype dt);
 
 nnc_value nnc_g_reshape(nnc_builder *b, nnc_value x, int rank, const nnc_dim *dim);
-nnc_value nnc_g_transpose(nnc_builder *b, nnc_value x, const int64_t *perm);          /* rank entries */
+nnc_value nnc_g_transpose(nnc_builder *b, nnc_value x, const int64_t *perm); /* rank entries */
 nnc_value nnc_g_broadcast(nnc_builder *b, nnc_value x, int rank, const nnc_dim *dim);
 /* y[i] = x[start + i * step], size entries per dim */
-nnc_value nnc_g_slice(nnc_builder *b, nnc_value x, const nnc_dim *start, const int64_t *step, const nnc_dim *size);
-nnc_value nnc_g_slice_axis(nnc_builder *b, nnc_value x, int axis, nnc_dim start, int64_t step, nnc_dim size);
+nnc_value nnc_g_slice(nnc_builder *b, nnc_value x, const nnc_dim *start, const int64_t *step,
+                      const nnc_dim *size);
+nnc_value nnc_g_slice_axis(nnc_builder *b, nnc_value x, int axis, nnc_dim start, int64_t step,
+                           nnc_dim size);
 nnc_value nnc_g_flip(nnc_builder *b, nnc_value x, int axis);
 /* Negative lo or hi crop.  mode NNC_W_constant, reflect, edge, wrap. */
-nnc_value nnc_g_pad(nnc_builder *b, nnc_value x, nnc_value value, const nnc_dim *lo, const nnc_dim *hi, nnc_word mode);
+nnc_value nnc_g_pad(nnc_builder *b, nnc_value x, nnc_value value, const nnc_dim *lo,
+                    const nnc_dim *hi, nnc_word mode);
 nnc_value nnc_g_concat(nnc_builder *b, unsigned n, const nnc_value *x, int axis);
 nnc_value nnc_g_iota(nnc_builder *b, nnc_dtype dt, int rank, const nnc_dim *dim, int axis);
 nnc_value nnc_g_gather(nnc_builder *b, nnc_value x, nnc_value i, int axis, int batch_dims);
 nnc_value nnc_g_gather_elements(nnc_builder *b, nnc_value x, nnc_value i, int axis);
 nnc_value nnc_g_gather_nd(nnc_builder *b, nnc_value x, nnc_value i, int batch_dims);
-nnc_value nnc_g_scatter_elements(nnc_builder *b, nnc_value x, nnc_value i, nnc_value u, int axis, nnc_word reduction);
-nnc_value nnc_g_scatter_nd(nnc_builder *b, nnc_value x, nnc_value i, nnc_value u, nnc_word reduction);
+nnc_value nnc_g_scatter_elements(nnc_builder *b, nnc_value x, nnc_value i, nnc_value u, int axis,
+                                 nnc_word reduction);
+nnc_value nnc_g_scatter_nd(nnc_builder *b, nnc_value x, nnc_value i, nnc_value u,
+                           nnc_word reduction);
 nnc_value nnc_g_dynamic_slice(nnc_builder *b, nnc_value x, nnc_value start, const nnc_dim *size);
 nnc_value nnc_g_dynamic_update_slice(nnc_builder *b, nnc_value x, nnc_value u, nnc_value start);
 nnc_value nnc_g_prefix(nnc_builder *b, nnc_value x, nnc_value count, int axis, nnc_dim dim);
-nnc_value nnc_g_extent(nnc_builder *b, nnc_dim dim);                                  /* i64[]; a constant when static */
+nnc_value nnc_g_extent(nnc_builder *b, nnc_dim dim); /* i64[]; a constant when static */
 
-nnc_value nnc_g_reduce(nnc_builder *b, nnc_word kind, nnc_value x, unsigned naxes, const int64_t *axes, bool keep);
-nnc_value nnc_g_argreduce(nnc_builder *b, nnc_word kind, nnc_value x, int axis, bool last, bool keep);
-nnc_value nnc_g_cumulate(nnc_builder *b, nnc_word kind, nnc_value x, int axis, bool exclusive, bool reverse);
-typedef struct nnc_window {                   /* one entry per dim of x (window_reduce) or per spatial dim (conv) */
-    int64_t size[NNC_MAX_RANK], stride[NNC_MAX_RANK], dilation[NNC_MAX_RANK], lhs_dilation[NNC_MAX_RANK];
-    nnc_dim lo[NNC_MAX_RANK], hi[NNC_MAX_RANK];       /* window_reduce: lo, hi >= 0.  conv: plain integers, may be negative */
+nnc_value nnc_g_reduce(nnc_builder *b, nnc_word kind, nnc_value x, unsigned naxes,
+                       const int64_t *axes, bool keep);
+nnc_value nnc_g_argreduce(nnc_builder *b, nnc_word kind, nnc_value x, int axis, bool last,
+                          bool keep);
+nnc_value nnc_g_cumulate(nnc_builder *b, nnc_word kind, nnc_value x, int axis, bool exclusive,
+                         bool reverse);
+typedef struct nnc_window { /* one entry per dim of x (window_reduce) or per spatial dim (conv) */
+    int64_t size[NNC_MAX_RANK], stride[NNC_MAX_RANK], dilation[NNC_MAX_RANK],
+        lhs_dilation[NNC_MAX_RANK];
+    nnc_dim lo[NNC_MAX_RANK],
+        hi[NNC_MAX_RANK]; /* window_reduce: lo, hi >= 0.  conv: plain integers, may be negative */
 } nnc_window;
 nnc_value nnc_g_window_reduce(nnc_builder *b, nnc_word kind, nnc_value x, const nnc_window *w);
 nnc_value nnc_g_window_argmax(nnc_builder *b, nnc_value x, const nnc_window *w);
 /* out: NNC_DT_none = the operands' */
-nnc_value nnc_g_dot(nnc_builder *b, nnc_value x, nnc_value y, unsigned nbatch, const int64_t *batch_x, const int64_t *batch_y,
-                    unsigned ncontract, const int64_t *contract_x, const int64_t *contract_y, nnc_dtype out);
+nnc_value nnc_g_dot(nnc_builder *b, nnc_value x, nnc_value y, unsigned nbatch,
+                    const int64_t *batch_x, const int64_t *batch_y, unsigned ncontract,
+                    const int64_t *contract_x, const int64_t *contract_y, nnc_dtype out);
 /* numpy matmul: 1-D operands, broadcast batch dims */
 nnc_value nnc_g_matmul(nnc_builder *b, nnc_value x, nnc_value y, nnc_dtype out);
-nnc_value nnc_g_conv(nnc_builder *b, nnc_value x, nnc_value w, const nnc_window *win, int64_t groups, nnc_word layout, nnc_dtype out);
+nnc_value nnc_g_conv(nnc_builder *b, nnc_value x, nnc_value w, const nnc_window *win,
+                     int64_t groups, nnc_word layout, nnc_dtype out);
 /* results in out[0 .. n-1] */
-void      nnc_g_sort(nnc_builder *b, unsigned n, const nnc_value *x, int axis, bool descending, nnc_value *out);
-void      nnc_g_topk(nnc_builder *b, nnc_value x, nnc_dim k, int axis, bool largest, nnc_value out[2]);
-void      nnc_g_compact(nnc_builder *b, nnc_value x, nnc_value mask, nnc_value out[2]);
+void nnc_g_sort(nnc_builder *b, unsigned n, const nnc_value *x, int axis, bool descending,
+                nnc_value *out);
+void nnc_g_topk(nnc_builder *b, nnc_value x, nnc_dim k, int axis, bool largest, nnc_value out[2]);
+void nnc_g_compact(nnc_builder *b, nnc_value x, nnc_value mask, nnc_value out[2]);
 nnc_value nnc_g_rng_bits(nnc_builder *b, nnc_value key, int rank, const nnc_dim *dim);
-void      nnc_g_check(nnc_builder *b, nnc_value cond, const char *message);
+void nnc_g_check(nnc_builder *b, nnc_value cond, const char *message);
 nnc_value nnc_g_softmax(nnc_builder *b, nnc_value x, int axis, bool log);
 nnc_value nnc_g_layer_norm(nnc_builder *b, nnc_value x, int axis, double eps);
-nnc_value nnc_g_quantize(nnc_builder *b, nnc_value x, nnc_value scale, nnc_value zero, int axis, int64_t block, bool saturate);
-nnc_value nnc_g_dequantize(nnc_builder *b, nnc_value q, nnc_value scale, nnc_value zero, int axis, int64_t block);
+nnc_value nnc_g_quantize(nnc_builder *b, nnc_value x, nnc_value scale, nnc_value zero, int axis,
+                         int64_t block, bool saturate);
+nnc_value nnc_g_dequantize(nnc_builder *b, nnc_value q, nnc_value scale, nnc_value zero, int axis,
+                           int64_t block);
 
 /* Regions: make the op, fill its regions with builders of their own, end each with nnc_build_yield, then finish:
  * the results get their types from the yields.  `if`: 2 regions; `while`: 2, arguments typed as the initial values;
  * `scan`: 1, arguments (i64[], carried.., slices..); ys: the types of one step's values, stacked in the results. */
-nnc_op    nnc_g_if(nnc_builder *b, nnc_value cond, unsigned nout, const nnc_type *out);
-nnc_op    nnc_g_while(nnc_builder *b, unsigned n, const nnc_value *init);
-nnc_op    nnc_g_scan(nnc_builder *b, nnc_dim trips, unsigned ncarried, unsigned nin, const nnc_value *in, unsigned nys, const nnc_type *ys);
-void      nnc_g_finish(nnc_builder *b, nnc_op op);
+nnc_op nnc_g_if(nnc_builder *b, nnc_value cond, unsigned nout, const nnc_type *out);
+nnc_op nnc_g_while(nnc_builder *b, unsigned n, const nnc_value *init);
+nnc_op nnc_g_scan(nnc_builder *b, nnc_dim trips, unsigned ncarried, unsigned nin,
+                  const nnc_value *in, unsigned nys, const nnc_type *ys);
+void nnc_g_finish(nnc_builder *b, nnc_op op);
 
 /* ---- K ---- */
 nnc_value nnc_k_unary(nnc_builder *b, nnc_opcode code, nnc_value x);
@@ -105,14 +124,18 @@ nnc_value nnc_k_select(nnc_builder *b, nnc_value c, nnc_value x, nnc_value y);
 nnc_value nnc_k_cast(nnc_builder *b, nnc_value x, nnc_dtype dt);
 nnc_value nnc_k_idx(nnc_builder *b, int64_t v);
 nnc_value nnc_k_alloc(nnc_builder *b, nnc_type t, const char *name);
-nnc_value nnc_k_view(nnc_builder *b, nnc_value buf, nnc_value offset, nnc_type t);            /* offset none: 0 */
+nnc_value nnc_k_view(nnc_builder *b, nnc_value buf, nnc_value offset,
+                     nnc_type t); /* offset none: 0 */
 nnc_value nnc_k_load(nnc_builder *b, nnc_value buf, unsigned n, const nnc_value *index);
-void      nnc_k_store(nnc_builder *b, nnc_value v, nnc_value buf, unsigned n, const nnc_value *index);
+void nnc_k_store(nnc_builder *b, nnc_value v, nnc_value buf, unsigned n, const nnc_value *index);
 /* Opens the loop, moves the builder into it and returns its variable; nnc_k_end moves behind the loop. */
-nnc_value nnc_k_for(nnc_builder *b, nnc_value lo, nnc_value hi, nnc_value step, nnc_word kind, const char *name);
-nnc_op    nnc_k_if(nnc_builder *b, nnc_value cond);   /* builder moves into the first region; nnc_k_else into the second */
-void      nnc_k_else(nnc_builder *b);
-void      nnc_k_end(nnc_builder *b);
+nnc_value nnc_k_for(nnc_builder *b, nnc_value lo, nnc_value hi, nnc_value step, nnc_word kind,
+                    const char *name);
+nnc_op nnc_k_if(
+    nnc_builder *b,
+    nnc_value cond); /* builder moves into the first region; nnc_k_else into the second */
+void nnc_k_else(nnc_builder *b);
+void nnc_k_end(nnc_builder *b);
 /* An idx expression for a dimension: symbol i comes from sym[i]. */
 nnc_value nnc_k_dim(nnc_builder *b, nnc_dim d, const nnc_value *sym);
 #endif

@@ -8,19 +8,32 @@
 #include <stdio.h>
 #include <string.h>
 
-struct symbol { nnc_sym name; int64_t lo, hi; nnc_dim dim; };
-struct atom { nnc_dim_atom a; int64_t lo, hi; };
-struct expr { const nnc_dim_term *term; uint32_t n; int64_t lo, hi; };
+struct symbol {
+    nnc_sym name;
+    int64_t lo, hi;
+    nnc_dim dim;
+};
+struct atom {
+    nnc_dim_atom a;
+    int64_t lo, hi;
+};
+struct expr {
+    const nnc_dim_term *term;
+    uint32_t n;
+    int64_t lo, hi;
+};
 struct nnc_dims {
     nnc_arena *a;
     nnc_intern *names;
     NNC_BUF(struct symbol) symbol;
     NNC_BUF(struct atom) atom;
-    NNC_BUF(struct expr) expr;                 /* id 0 unused: dimension -i is expr[i] */
+    NNC_BUF(struct expr) expr; /* id 0 unused: dimension -i is expr[i] */
     nnc_hashset *exprs;
 };
 /* A polynomial under construction. */
-struct poly { NNC_BUF(nnc_dim_term) t; };
+struct poly {
+    NNC_BUF(nnc_dim_term) t;
+};
 
 nnc_dims *nnc_dims_new(nnc_arena *a, nnc_intern *names)
 {
@@ -28,7 +41,7 @@ nnc_dims *nnc_dims_new(nnc_arena *a, nnc_intern *names)
     t->a = a;
     t->names = names;
     t->exprs = nnc_hashset_new(a);
-    NNC_PUSH(a, &t->expr, (struct expr){ 0 });
+    NNC_PUSH(a, &t->expr, (struct expr){0});
     return t;
 }
 
@@ -54,14 +67,23 @@ static int64_t floor_div(int64_t x, int64_t y)
     return x % y && (x < 0) != (y < 0) ? q - 1 : q;
 }
 
-static int64_t min64(int64_t x, int64_t y) { return x < y ? x : y; }
-static int64_t max64(int64_t x, int64_t y) { return x > y ? x : y; }
+static int64_t min64(int64_t x, int64_t y)
+{
+    return x < y ? x : y;
+}
+static int64_t max64(int64_t x, int64_t y)
+{
+    return x > y ? x : y;
+}
 
-struct range { int64_t lo, hi; };
+struct range {
+    int64_t lo, hi;
+};
 static struct range range_mul(struct range x, struct range y)
 {
-    int64_t a = sat_mul(x.lo, y.lo), b = sat_mul(x.lo, y.hi), c = sat_mul(x.hi, y.lo), d = sat_mul(x.hi, y.hi);
-    return (struct range){ min64(min64(a, b), min64(c, d)), max64(max64(a, b), max64(c, d)) };
+    int64_t a = sat_mul(x.lo, y.lo), b = sat_mul(x.lo, y.hi), c = sat_mul(x.hi, y.lo),
+            d = sat_mul(x.hi, y.hi);
+    return (struct range){min64(min64(a, b), min64(c, d)), max64(max64(a, b), max64(c, d))};
 }
 
 /* ---- canonical form ---- */
@@ -71,7 +93,7 @@ static int compare_terms(const nnc_dim_term *x, const nnc_dim_term *y)
     for (uint32_t i = 0; i < x->natom && i < y->natom; i++)
         if (x->atom[i] != y->atom[i])
             return x->atom[i] < y->atom[i] ? -1 : 1;
-    return x->natom == y->natom ? 0 : x->natom > y->natom ? -1 : 1;      /* the constant comes last */
+    return x->natom == y->natom ? 0 : x->natom > y->natom ? -1 : 1; /* the constant comes last */
 }
 
 static void poly_add_term(nnc_dims *t, struct poly *p, nnc_dim_term term)
@@ -97,19 +119,21 @@ static void poly_add_term(nnc_dims *t, struct poly *p, nnc_dim_term term)
 static void poly_add_dim(nnc_dims *t, struct poly *p, nnc_dim d, int64_t scale)
 {
     if (d >= 0) {
-        poly_add_term(t, p, (nnc_dim_term){ sat_mul(d, scale), NULL, 0 });
+        poly_add_term(t, p, (nnc_dim_term){sat_mul(d, scale), NULL, 0});
         return;
     }
     const struct expr e = t->expr.at[-d];
     for (uint32_t i = 0; i < e.n; i++)
-        poly_add_term(t, p, (nnc_dim_term){ sat_mul(e.term[i].coef, scale), e.term[i].atom, e.term[i].natom });
+        poly_add_term(
+            t, p, (nnc_dim_term){sat_mul(e.term[i].coef, scale), e.term[i].atom, e.term[i].natom});
 }
 
 static struct range term_range(const nnc_dims *t, const nnc_dim_term *term)
 {
-    struct range r = { term->coef, term->coef };
+    struct range r = {term->coef, term->coef};
     for (uint32_t i = 0; i < term->natom; i++)
-        r = range_mul(r, (struct range){ t->atom.at[term->atom[i]].lo, t->atom.at[term->atom[i]].hi });
+        r = range_mul(r,
+                      (struct range){t->atom.at[term->atom[i]].lo, t->atom.at[term->atom[i]].hi});
     return r;
 }
 
@@ -138,7 +162,8 @@ static nnc_dim intern_poly(nnc_dims *t, struct poly *p)
     }
     uint32_t id = nnc_hashset_find(t->exprs, h, same_expr, t, p);
     if (!id) {
-        struct expr e = { nnc_arena_copy(t->a, p->t.at, p->t.n * sizeof(nnc_dim_term)), p->t.n, 0, 0 };
+        struct expr e = {nnc_arena_copy(t->a, p->t.at, p->t.n * sizeof(nnc_dim_term)), p->t.n, 0,
+                         0};
         for (uint32_t i = 0; i < e.n; i++) {
             struct range r = term_range(t, &e.term[i]);
             e.lo = sat_add(e.lo, r.lo);
@@ -157,17 +182,17 @@ static nnc_dim of_atom(nnc_dims *t, nnc_dim_atom a, int64_t lo, int64_t hi)
     while (id < t->atom.n && memcmp(&t->atom.at[id].a, &a, sizeof a))
         id++;
     if (id == t->atom.n)
-        NNC_PUSH(t->a, &t->atom, (struct atom){ a, lo, hi });
-    struct poly p = { 0 };
+        NNC_PUSH(t->a, &t->atom, (struct atom){a, lo, hi});
+    struct poly p = {0};
     uint32_t *one = nnc_arena_copy(t->a, &id, sizeof id);
-    poly_add_term(t, &p, (nnc_dim_term){ 1, one, 1 });
+    poly_add_term(t, &p, (nnc_dim_term){1, one, 1});
     return intern_poly(t, &p);
 }
 
 static nnc_dim_atom make_atom(char op, nnc_dim a, nnc_dim b)
 {
     nnc_dim_atom at;
-    memset(&at, 0, sizeof at);                 /* compared as bytes */
+    memset(&at, 0, sizeof at); /* compared as bytes */
     at.op = op;
     at.a = a;
     at.b = b;
@@ -182,7 +207,7 @@ nnc_dim nnc_dim_symbol(nnc_dims *t, nnc_sym name, int64_t lo, int64_t hi)
         if (t->symbol.at[i].name.id == name.id)
             return t->symbol.at[i].dim;
     uint32_t index = t->symbol.n;
-    NNC_PUSH(t->a, &t->symbol, (struct symbol){ name, lo, hi, 0 });
+    NNC_PUSH(t->a, &t->symbol, (struct symbol){name, lo, hi, 0});
     nnc_dim d = of_atom(t, make_atom('$', index, 0), lo, hi);
     t->symbol.at[index].dim = d;
     return d;
@@ -216,16 +241,25 @@ bool nnc_dim_is_symbol(const nnc_dims *t, nnc_dim d, nnc_sym *name)
     return true;
 }
 
-uint32_t nnc_dim_nsymbol(const nnc_dims *t) { return t->symbol.n; }
-nnc_sym  nnc_dim_symbol_name(const nnc_dims *t, uint32_t i) { return t->symbol.at[i].name; }
-nnc_dim  nnc_dim_symbol_at(const nnc_dims *t, uint32_t i) { return t->symbol.at[i].dim; }
+uint32_t nnc_dim_nsymbol(const nnc_dims *t)
+{
+    return t->symbol.n;
+}
+nnc_sym nnc_dim_symbol_name(const nnc_dims *t, uint32_t i)
+{
+    return t->symbol.at[i].name;
+}
+nnc_dim nnc_dim_symbol_at(const nnc_dims *t, uint32_t i)
+{
+    return t->symbol.at[i].dim;
+}
 
 /* ---- arithmetic ---- */
 
 nnc_dim nnc_dim_const(nnc_dims *t, int64_t v)
 {
-    struct poly p = { 0 };
-    poly_add_term(t, &p, (nnc_dim_term){ v, NULL, 0 });
+    struct poly p = {0};
+    poly_add_term(t, &p, (nnc_dim_term){v, NULL, 0});
     return intern_poly(t, &p);
 }
 
@@ -241,8 +275,8 @@ nnc_dim nnc_dim_add(nnc_dims *t, nnc_dim a, nnc_dim b)
 {
     nnc_dim c;
     if (a >= 0 && b >= 0 && !__builtin_add_overflow(a, b, &c))
-        return c;                              /* most dims are constants: no memory for them */
-    struct poly p = { 0 };
+        return c; /* most dims are constants: no memory for them */
+    struct poly p = {0};
     poly_add_dim(t, &p, a, 1);
     poly_add_dim(t, &p, b, 1);
     return intern_poly(t, &p);
@@ -252,7 +286,7 @@ nnc_dim nnc_dim_sub(nnc_dims *t, nnc_dim a, nnc_dim b)
 {
     if (a >= 0 && b >= 0 && a >= b)
         return a - b;
-    struct poly p = { 0 };
+    struct poly p = {0};
     poly_add_dim(t, &p, a, 1);
     poly_add_dim(t, &p, b, -1);
     return intern_poly(t, &p);
@@ -265,14 +299,17 @@ const nnc_dim_term *nnc_dim_terms(const nnc_dims *t, nnc_dim d, uint32_t *n)
     return t->expr.at[-d].term;
 }
 
-nnc_dim_atom nnc_dim_atom_get(const nnc_dims *t, uint32_t atom) { return t->atom.at[atom].a; }
+nnc_dim_atom nnc_dim_atom_get(const nnc_dims *t, uint32_t atom)
+{
+    return t->atom.at[atom].a;
+}
 
 /* Terms of any dimension; a constant needs storage for its one term. */
 static const nnc_dim_term *terms_of(const nnc_dims *t, nnc_dim d, uint32_t *n, nnc_dim_term *one)
 {
     if (d < 0)
         return nnc_dim_terms(t, d, n);
-    *one = (nnc_dim_term){ d, NULL, 0 };
+    *one = (nnc_dim_term){d, NULL, 0};
     *n = d != 0;
     return one;
 }
@@ -281,18 +318,19 @@ static nnc_dim_term term_mul(nnc_dims *t, const nnc_dim_term *x, const nnc_dim_t
 {
     uint32_t *at = nnc_arena_array(t->a, x->natom + y->natom + 1, sizeof *at), i = 0, j = 0, n = 0;
     while (i < x->natom || j < y->natom)
-        at[n++] = j == y->natom || (i < x->natom && x->atom[i] <= y->atom[j]) ? x->atom[i++] : y->atom[j++];
-    return (nnc_dim_term){ sat_mul(x->coef, y->coef), at, n };
+        at[n++] = j == y->natom || (i < x->natom && x->atom[i] <= y->atom[j]) ? x->atom[i++]
+                                                                              : y->atom[j++];
+    return (nnc_dim_term){sat_mul(x->coef, y->coef), at, n};
 }
 
 nnc_dim nnc_dim_mul(nnc_dims *t, nnc_dim a, nnc_dim b)
 {
     nnc_dim c;
     if (a >= 0 && b >= 0 && !__builtin_mul_overflow(a, b, &c))
-        return c;                              /* most dims are constants: no memory for them */
+        return c; /* most dims are constants: no memory for them */
     nnc_dim_term ka, kb;
     uint32_t na, nb;
-    struct poly p = { 0 };
+    struct poly p = {0};
     const nnc_dim_term *x = terms_of(t, a, &na, &ka), *y = terms_of(t, b, &nb, &kb);
     for (uint32_t i = 0; i < na; i++)
         for (uint32_t j = 0; j < nb; j++)
@@ -311,7 +349,7 @@ static bool term_div(nnc_dims *t, const nnc_dim_term *x, const nnc_dim_term *y, 
             j++;
         else
             at[n++] = x->atom[i];
-    *q = (nnc_dim_term){ x->coef / y->coef, at, n };
+    *q = (nnc_dim_term){x->coef / y->coef, at, n};
     return j == y->natom;
 }
 
@@ -320,15 +358,15 @@ static void split(nnc_dims *t, nnc_dim a, nnc_dim b, nnc_dim *q, nnc_dim *r)
 {
     nnc_dim_term ka, kb, one;
     uint32_t na, nb;
-    struct poly pq = { 0 }, pr = { 0 };
+    struct poly pq = {0}, pr = {0};
     const nnc_dim_term *x = terms_of(t, a, &na, &ka), *y = terms_of(t, b, &nb, &kb);
     for (uint32_t i = 0; i < na; i++) {
         if (nb == 1 && term_div(t, &x[i], &y[0], &one)) {
             poly_add_term(t, &pq, one);
         } else if (b > 0) {
             int64_t k = floor_div(x[i].coef, b);
-            poly_add_term(t, &pq, (nnc_dim_term){ k, x[i].atom, x[i].natom });
-            poly_add_term(t, &pr, (nnc_dim_term){ x[i].coef - k * b, x[i].atom, x[i].natom });
+            poly_add_term(t, &pq, (nnc_dim_term){k, x[i].atom, x[i].natom});
+            poly_add_term(t, &pr, (nnc_dim_term){x[i].coef - k * b, x[i].atom, x[i].natom});
         } else {
             poly_add_term(t, &pr, x[i]);
         }
@@ -351,10 +389,11 @@ nnc_dim nnc_dim_floordiv(nnc_dims *t, nnc_dim a, nnc_dim b)
         return a;
     split(t, a, b, &q, &r);
     if (nnc_dim_lo(t, r) >= 0 && nnc_dim_hi(t, r) < nnc_dim_lo(t, b))
-        return q;                              /* the rest never reaches b */
+        return q; /* the rest never reaches b */
     int64_t blo = max64(nnc_dim_lo(t, b), 1), bhi = max64(nnc_dim_hi(t, b), 1);
     int64_t rlo = nnc_dim_lo(t, r), rhi = nnc_dim_hi(t, r);
-    int64_t lo = min64(floor_div(rlo, blo), floor_div(rlo, bhi)), hi = max64(floor_div(rhi, blo), floor_div(rhi, bhi));
+    int64_t lo = min64(floor_div(rlo, blo), floor_div(rlo, bhi)),
+            hi = max64(floor_div(rhi, blo), floor_div(rhi, bhi));
     return nnc_dim_add(t, q, of_atom(t, make_atom('/', r, b), lo, hi));
 }
 
@@ -384,7 +423,8 @@ nnc_dim nnc_dim_min(nnc_dims *t, nnc_dim a, nnc_dim b)
         return a;
     if (nnc_dim_lo(t, d) >= 0)
         return b;
-    int64_t lo = min64(nnc_dim_lo(t, a), nnc_dim_lo(t, b)), hi = min64(nnc_dim_hi(t, a), nnc_dim_hi(t, b));
+    int64_t lo = min64(nnc_dim_lo(t, a), nnc_dim_lo(t, b)),
+            hi = min64(nnc_dim_hi(t, a), nnc_dim_hi(t, b));
     return of_atom(t, make_atom('<', min64(a, b), max64(a, b)), lo, hi);
 }
 
@@ -395,12 +435,19 @@ nnc_dim nnc_dim_max(nnc_dims *t, nnc_dim a, nnc_dim b)
         return a;
     if (nnc_dim_hi(t, d) <= 0)
         return b;
-    int64_t lo = max64(nnc_dim_lo(t, a), nnc_dim_lo(t, b)), hi = max64(nnc_dim_hi(t, a), nnc_dim_hi(t, b));
+    int64_t lo = max64(nnc_dim_lo(t, a), nnc_dim_lo(t, b)),
+            hi = max64(nnc_dim_hi(t, a), nnc_dim_hi(t, b));
     return of_atom(t, make_atom('>', min64(a, b), max64(a, b)), lo, hi);
 }
 
-int64_t nnc_dim_lo(const nnc_dims *t, nnc_dim d) { return d >= 0 ? d : t->expr.at[-d].lo; }
-int64_t nnc_dim_hi(const nnc_dims *t, nnc_dim d) { return d >= 0 ? d : t->expr.at[-d].hi; }
+int64_t nnc_dim_lo(const nnc_dims *t, nnc_dim d)
+{
+    return d >= 0 ? d : t->expr.at[-d].lo;
+}
+int64_t nnc_dim_hi(const nnc_dims *t, nnc_dim d)
+{
+    return d >= 0 ? d : t->expr.at[-d].hi;
+}
 
 static int64_t eval_atom(const nnc_dims *t, const nnc_dim_atom *a, const int64_t *value)
 {

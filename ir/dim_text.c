@@ -4,13 +4,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct nnc_dims_head { nnc_arena *a; nnc_intern *names; };    /* the first members of nnc_dims */
+struct nnc_dims_head {
+    nnc_arena *a;
+    nnc_intern *names;
+}; /* the first members of nnc_dims */
 
 static const char *atom_text(nnc_dims *t, nnc_dim_atom a)
 {
     nnc_arena *ar = ((struct nnc_dims_head *)t)->a;
     if (a.op == '$')
-        return nnc_intern_str(((struct nnc_dims_head *)t)->names, nnc_dim_symbol_name(t, (uint32_t)a.a));
+        return nnc_intern_str(((struct nnc_dims_head *)t)->names,
+                              nnc_dim_symbol_name(t, (uint32_t)a.a));
     const char *f = a.op == '/' ? "floordiv" : a.op == '%' ? "mod" : a.op == '<' ? "min" : "max";
     return nnc_arena_printf(ar, "%s(%s,%s)", f, nnc_dim_text(t, a.a), nnc_dim_text(t, a.b));
 }
@@ -21,11 +25,14 @@ static const char *term_text(nnc_dims *t, const nnc_dim_term *term, bool first)
     int64_t c = term->coef;
     const char *s = c < 0 ? "-" : first ? "" : "+";
     if (!term->natom)
-        return nnc_arena_printf(ar, "%s%llu", s, c < 0 ? 0ull - (unsigned long long)c : (unsigned long long)c);
+        return nnc_arena_printf(ar, "%s%llu", s,
+                                c < 0 ? 0ull - (unsigned long long)c : (unsigned long long)c);
     if (c != 1 && c != -1)
-        s = nnc_arena_printf(ar, "%s%llu*", s, c < 0 ? 0ull - (unsigned long long)c : (unsigned long long)c);
+        s = nnc_arena_printf(ar, "%s%llu*", s,
+                             c < 0 ? 0ull - (unsigned long long)c : (unsigned long long)c);
     for (uint32_t i = 0; i < term->natom; i++)
-        s = nnc_arena_printf(ar, "%s%s%s", s, i ? "*" : "", atom_text(t, nnc_dim_atom_get(t, term->atom[i])));
+        s = nnc_arena_printf(ar, "%s%s%s", s, i ? "*" : "",
+                             atom_text(t, nnc_dim_atom_get(t, term->atom[i])));
     return s;
 }
 
@@ -42,7 +49,12 @@ const char *nnc_dim_text(nnc_dims *t, nnc_dim d)
     return s;
 }
 
-struct reader { nnc_dims *t; const char *p, *end; int depth; bool bad; };
+struct reader {
+    nnc_dims *t;
+    const char *p, *end;
+    int depth;
+    bool bad;
+};
 
 static nnc_dim sum(struct reader *r);
 
@@ -100,7 +112,8 @@ static nnc_dim primary(struct reader *r)
     if (r->p < r->end && isdigit((unsigned char)*r->p))
         return number(r);
     const char *s = r->p;
-    while (r->p < r->end && (isalnum((unsigned char)*r->p) || *r->p == '_' || *r->p == '.' || *r->p == '$'))
+    while (r->p < r->end &&
+           (isalnum((unsigned char)*r->p) || *r->p == '_' || *r->p == '.' || *r->p == '$'))
         r->p++;
     size_t len = (size_t)(r->p - s);
     if (!len) {
@@ -142,7 +155,7 @@ static nnc_dim sum(struct reader *r)
 
 bool nnc_dim_parse(nnc_dims *t, const char *s, size_t len, nnc_dim *out)
 {
-    struct reader r = { t, s, s + len, 0, false };
+    struct reader r = {t, s, s + len, 0, false};
     *out = sum(&r);
     return !r.bad && r.p == r.end;
 }

@@ -12,7 +12,8 @@ nnc_hashset *nnc_hashset_new(nnc_arena *a)
     return s;
 }
 
-uint32_t nnc_hashset_find(const nnc_hashset *s, uint64_t hash, nnc_hashset_same same, const void *user, const void *key)
+uint32_t nnc_hashset_find(const nnc_hashset *s, uint64_t hash, nnc_hashset_same same,
+                          const void *user, const void *key)
 {
     for (uint32_t i = (uint32_t)hash & (s->nslot - 1); s->slot[i]; i = (i + 1) & (s->nslot - 1))
         if (s->hash[i] == hash && same(user, s->slot[i], key))

@@ -9,5 +9,6 @@
 nnc_status nnc_infer(nnc_module *m, nnc_op op, nnc_type *out);
 /* numpy broadcast of two shapes; dimensions that are equal, or 1 on one side, or symbolic and maybe equal (the
  * constant, else the first, wins).  false: they cannot agree. */
-bool nnc_broadcast_dims(nnc_dims *t, int ra, const nnc_dim *a, int rb, const nnc_dim *b, int *r, nnc_dim *out);
+bool nnc_broadcast_dims(nnc_dims *t, int ra, const nnc_dim *a, int rb, const nnc_dim *b, int *r,
+                        nnc_dim *out);
 #endif

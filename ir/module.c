@@ -23,19 +23,25 @@ nnc_module *nnc_module_new(nnc_arena *a, nnc_diag *d)
     m->dims = nnc_dims_new(a, m->intern);
     m->types = nnc_hashset_new(a);
     m->consts = nnc_hashset_new(a);
-    NNC_PUSH(a, &m->op, (nnc_op_rec){ 0 });               /* id 0 of everything is "none" */
-    NNC_PUSH(a, &m->value, (nnc_value_rec){ 0 });
-    NNC_PUSH(a, &m->use, (nnc_use_rec){ 0 });
-    NNC_PUSH(a, &m->block, (nnc_block_rec){ 0 });
-    NNC_PUSH(a, &m->type, (nnc_type_rec){ 0 });
-    NNC_PUSH(a, &m->blob, (nnc_blob_rec){ 0 });
-    NNC_PUSH(a, &m->block, (nnc_block_rec){ 0 });
-    m->top = (nnc_block){ 1 };
+    NNC_PUSH(a, &m->op, (nnc_op_rec){0}); /* id 0 of everything is "none" */
+    NNC_PUSH(a, &m->value, (nnc_value_rec){0});
+    NNC_PUSH(a, &m->use, (nnc_use_rec){0});
+    NNC_PUSH(a, &m->block, (nnc_block_rec){0});
+    NNC_PUSH(a, &m->type, (nnc_type_rec){0});
+    NNC_PUSH(a, &m->blob, (nnc_blob_rec){0});
+    NNC_PUSH(a, &m->block, (nnc_block_rec){0});
+    m->top = (nnc_block){1};
     return m;
 }
 
-nnc_sym nnc_sym_put(nnc_module *m, const char *s) { return nnc_intern_put(m->intern, s, strlen(s)); }
-const char *nnc_sym_str(const nnc_module *m, nnc_sym s) { return nnc_intern_str(m->intern, s); }
+nnc_sym nnc_sym_put(nnc_module *m, const char *s)
+{
+    return nnc_intern_put(m->intern, s, strlen(s));
+}
+const char *nnc_sym_str(const nnc_module *m, nnc_sym s)
+{
+    return nnc_intern_str(m->intern, s);
+}
 
 /* ---- uses and values ---- */
 
@@ -66,7 +72,7 @@ static void unlink_use(nnc_module *m, uint32_t u)
 nnc_op nnc_value_op(const nnc_module *m, nnc_value v)
 {
     const nnc_value_rec *r = &m->value.at[v.id];
-    return (nnc_op){ r->kind == NNC_VALUE_result ? r->def : 0 };
+    return (nnc_op){r->kind == NNC_VALUE_result ? r->def : 0};
 }
 
 bool nnc_value_is_const(const nnc_module *m, nnc_value v)
@@ -85,7 +91,7 @@ unsigned nnc_value_nuse(const nnc_module *m, nnc_value v)
 nnc_op nnc_value_single_user(const nnc_module *m, nnc_value v)
 {
     uint32_t u = m->value.at[v.id].first_use;
-    return u && !m->use.at[u].next ? m->use.at[u].user : (nnc_op){ 0 };
+    return u && !m->use.at[u].next ? m->use.at[u].user : (nnc_op){0};
 }
 
 void nnc_value_replace(nnc_module *m, nnc_value from, nnc_value to)
@@ -155,7 +161,7 @@ static void unlink_op(nnc_module *m, nnc_op op)
         m->op.at[r->next.id].prev = r->prev;
     else
         b->last = r->prev;
-    r->next = r->prev = (nnc_op){ 0 };
+    r->next = r->prev = (nnc_op){0};
 }
 
 /* A run of n use records for `op`, values still unlinked. */
@@ -163,21 +169,25 @@ static uint32_t new_uses(nnc_module *m, nnc_op op, unsigned n)
 {
     uint32_t at = m->use.n;
     for (unsigned i = 0; i < n; i++)
-        NNC_PUSH(m->arena, &m->use, (nnc_use_rec){ .user = op });
+        NNC_PUSH(m->arena, &m->use, (nnc_use_rec){.user = op});
     return at;
 }
 
-nnc_op nnc_op_new(nnc_module *m, nnc_pos p, nnc_opcode code, unsigned nin, const nnc_value *in, unsigned nout, const nnc_type *out, nnc_loc loc)
+nnc_op nnc_op_new(nnc_module *m, nnc_pos p, nnc_opcode code, unsigned nin, const nnc_value *in,
+                  unsigned nout, const nnc_type *out, nnc_loc loc)
 {
     assert(nin <= UINT16_MAX && nout <= UINT16_MAX);
-    nnc_op op = { m->op.n };
-    nnc_op_rec r = { .code = (uint16_t)code, .nin = (uint16_t)nin, .nout = (uint16_t)nout, .loc = loc };
+    nnc_op op = {m->op.n};
+    nnc_op_rec r = {
+        .code = (uint16_t)code, .nin = (uint16_t)nin, .nout = (uint16_t)nout, .loc = loc};
     r.in = new_uses(m, op, nin);
     for (unsigned i = 0; i < nin; i++)
         link_use(m, r.in + i, in[i]);
-    r.out = (nnc_value){ nout ? m->value.n : 0 };
+    r.out = (nnc_value){nout ? m->value.n : 0};
     for (unsigned i = 0; i < nout; i++)
-        NNC_PUSH(m->arena, &m->value, (nnc_value_rec){ .type = out[i], .kind = NNC_VALUE_result, .index = (uint16_t)i, .def = op.id });
+        NNC_PUSH(m->arena, &m->value,
+                 (nnc_value_rec){
+                     .type = out[i], .kind = NNC_VALUE_result, .index = (uint16_t)i, .def = op.id});
     NNC_PUSH(m->arena, &m->op, r);
     link_op(m, op, p);
     return op;
@@ -204,7 +214,7 @@ void nnc_op_erase(nnc_module *m, nnc_op op)
 
 static void erase_block(nnc_module *m, nnc_block b)
 {
-    while (m->block.at[b.id].last.id)                     /* users before makers */
+    while (m->block.at[b.id].last.id) /* users before makers */
         nnc_op_erase(m, m->block.at[b.id].last);
 }
 
@@ -226,7 +236,8 @@ void nnc_op_set_in(nnc_module *m, nnc_op op, unsigned i, nnc_value v)
 void nnc_op_set_ins(nnc_module *m, nnc_op op, unsigned n, const nnc_value *in)
 {
     nnc_op_rec *r = &m->op.at[op.id];
-    nnc_value *copy = nnc_arena_copy(m->arena, in, n * sizeof *in);       /* `in` may point into our arrays */
+    nnc_value *copy =
+        nnc_arena_copy(m->arena, in, n * sizeof *in); /* `in` may point into our arrays */
     for (unsigned i = 0; i < r->nin; i++)
         unlink_use(m, r->in + i);
     if (n > r->nin)
@@ -245,10 +256,11 @@ bool nnc_op_before(const nnc_module *m, nnc_op a, nnc_op b)
 
 nnc_block nnc_op_add_region(nnc_module *m, nnc_op op)
 {
-    nnc_block b = { m->block.n };
-    NNC_PUSH(m->arena, &m->block, (nnc_block_rec){ .parent = op });
+    nnc_block b = {m->block.n};
+    NNC_PUSH(m->arena, &m->block, (nnc_block_rec){.parent = op});
     nnc_op_rec *r = &m->op.at[op.id];
-    if (!r->nregion || r->region + r->nregion != m->region.n) {          /* keep an op's regions consecutive */
+    if (!r->nregion ||
+        r->region + r->nregion != m->region.n) { /* keep an op's regions consecutive */
         uint32_t at = m->region.n;
         for (unsigned i = 0; i < r->nregion; i++)
             NNC_PUSH(m->arena, &m->region, m->region.at[r->region + i]);
@@ -262,15 +274,15 @@ nnc_block nnc_op_add_region(nnc_module *m, nnc_op op)
 nnc_value nnc_block_add_arg(nnc_module *m, nnc_block b, nnc_type t, const char *name)
 {
     nnc_block_rec *r = &m->block.at[b.id];
-    nnc_value v = { m->value.n };
-    nnc_value_rec rec = { .type = t, .kind = NNC_VALUE_arg, .index = (uint16_t)r->narg, .def = b.id };
+    nnc_value v = {m->value.n};
+    nnc_value_rec rec = {.type = t, .kind = NNC_VALUE_arg, .index = (uint16_t)r->narg, .def = b.id};
     if (name && *name)
         rec.name = nnc_sym_put(m, name);
     NNC_PUSH(m->arena, &m->value, rec);
     if (r->narg == r->argcap) {
         uint32_t cap = r->argcap ? 2 * r->argcap : 4, at = m->args.n;
         for (uint32_t i = 0; i < cap; i++)
-            NNC_PUSH(m->arena, &m->args, i < r->narg ? m->args.at[r->arg + i] : (nnc_value){ 0 });
+            NNC_PUSH(m->arena, &m->args, i < r->narg ? m->args.at[r->arg + i] : (nnc_value){0});
         r->arg = at;
         r->argcap = cap;
     }
@@ -320,12 +332,13 @@ nnc_op nnc_op_clone(nnc_module *m, nnc_op op, nnc_pos p, nnc_value *map, uint32_
             if (arg.id < nmap)
                 map[arg.id] = v;
         }
-        nnc_block_clone(m, from, (nnc_pos){ b, { 0 } }, map, nmap, true);
+        nnc_block_clone(m, from, (nnc_pos){b, {0}}, map, nmap, true);
     }
     return to;
 }
 
-void nnc_block_clone(nnc_module *m, nnc_block from, nnc_pos p, nnc_value *map, uint32_t nmap, bool with_terminator)
+void nnc_block_clone(nnc_module *m, nnc_block from, nnc_pos p, nnc_value *map, uint32_t nmap,
+                     bool with_terminator)
 {
     for (nnc_op op = nnc_block_first(m, from); op.id; op = nnc_op_next(m, op))
         if (with_terminator || !nnc_op_has(m, op, NNC_TERMINATOR))
@@ -336,8 +349,8 @@ void nnc_block_clone(nnc_module *m, nnc_block from, nnc_pos p, nnc_value *map, u
 
 nnc_blob nnc_blob_new(nnc_module *m, const void *base, size_t bytes, nnc_loc loc)
 {
-    NNC_PUSH(m->arena, &m->blob, (nnc_blob_rec){ base, bytes, loc });
-    return (nnc_blob){ m->blob.n - 1 };
+    NNC_PUSH(m->arena, &m->blob, (nnc_blob_rec){base, bytes, loc});
+    return (nnc_blob){m->blob.n - 1};
 }
 
 const void *nnc_const_data(const nnc_module *m, nnc_op op)
@@ -356,12 +369,12 @@ nnc_op nnc_func_find(const nnc_module *m, const char *name)
     for (nnc_op f = nnc_block_first(m, m->top); f.id; f = nnc_op_next(m, f))
         if (!strcmp(nnc_func_name(m, f), name))
             return f;
-    return (nnc_op){ 0 };
+    return (nnc_op){0};
 }
 
 nnc_op nnc_func_entry(const nnc_module *m, nnc_opcode code)
 {
-    nnc_op only = { 0 };
+    nnc_op only = {0};
     unsigned n = 0;
     for (nnc_op f = nnc_block_first(m, m->top); f.id; f = nnc_op_next(m, f)) {
         if (nnc_op_code(m, f) != code)
@@ -371,5 +384,5 @@ nnc_op nnc_func_entry(const nnc_module *m, nnc_opcode code)
         only = f;
         n++;
     }
-    return n == 1 ? only : (nnc_op){ 0 };
+    return n == 1 ? only : (nnc_op){0};
 }

@@ -350,8 +350,8 @@ static nnc_status make_values(nnc_reader *r, const struct head *h, nnc_op op, nn
 {
     nnc_type t = h->type.n == 1 ? h->type.at[0] : (nnc_type){0};
     const nnc_type_rec ty = *nnc_type_get(r->m, t);
-    if ((ty.kind != NNC_TYPE_tensor && ty.space != NNC_SPACE_weight) || !nnc_type_is_static(r->m, t) ||
-        nnc_type_count(r->m, t) != h->value.n)
+    if ((ty.kind != NNC_TYPE_tensor && ty.space != NNC_SPACE_weight) ||
+        !nnc_type_is_static(r->m, t) || nnc_type_count(r->m, t) != h->value.n)
         return nnc_read_error(r, h->from, "%u values for %s", h->value.n, nnc_print_type(r->m, t));
     size_t bytes = nnc_dtype_bytes((nnc_dtype)ty.dtype);
     unsigned char *data = nnc_arena_array(r->m->arena, h->value.n, bytes);

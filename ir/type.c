@@ -23,7 +23,7 @@ static bool same_type(const void *user, uint32_t id, const void *key)
 nnc_type nnc_type_put(nnc_module *m, const nnc_type_rec *r)
 {
     nnc_type_rec t;
-    memset(&t, 0, sizeof t);                  /* padding and unused dims take part in the hash */
+    memset(&t, 0, sizeof t); /* padding and unused dims take part in the hash */
     t.kind = r->kind;
     t.dtype = r->dtype;
     t.space = r->space;
@@ -40,12 +40,13 @@ nnc_type nnc_type_put(nnc_module *m, const nnc_type_rec *r)
         id = m->type.n - 1;
         nnc_hashset_add(m->types, h, id);
     }
-    return (nnc_type){ id };
+    return (nnc_type){id};
 }
 
 nnc_type nnc_type_tensor(nnc_module *m, nnc_dtype dt, int rank, const nnc_dim *dim)
 {
-    nnc_type_rec r = { .kind = NNC_TYPE_tensor, .dtype = (uint8_t)dt, .rank = (uint8_t)rank, .lanes = 1 };
+    nnc_type_rec r = {
+        .kind = NNC_TYPE_tensor, .dtype = (uint8_t)dt, .rank = (uint8_t)rank, .lanes = 1};
     if (rank)
         memcpy(r.dim, dim, (size_t)rank * sizeof *dim);
     return nnc_type_put(m, &r);
@@ -53,13 +54,18 @@ nnc_type nnc_type_tensor(nnc_module *m, nnc_dtype dt, int rank, const nnc_dim *d
 
 nnc_type nnc_type_scalar(nnc_module *m, nnc_dtype dt, int lanes)
 {
-    nnc_type_rec r = { .kind = NNC_TYPE_scalar, .dtype = (uint8_t)dt, .lanes = (uint16_t)lanes };
+    nnc_type_rec r = {.kind = NNC_TYPE_scalar, .dtype = (uint8_t)dt, .lanes = (uint16_t)lanes};
     return nnc_type_put(m, &r);
 }
 
-nnc_type nnc_type_buffer(nnc_module *m, nnc_dtype dt, int lanes, int rank, const nnc_dim *dim, const int64_t *stride, nnc_space space)
+nnc_type nnc_type_buffer(nnc_module *m, nnc_dtype dt, int lanes, int rank, const nnc_dim *dim,
+                         const int64_t *stride, nnc_space space)
 {
-    nnc_type_rec r = { .kind = NNC_TYPE_buffer, .dtype = (uint8_t)dt, .space = (uint8_t)space, .rank = (uint8_t)rank, .lanes = (uint16_t)lanes };
+    nnc_type_rec r = {.kind = NNC_TYPE_buffer,
+                      .dtype = (uint8_t)dt,
+                      .space = (uint8_t)space,
+                      .rank = (uint8_t)rank,
+                      .lanes = (uint16_t)lanes};
     if (rank)
         memcpy(r.dim, dim, (size_t)rank * sizeof *dim);
     if (stride && rank)
@@ -106,11 +112,12 @@ int64_t nnc_type_bytes(const nnc_module *m, nnc_type t)
     int64_t n = nnc_type_count(m, t), cell = (int64_t)nnc_dtype_bytes(r->dtype) * r->lanes;
     if (n == 0)
         return 0;
-    if (r->kind == NNC_TYPE_buffer) {                      /* strided: one past the last cell */
+    if (r->kind == NNC_TYPE_buffer) { /* strided: one past the last cell */
         n = 1;
         for (int i = 0; i < r->rank; i++) {
             int64_t span;
-            if (__builtin_mul_overflow(nnc_dim_hi(m->dims, r->dim[i]) - 1, r->stride[i], &span) || __builtin_add_overflow(n, span, &n))
+            if (__builtin_mul_overflow(nnc_dim_hi(m->dims, r->dim[i]) - 1, r->stride[i], &span) ||
+                __builtin_add_overflow(n, span, &n))
                 return INT64_MAX;
         }
     }

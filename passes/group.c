@@ -22,15 +22,25 @@ enum { MAX_RESULTS = 8, MAX_STAGES = 20, MAX_CHAIN = 64 };
 bool nnc_group_outside(const nnc_module *m, nnc_op op)
 {
     switch (nnc_op_code(m, op)) {
-    case NNC_OP_const: case NNC_OP_reshape: case NNC_OP_prefix: case NNC_OP_extent: case NNC_OP_if: case NNC_OP_while:
-    case NNC_OP_scan: case NNC_OP_call: case NNC_OP_check: case NNC_OP_fused: case NNC_OP_yield: return true;
+    case NNC_OP_const:
+    case NNC_OP_reshape:
+    case NNC_OP_prefix:
+    case NNC_OP_extent:
+    case NNC_OP_if:
+    case NNC_OP_while:
+    case NNC_OP_scan:
+    case NNC_OP_call:
+    case NNC_OP_check:
+    case NNC_OP_fused:
+    case NNC_OP_yield: return true;
     default: return nnc_op_has(m, op, NNC_NAMED);
     }
 }
 
 bool nnc_group_heavy(nnc_opcode code)
 {
-    return (code >= NNC_OP_exp && code <= NNC_OP_log1p) || (code >= NNC_OP_sin && code <= NNC_OP_sigmoid) || code == NNC_OP_pow ||
+    return (code >= NNC_OP_exp && code <= NNC_OP_log1p) ||
+           (code >= NNC_OP_sin && code <= NNC_OP_sigmoid) || code == NNC_OP_pow ||
            code == NNC_OP_atan2;
 }
 
@@ -47,28 +57,34 @@ typedef enum { MAP, CONCAT, ROOT, ROWS } shape;
 typedef struct cluster {
     NNC_BUF(nnc_op) op;
     shape kind;
-    bool fixed;                   /* an op that stands outside */
-    bool views, heavy, done, padded;  /* padded: ends in a pad that the kernel writes around */
+    bool fixed;                      /* an op that stands outside */
+    bool views, heavy, done, padded; /* padded: ends in a pad that the kernel writes around */
     unsigned reductions;
-    uint32_t first, last;         /* positions */
-    uint32_t mark;                /* of the walk that visited it */
+    uint32_t first, last; /* positions */
+    uint32_t mark;        /* of the walk that visited it */
 } cluster;
 typedef struct grouping {
     nnc_module *m;
     nnc_arena *a;
     nnc_block block;
     uint32_t nop, npos, stamp;
-    cluster **of;                 /* per op id; NULL: another block */
+    cluster **of; /* per op id; NULL: another block */
     uint32_t *pos;
     NNC_BUF(cluster *) all;
 } grouping;
 
-static cluster *cluster_of(const grouping *g, nnc_op op) { return op.id && op.id < g->nop ? g->of[op.id] : NULL; }
+static cluster *cluster_of(const grouping *g, nnc_op op)
+{
+    return op.id && op.id < g->nop ? g->of[op.id] : NULL;
+}
 
 static shape shape_of(const nnc_module *m, nnc_op op)
 {
     switch (nnc_op_code(m, op)) {
-    case NNC_OP_reduce: case NNC_OP_softmax: case NNC_OP_log_softmax: case NNC_OP_layer_norm: return ROWS;
+    case NNC_OP_reduce:
+    case NNC_OP_softmax:
+    case NNC_OP_log_softmax:
+    case NNC_OP_layer_norm: return ROWS;
     case NNC_OP_concat: return CONCAT;
     default: return nnc_op_has(m, op, NNC_REDUCES) ? ROOT : MAP;
     }
@@ -117,7 +133,11 @@ static void visit_block(grouping *g, nnc_block b, visit_fn fn, void *user)
 }
 
 /* Does a walk from the operands of c reach `goal` through clusters other than c? */
-typedef struct reach { cluster *goal, *skip; uint32_t low; bool found, direct; } reach;
+typedef struct reach {
+    cluster *goal, *skip;
+    uint32_t low;
+    bool found, direct;
+} reach;
 
 static void step(grouping *g, cluster *c, void *user)
 {
@@ -159,7 +179,7 @@ static uint32_t turning_point(const grouping *g, const cluster *goal)
 /* Would joining p and c close a cycle: is there a path from p to c through a third cluster? */
 static bool cyclic(grouping *g, cluster *p, cluster *c)
 {
-    reach r = { .goal = p, .skip = c, .low = turning_point(g, p), .direct = true };
+    reach r = {.goal = p, .skip = c, .low = turning_point(g, p), .direct = true};
     g->stamp++;
     for (uint32_t i = 0; i < c->op.n && !r.found; i++)
         visit_op(g, c->op.at[i], step, &r);
@@ -208,7 +228,8 @@ static nnc_value looped(const nnc_module *m, nnc_value v)
 }
 
 /* Values of p and c that somebody else reads, when both are one. */
-static unsigned results_of(const grouping *g, const cluster *p, const cluster *c, nnc_value dims, bool *same)
+static unsigned results_of(const grouping *g, const cluster *p, const cluster *c, nnc_value dims,
+                           bool *same)
 {
     unsigned n = 0;
     *same = true;
@@ -218,12 +239,14 @@ static unsigned results_of(const grouping *g, const cluster *p, const cluster *c
             for (unsigned r = 0; r < nnc_op_nout(g->m, x->op.at[i]); r++) {
                 nnc_value v = nnc_op_out(g->m, x->op.at[i], r);
                 bool out = false;
-                for (uint32_t u = nnc_value_get(g->m, v)->first_use; u && !out; u = g->m->use.at[u].next) {
+                for (uint32_t u = nnc_value_get(g->m, v)->first_use; u && !out;
+                     u = g->m->use.at[u].next) {
                     cluster *reader = cluster_of(g, ancestor(g->m, g->m->use.at[u].user, g->block));
                     out = reader != p && reader != c;
                 }
                 n += out;
-                *same &= !out || same_dims(g->m, v, dims) || (x->padded && same_dims(g->m, looped(g->m, v), dims));
+                *same &= !out || same_dims(g->m, v, dims) ||
+                         (x->padded && same_dims(g->m, looped(g->m, v), dims));
             }
     }
     return n;
@@ -235,7 +258,7 @@ static nnc_op first_rows(const nnc_module *m, const cluster *c)
     for (uint32_t i = 0; i < c->op.n; i++)
         if (shape_of(m, c->op.at[i]) == ROWS)
             return c->op.at[i];
-    return (nnc_op){ 0 };
+    return (nnc_op){0};
 }
 
 /* Are the reduced dims the last ones? */
@@ -251,7 +274,8 @@ static bool rows_are_contiguous(const nnc_module *m, nnc_op op)
     return n > 0;
 }
 
-static bool elementwise_joins(const grouping *g, const cluster *p, const cluster *c, nnc_op op, nnc_value v)
+static bool elementwise_joins(const grouping *g, const cluster *p, const cluster *c, nnc_op op,
+                              nnc_value v)
 {
     nnc_module *m = g->m;
     nnc_value out = nnc_op_out(m, op, 0);
@@ -260,18 +284,22 @@ static bool elementwise_joins(const grouping *g, const cluster *p, const cluster
         return false;
     if (p->views)
         return alone;
-    if (p->kind == MAP && !equal)                             /* broadcast: computed again for every reader */
+    if (p->kind == MAP && !equal) /* broadcast: computed again for every reader */
         return alone && !p->heavy && p->op.n <= 3 && results_of(g, p, c, v, &same) <= 1;
     if (p->kind == MAP || p->kind == ROOT) {
-        if (!equal || (p->kind == ROOT && c->kind != MAP) || (c->kind == ROWS && p->kind == MAP && p->heavy))
+        if (!equal || (p->kind == ROOT && c->kind != MAP) ||
+            (c->kind == ROWS && p->kind == MAP && p->heavy))
             return false;
-        return results_of(g, p, c, out, &same) <= MAX_RESULTS && (same || (c->kind == ROWS && p->kind == MAP));
+        return results_of(g, p, c, out, &same) <= MAX_RESULTS &&
+               (same || (c->kind == ROWS && p->kind == MAP));
     }
     if (c->kind != MAP)
         return false;
     nnc_op rows = first_rows(m, p);
     nnc_value full = nnc_op_in(m, rows, 0);
-    bool fits = equal || (same_dims(m, full, out) && nnc_value_ty(m, v)->rank == nnc_value_ty(m, out)->rank && rows_are_contiguous(m, rows));
+    bool fits = equal || (same_dims(m, full, out) &&
+                          nnc_value_ty(m, v)->rank == nnc_value_ty(m, out)->rank &&
+                          rows_are_contiguous(m, rows));
     return fits && p->reductions < MAX_STAGES / 2 && results_of(g, p, c, out, &same) <= MAX_RESULTS;
 }
 
@@ -308,7 +336,8 @@ static bool keeps_last(const nnc_module *m, const cluster *p)
 }
 
 /* Operand i of a contraction or window: read many times, so only views join. */
-static bool operand_joins(const grouping *g, const cluster *p, const cluster *c, nnc_op op, unsigned i, nnc_value v)
+static bool operand_joins(const grouping *g, const cluster *p, const cluster *c, nnc_op op,
+                          unsigned i, nnc_value v)
 {
     nnc_opcode code = nnc_op_code(g->m, op);
     if (!p->views || read_elsewhere(g, v, c))
@@ -320,31 +349,36 @@ static bool operand_joins(const grouping *g, const cluster *p, const cluster *c,
     return keeps_last(g->m, p);
 }
 
-static bool reduction_joins(const grouping *g, const cluster *p, const cluster *c, nnc_op op, nnc_value v)
+static bool reduction_joins(const grouping *g, const cluster *p, const cluster *c, nnc_op op,
+                            nnc_value v)
 {
-    bool same, passes = nnc_op_has(g->m, op, NNC_COMPOSITE);  /* reads its operand several times */
+    bool same, passes = nnc_op_has(g->m, op, NNC_COMPOSITE); /* reads its operand several times */
     if (p->views)
         return !read_elsewhere(g, v, c);
-    if (p->padded)                                            /* kernels of rows do not store around */
+    if (p->padded) /* kernels of rows do not store around */
         return false;
-    if (p->kind != MAP || !same_dims(g->m, v, nnc_op_in(g->m, op, 0)) || (passes && (p->heavy || p->op.n > 6)))
+    if (p->kind != MAP || !same_dims(g->m, v, nnc_op_in(g->m, op, 0)) ||
+        (passes && (p->heavy || p->op.n > 6)))
         return false;
-    unsigned others = results_of(g, p, c, v, &same) - 1;      /* besides the reduction itself */
+    unsigned others = results_of(g, p, c, v, &same) - 1; /* besides the reduction itself */
     if (others == 0)
         return true;
-    return others == 1 && read_elsewhere(g, v, c) && !p->heavy && p->op.n <= 6 && nnc_op_code(g->m, op) != NNC_OP_argreduce;
+    return others == 1 && read_elsewhere(g, v, c) && !p->heavy && p->op.n <= 6 &&
+           nnc_op_code(g->m, op) != NNC_OP_argreduce;
 }
 
-static bool movement_joins(const grouping *g, const cluster *p, const cluster *c, nnc_op op, nnc_value v)
+static bool movement_joins(const grouping *g, const cluster *p, const cluster *c, nnc_op op,
+                           nnc_value v)
 {
     bool same;
     if (p->kind != MAP || read_elsewhere(g, v, c))
         return false;
     if (p->views)
         return true;
-    if (results_of(g, p, c, v, &same) > 1)                    /* a result inside p would have other dims than c's */
+    if (results_of(g, p, c, v, &same) > 1) /* a result inside p would have other dims than c's */
         return false;
-    int64_t from = nnc_type_count(g->m, nnc_value_type(g->m, v)), to = nnc_type_count(g->m, nnc_value_type(g->m, nnc_op_out(g->m, op, 0)));
+    int64_t from = nnc_type_count(g->m, nnc_value_type(g->m, v)),
+            to = nnc_type_count(g->m, nnc_value_type(g->m, nnc_op_out(g->m, op, 0)));
     return !p->heavy && p->op.n <= 4 && to <= 2 * from;
 }
 
@@ -352,26 +386,35 @@ static bool movement_joins(const grouping *g, const cluster *p, const cluster *c
 static bool pad_joins(const grouping *g, const cluster *p, cluster *c, nnc_op op, nnc_value v)
 {
     bool same;
-    if (nnc_attr_word(g->m, op, NNC_W_mode, NNC_W_constant) != NNC_W_constant || !nnc_value_is_const(g->m, nnc_op_in(g->m, op, 1)))
+    if (nnc_attr_word(g->m, op, NNC_W_mode, NNC_W_constant) != NNC_W_constant ||
+        !nnc_value_is_const(g->m, nnc_op_in(g->m, op, 1)))
         return false;
     c->padded = true;
     unsigned n = results_of(g, p, c, v, &same);
-    c->padded = p->kind == CONCAT ? n == 1 && nnc_op_code(g->m, nnc_value_op(g->m, v)) == NNC_OP_concat
-                                  : p->kind != ROWS && same && n <= MAX_RESULTS && c->op.n == 1;
+    c->padded = p->kind == CONCAT
+                    ? n == 1 && nnc_op_code(g->m, nnc_value_op(g->m, v)) == NNC_OP_concat
+                    : p->kind != ROWS && same && n <= MAX_RESULTS && c->op.n == 1;
     return c->padded;
 }
 
 static bool joins(const grouping *g, const cluster *p, cluster *c, nnc_op op, unsigned i)
 {
     nnc_value v = nnc_op_in(g->m, op, i);
-    if (p->fixed || p == c || p->op.n + c->op.n > MAX_CHAIN || (p->padded && looped(g->m, v).id != v.id))
+    if (p->fixed || p == c || p->op.n + c->op.n > MAX_CHAIN ||
+        (p->padded && looped(g->m, v).id != v.id))
         return false;
     if (nnc_op_code(g->m, op) == NNC_OP_pad && i == 0 && pad_joins(g, p, c, op, v))
         return true;
     switch (nnc_op_code(g->m, op)) {
-    case NNC_OP_dot: case NNC_OP_conv: case NNC_OP_window_reduce: case NNC_OP_window_argmax: return operand_joins(g, p, c, op, i, v);
-    case NNC_OP_reduce: case NNC_OP_argreduce: case NNC_OP_softmax: case NNC_OP_log_softmax: case NNC_OP_layer_norm:
-        return reduction_joins(g, p, c, op, v);
+    case NNC_OP_dot:
+    case NNC_OP_conv:
+    case NNC_OP_window_reduce:
+    case NNC_OP_window_argmax: return operand_joins(g, p, c, op, i, v);
+    case NNC_OP_reduce:
+    case NNC_OP_argreduce:
+    case NNC_OP_softmax:
+    case NNC_OP_log_softmax:
+    case NNC_OP_layer_norm: return reduction_joins(g, p, c, op, v);
     case NNC_OP_concat: {
         bool same;
         return p->kind == MAP && results_of(g, p, c, nnc_op_out(g->m, op, 0), &same) == 1;
@@ -388,10 +431,12 @@ static bool read_by_reduction(const grouping *g, const cluster *p, const cluster
 {
     for (uint32_t i = 0; i < p->op.n; i++)
         for (unsigned r = 0; r < nnc_op_nout(g->m, p->op.at[i]); r++)
-            for (uint32_t u = nnc_value_get(g->m, nnc_op_out(g->m, p->op.at[i], r))->first_use; u; u = g->m->use.at[u].next) {
+            for (uint32_t u = nnc_value_get(g->m, nnc_op_out(g->m, p->op.at[i], r))->first_use; u;
+                 u = g->m->use.at[u].next) {
                 nnc_op user = g->m->use.at[u].user;
                 bool reduces = nnc_op_has(g->m, user, NNC_REDUCES) || shape_of(g->m, user) == ROWS;
-                if (user.id != op.id && cluster_of(g, user) == c && (reduces || (p->heavy && !nnc_op_has(g->m, user, NNC_ELEMENTWISE))))
+                if (user.id != op.id && cluster_of(g, user) == c &&
+                    (reduces || (p->heavy && !nnc_op_has(g->m, user, NNC_ELEMENTWISE))))
                     return true;
             }
     return false;
@@ -426,7 +471,10 @@ static void sort_ops(grouping *g, cluster *c)
     }
 }
 
-static nnc_value map_in(nnc_value *map, uint32_t nmap, nnc_value v) { return v.id < nmap && map[v.id].id ? map[v.id] : v; }
+static nnc_value map_in(nnc_value *map, uint32_t nmap, nnc_value v)
+{
+    return v.id < nmap && map[v.id].id ? map[v.id] : v;
+}
 
 static void fill_region(grouping *g, cluster *c, nnc_block body, nnc_value *map, uint32_t nmap)
 {
@@ -434,7 +482,7 @@ static void fill_region(grouping *g, cluster *c, nnc_block body, nnc_value *map,
     for (uint32_t i = 0; i < c->op.n; i++) {
         nnc_op op = c->op.at[i];
         if (!nnc_op_has(m, op, NNC_COMPOSITE)) {
-            nnc_op_clone(m, op, (nnc_pos){ body, { 0 } }, map, nmap);
+            nnc_op_clone(m, op, (nnc_pos){body, {0}}, map, nmap);
             continue;
         }
         nnc_builder b = nnc_builder_at_end(m, body);
@@ -468,15 +516,15 @@ static nnc_loc location(const grouping *g, const cluster *c)
         if (!known)
             parents[n++] = l;
     }
-    return n == 1 ? parents[0] : n ? nnc_loc_fused(g->m->diag, parents, n) : (nnc_loc){ 0 };
+    return n == 1 ? parents[0] : n ? nnc_loc_fused(g->m->diag, parents, n) : (nnc_loc){0};
 }
 
 static void make_fused(grouping *g, cluster *c, nnc_pos at)
 {
     nnc_module *m = g->m;
     uint32_t nmap = m->value.n;
-    NNC_BUF(nnc_value) in = { 0 }, out = { 0 };
-    NNC_BUF(nnc_type) types = { 0 };
+    NNC_BUF(nnc_value) in = {0}, out = {0};
+    NNC_BUF(nnc_type) types = {0};
     nnc_value *map = nnc_arena_array(g->a, nmap, sizeof *map);
     sort_ops(g, c);
     for (uint32_t i = 0; i < c->op.n; i++) {
@@ -495,7 +543,7 @@ static void make_fused(grouping *g, cluster *c, nnc_pos at)
                 NNC_PUSH(g->a, &types, nnc_value_type(m, nnc_op_out(m, op, k)));
             }
     }
-    if (!out.n) {                                             /* nobody reads it */
+    if (!out.n) { /* nobody reads it */
         for (uint32_t i = c->op.n; i-- > 0;)
             nnc_op_erase(m, c->op.at[i]);
         return;
@@ -503,7 +551,8 @@ static void make_fused(grouping *g, cluster *c, nnc_pos at)
     nnc_op fused = nnc_op_new(m, at, NNC_OP_fused, in.n, in.at, out.n, types.at, location(g, c));
     nnc_block body = nnc_op_add_region(m, fused);
     for (uint32_t i = 0; i < in.n; i++)
-        map[in.at[i].id] = nnc_block_add_arg(m, body, nnc_value_type(m, in.at[i]), nnc_value_name(m, in.at[i]));
+        map[in.at[i].id] =
+            nnc_block_add_arg(m, body, nnc_value_type(m, in.at[i]), nnc_value_name(m, in.at[i]));
     fill_region(g, c, body, map, nmap);
     nnc_value yields[MAX_RESULTS + MAX_CHAIN];
     for (uint32_t i = 0; i < out.n; i++)
@@ -524,12 +573,15 @@ static void make_fused(grouping *g, cluster *c, nnc_pos at)
 
 /* ---- order ---- */
 
-typedef struct emit_cx { nnc_op end; cluster *effect; } emit_cx;
+typedef struct emit_cx {
+    nnc_op end;
+    cluster *effect;
+} emit_cx;
 static void emit(grouping *g, cluster *c, void *user);
 
 static void place(grouping *g, cluster *c, emit_cx *e)
 {
-    nnc_pos at = { g->block, e->end };
+    nnc_pos at = {g->block, e->end};
     if (c->fixed)
         nnc_op_move(g->m, c->op.at[0], at);
     else
@@ -551,7 +603,7 @@ static void emit(grouping *g, cluster *c, void *user)
 static void emit_all(grouping *g)
 {
     nnc_module *m = g->m;
-    emit_cx e = { .end = nnc_block_last(m, g->block) };
+    emit_cx e = {.end = nnc_block_last(m, g->block)};
     cluster **at = nnc_arena_array(g->a, g->npos + 1, sizeof *at);
     for (uint32_t i = 0; i < g->all.n; i++)
         if (g->all.at[i]->op.n)
@@ -570,7 +622,7 @@ static unsigned group_block(nnc_pass_cx *cx, nnc_block b)
             for (unsigned i = 0; i < nnc_op_nregion(m, op); i++)
                 n += group_block(cx, nnc_op_region(m, op, i));
     nnc_group_prepare(m, b);
-    grouping g = { .m = m, .a = cx->scratch, .block = b };
+    grouping g = {.m = m, .a = cx->scratch, .block = b};
     start(&g);
     join_all(&g);
     for (uint32_t i = 0; i < g.all.n; i++)

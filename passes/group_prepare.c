@@ -37,13 +37,14 @@ static void turn_right_operand(nnc_module *m, nnc_op op)
         return;
     unsigned rank = nnc_value_ty(m, v)->rank;
     const int64_t *batch = nnc_attr_ints(m, op, NNC_W_batch_b, &nb);
-    int64_t perm[NNC_MAX_RANK], contract[NNC_MAX_RANK], newb[NNC_MAX_RANK], n = 0, b[NNC_MAX_RANK], c[NNC_MAX_RANK];
+    int64_t perm[NNC_MAX_RANK], contract[NNC_MAX_RANK], newb[NNC_MAX_RANK], n = 0, b[NNC_MAX_RANK],
+                                                                            c[NNC_MAX_RANK];
     if (nb)
         memcpy(b, batch, nb * sizeof *b);
     const int64_t *con = nnc_attr_ints(m, op, NNC_W_contract_b, &nc);
     if (nc)
         memcpy(c, con, nc * sizeof *c);
-    bool free_last = rank > 0 && nb + nc < rank, used[NNC_MAX_RANK] = { false };
+    bool free_last = rank > 0 && nb + nc < rank, used[NNC_MAX_RANK] = {false};
     for (unsigned i = 0; i < nb; i++)
         free_last &= b[i] != (int64_t)rank - 1;
     for (unsigned i = 0; i < nc; i++)
@@ -92,7 +93,7 @@ static void clone_views(nnc_module *m, nnc_block b)
                 first = false;
                 continue;
             }
-            nnc_op copy = nnc_op_clone(m, op, (nnc_pos){ b, op }, NULL, 0);
+            nnc_op copy = nnc_op_clone(m, op, (nnc_pos){b, op}, NULL, 0);
             nnc_op_set_in(m, user, u - nnc_op_get(m, user)->in, nnc_op_out(m, copy, 0));
         }
     }

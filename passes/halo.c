@@ -11,7 +11,8 @@
 static bool made_by_kernel(const nnc_module *m, nnc_value v)
 {
     nnc_op op = nnc_value_op(m, v);
-    return op.id && (nnc_op_has(m, op, NNC_ELEMENTWISE) || nnc_op_has(m, op, NNC_REDUCES)) && !nnc_group_outside(m, op);
+    return op.id && (nnc_op_has(m, op, NNC_ELEMENTWISE) || nnc_op_has(m, op, NNC_REDUCES)) &&
+           !nnc_group_outside(m, op);
 }
 
 /* Readers in the same block that are computed by kernels now read a slice of p. */
@@ -19,13 +20,14 @@ static void redirect(nnc_module *m, nnc_block b, nnc_value v, nnc_op pad, const 
 {
     nnc_type_rec t = *nnc_value_ty(m, v);
     int64_t step[NNC_MAX_RANK];
-    nnc_value slice = { 0 };
+    nnc_value slice = {0};
     for (unsigned d = 0; d < t.rank; d++)
         step[d] = 1;
     for (uint32_t u = nnc_value_get(m, v)->first_use, next; u; u = next) {
         next = m->use.at[u].next;
         nnc_op user = m->use.at[u].user;
-        bool kernel = nnc_op_get(m, user)->block.id == b.id && !nnc_group_outside(m, user) && nnc_op_code(m, user) != NNC_OP_pad;
+        bool kernel = nnc_op_get(m, user)->block.id == b.id && !nnc_group_outside(m, user) &&
+                      nnc_op_code(m, user) != NNC_OP_pad;
         if (!kernel)
             continue;
         if (!slice.id) {
@@ -38,20 +40,25 @@ static void redirect(nnc_module *m, nnc_block b, nnc_value v, nnc_op pad, const 
 }
 
 /* A pad of v by lo, hi that is there already. */
-static nnc_op find_pad(nnc_module *m, nnc_value v, nnc_block b, unsigned rank, const nnc_dim *lo, const nnc_dim *hi)
+static nnc_op find_pad(nnc_module *m, nnc_value v, nnc_block b, unsigned rank, const nnc_dim *lo,
+                       const nnc_dim *hi)
 {
     for (uint32_t u = nnc_value_get(m, v)->first_use; u; u = m->use.at[u].next) {
         nnc_op op = m->use.at[u].user;
         unsigned n, k;
         double fill;
-        if (nnc_op_code(m, op) != NNC_OP_pad || nnc_op_get(m, op)->block.id != b.id || nnc_op_in(m, op, 0).id != v.id)
+        if (nnc_op_code(m, op) != NNC_OP_pad || nnc_op_get(m, op)->block.id != b.id ||
+            nnc_op_in(m, op, 0).id != v.id)
             continue;
-        const int64_t *l = nnc_attr_ints(m, op, NNC_W_lo, &n), *h = nnc_attr_ints(m, op, NNC_W_hi, &k);
-        if (n == rank && k == rank && !memcmp(l, lo, rank * sizeof *lo) && !memcmp(h, hi, rank * sizeof *hi) &&
-            nnc_attr_word(m, op, NNC_W_mode, NNC_W_constant) == NNC_W_constant && nnc_value_number(m, nnc_op_in(m, op, 1), &fill) && fill == 0)
+        const int64_t *l = nnc_attr_ints(m, op, NNC_W_lo, &n),
+                      *h = nnc_attr_ints(m, op, NNC_W_hi, &k);
+        if (n == rank && k == rank && !memcmp(l, lo, rank * sizeof *lo) &&
+            !memcmp(h, hi, rank * sizeof *hi) &&
+            nnc_attr_word(m, op, NNC_W_mode, NNC_W_constant) == NNC_W_constant &&
+            nnc_value_number(m, nnc_op_in(m, op, 1), &fill) && fill == 0)
             return op;
     }
-    return (nnc_op){ 0 };
+    return (nnc_op){0};
 }
 
 static bool pad_input(nnc_module *m, nnc_block b, nnc_op conv)
@@ -59,12 +66,13 @@ static bool pad_input(nnc_module *m, nnc_block b, nnc_op conv)
     nnc_value v = nnc_op_in(m, conv, 0);
     nnc_type_rec t = *nnc_value_ty(m, v);
     unsigned s = t.rank - 2u, n, k, j;
-    int64_t rest_lo[3] = { 0 }, rest_hi[3] = { 0 };
-    nnc_dim lo[NNC_MAX_RANK] = { 0 }, hi[NNC_MAX_RANK] = { 0 };
+    int64_t rest_lo[3] = {0}, rest_hi[3] = {0};
+    nnc_dim lo[NNC_MAX_RANK] = {0}, hi[NNC_MAX_RANK] = {0};
     bool any = false;
     if (nnc_attr_word(m, conv, NNC_W_layout, NNC_W_nchw) != NNC_W_nhwc)
         return false;
-    const int64_t *l = nnc_attr_ints(m, conv, NNC_W_lo, &n), *h = nnc_attr_ints(m, conv, NNC_W_hi, &k);
+    const int64_t *l = nnc_attr_ints(m, conv, NNC_W_lo, &n),
+                  *h = nnc_attr_ints(m, conv, NNC_W_hi, &k);
     const int64_t *dil = nnc_attr_ints(m, conv, NNC_W_lhs_dilation, &j);
     if (n != s || k != s)
         return false;
@@ -83,7 +91,8 @@ static bool pad_input(nnc_module *m, nnc_block b, nnc_op conv)
     if (!any)
         return false;
     nnc_op pad = find_pad(m, v, b, t.rank, lo, hi), def = nnc_value_op(m, v);
-    bool here = def.id && nnc_op_get(m, def)->block.id == b.id, inside = here && made_by_kernel(m, v);
+    bool here = def.id && nnc_op_get(m, def)->block.id == b.id,
+         inside = here && made_by_kernel(m, v);
     if (!pad.id) {
         nnc_builder at = nnc_builder_before(m, inside ? nnc_op_next(m, def) : conv);
         at.loc = nnc_op_loc(m, conv);

@@ -17,23 +17,27 @@
 #include "passes/linear.h"
 
 enum { MAX_ACCESS = 64, MAX_LOOPS = 24 };
-static const int64_t FAR = (int64_t)1 << 60;  /* as good as infinite, and sums of a few do not overflow */
+static const int64_t FAR = (int64_t)1
+                           << 60; /* as good as infinite, and sums of a few do not overflow */
 
 typedef struct access {
     nnc_op op;
-    uint32_t at;                              /* position in the text */
+    uint32_t at; /* position in the text */
     unsigned nloop;
-    nnc_op loop[MAX_LOOPS];                   /* around it, outermost first */
+    nnc_op loop[MAX_LOOPS]; /* around it, outermost first */
 } access;
 
-typedef struct accesses { NNC_BUF(access) list; bool all; } accesses;   /* all: nothing is missing from the list */
+typedef struct accesses {
+    NNC_BUF(access) list;
+    bool all;
+} accesses; /* all: nothing is missing from the list */
 
 typedef struct finder {
     nnc_module *m;
     nnc_arena *a;
     nnc_block top;
     unsigned nparam;
-    accesses *load, *store;                   /* per parameter */
+    accesses *load, *store; /* per parameter */
     uint32_t position;
     unsigned nloop;
     nnc_op loop[MAX_LOOPS];
@@ -49,7 +53,7 @@ static int param_of(const finder *f, nnc_value v)
 
 static void note(finder *f, accesses *list, nnc_op op)
 {
-    access a = { .op = op, .at = f->position, .nloop = f->nloop };
+    access a = {.op = op, .at = f->position, .nloop = f->nloop};
 
     if (list->list.n == MAX_ACCESS || f->nloop > MAX_LOOPS) {
         list->all = false;
@@ -70,7 +74,8 @@ static void find(finder *f, nnc_block b)
         f->position++;
         for (unsigned i = 0; i < nnc_op_nin(m, op); i++) {
             int p = param_of(f, nnc_op_in(m, op, i));
-            if (p < 0 || nnc_value_ty(m, nnc_op_in(m, op, i))->kind != NNC_TYPE_buffer || code == NNC_OP_prefetch)
+            if (p < 0 || nnc_value_ty(m, nnc_op_in(m, op, i))->kind != NNC_TYPE_buffer ||
+                code == NNC_OP_prefetch)
                 continue;
             if (code == NNC_OP_load && i == 0)
                 note(f, &f->load[p], op);
@@ -90,7 +95,10 @@ static void find(finder *f, nnc_block b)
 
 /* ---- one store against one load ---- */
 
-typedef struct share { int64_t coef, span, step; bool used; } share;   /* of a common loop in one dimension */
+typedef struct share {
+    int64_t coef, span, step;
+    bool used;
+} share; /* of a common loop in one dimension */
 
 typedef struct pair {
     const nnc_module *m;
@@ -105,7 +113,8 @@ static int common_loop(const pair *p, nnc_value v)
     const nnc_value_rec *r = nnc_value_get(p->m, v);
 
     for (unsigned i = 0; r->kind == NNC_VALUE_arg && i < p->ncommon; i++)
-        if (nnc_op_code(p->m, p->s->loop[i]) == NNC_OP_for && nnc_op_region(p->m, p->s->loop[i], 0).id == r->def)
+        if (nnc_op_code(p->m, p->s->loop[i]) == NNC_OP_for &&
+            nnc_op_region(p->m, p->s->loop[i], 0).id == r->def)
             return (int)i;
     return -1;
 }
@@ -122,8 +131,9 @@ static void loop_range(const nnc_module *m, nnc_op loop, int64_t *lo, int64_t *h
 
     *lo = -FAR;
     *hi = FAR;
-    if (!nnc_value_idx(m, nnc_op_in(m, loop, 0), lo) || !nnc_value_idx(m, nnc_op_in(m, loop, 2), step) || *step < 1)
-        *step = 1;                            /* a moving start: values need not be multiples apart */
+    if (!nnc_value_idx(m, nnc_op_in(m, loop, 0), lo) ||
+        !nnc_value_idx(m, nnc_op_in(m, loop, 2), step) || *step < 1)
+        *step = 1; /* a moving start: values need not be multiples apart */
     if (*lo != -FAR && nnc_value_idx(m, nnc_op_in(m, loop, 1), &end) && end > *lo)
         *hi = *lo + (end - 1 - *lo) / *step * *step;
 }
@@ -142,7 +152,8 @@ static bool is_invariant(const pair *p, nnc_value v)
 static bool add_range(const pair *p, nnc_value v, int64_t c, int64_t *wlo, int64_t *whi)
 {
     const nnc_value_rec *r = nnc_value_get(p->m, v);
-    nnc_op loop = r->kind == NNC_VALUE_arg ? nnc_block_parent(p->m, (nnc_block){ r->def }) : (nnc_op){ 0 };
+    nnc_op loop =
+        r->kind == NNC_VALUE_arg ? nnc_block_parent(p->m, (nnc_block){r->def}) : (nnc_op){0};
     int64_t lo, hi, step;
 
     if (!loop.id || nnc_op_code(p->m, loop) != NNC_OP_for)
@@ -161,8 +172,8 @@ static int64_t magnitude(int64_t v)
 /* What equal indices in dimension d say.  *apart: they cannot be equal; otherwise loops may become forced. */
 static void use_dimension(pair *p, unsigned d, bool *apart)
 {
-    nnc_linear s = { 0 }, l = { 0 };
-    share part[MAX_LOOPS] = { { 0 } };
+    nnc_linear s = {0}, l = {0};
+    share part[MAX_LOOPS] = {{0}};
     int64_t wlo, whi, rest;
     unsigned left = 0;
 
@@ -171,7 +182,7 @@ static void use_dimension(pair *p, unsigned d, bool *apart)
     if (s.n + l.n >= NNC_LINEAR_TERMS)
         return;
     wlo = whi = clamp_far((__int128)l.k - s.k);
-    for (unsigned i = 0; i < l.n; i++)        /* l - s, term by term */
+    for (unsigned i = 0; i < l.n; i++) /* l - s, term by term */
         nnc_linear_add(p->m, &s, l.term[i].v, 0);
     for (unsigned i = 0; i < s.n; i++) {
         int64_t cs = s.term[i].c, cl = 0;
@@ -188,7 +199,8 @@ static void use_dimension(pair *p, unsigned d, bool *apart)
             part[k].span = clamp_far((__int128)hi - lo);
             part[k].used = cs != 0 && !p->forced[k];
             left += part[k].used;
-        } else if (!is_invariant(p, v) && ((cl && !add_range(p, v, cl, &wlo, &whi)) || (cs && !add_range(p, v, -cs, &wlo, &whi)))) {
+        } else if (!is_invariant(p, v) && ((cl && !add_range(p, v, cl, &wlo, &whi)) ||
+                                           (cs && !add_range(p, v, -cs, &wlo, &whi)))) {
             return;
         }
     }
@@ -197,7 +209,8 @@ static void use_dimension(pair *p, unsigned d, bool *apart)
         unsigned top = MAX_LOOPS;
         __int128 below = rest;
         for (unsigned k = 0; k < p->ncommon; k++)
-            if (part[k].used && (top == MAX_LOOPS || part[k].coef * part[k].step > part[top].coef * part[top].step))
+            if (part[k].used &&
+                (top == MAX_LOOPS || part[k].coef * part[k].step > part[top].coef * part[top].step))
                 top = k;
         for (unsigned k = 0; k < p->ncommon; k++)
             if (part[k].used && k != top)
@@ -213,13 +226,15 @@ static void use_dimension(pair *p, unsigned d, bool *apart)
 
 static bool never_too_late(const nnc_module *m, nnc_block top, const access *s, const access *l)
 {
-    pair p = { .m = m, .top = top, .s = s, .l = l };
+    pair p = {.m = m, .top = top, .s = s, .l = l};
     unsigned rank = nnc_op_nin(m, l->op) - 1;
     bool apart = false;
 
-    while (p.ncommon < s->nloop && p.ncommon < l->nloop && s->loop[p.ncommon].id == l->loop[p.ncommon].id)
+    while (p.ncommon < s->nloop && p.ncommon < l->nloop &&
+           s->loop[p.ncommon].id == l->loop[p.ncommon].id)
         p.ncommon++;
-    for (unsigned round = 0; round <= rank && !apart; round++)    /* a loop forced by one dimension helps another */
+    for (unsigned round = 0; round <= rank && !apart;
+         round++) /* a loop forced by one dimension helps another */
         for (unsigned d = 0; d < rank && !apart; d++)
             use_dimension(&p, d, &apart);
     if (apart)
@@ -249,9 +264,11 @@ static bool may_share(const finder *f, unsigned out, unsigned in)
     const nnc_type_rec *to = nnc_value_ty(f->m, nnc_block_arg(f->m, f->top, out));
     const nnc_type_rec *ti = nnc_value_ty(f->m, nnc_block_arg(f->m, f->top, in));
 
-    if (out == in || ti->kind != NNC_TYPE_buffer || ti->space == NNC_SPACE_weight || !same_layout(to, ti))
+    if (out == in || ti->kind != NNC_TYPE_buffer || ti->space == NNC_SPACE_weight ||
+        !same_layout(to, ti))
         return false;
-    if (!store->all || !load->all || !f->store[in].all || !store->list.n || f->store[in].list.n || !load->list.n)
+    if (!store->all || !load->all || !f->store[in].all || !store->list.n || f->store[in].list.n ||
+        !load->list.n)
         return false;
     for (unsigned i = 0; i < store->list.n; i++)
         for (unsigned j = 0; j < load->list.n; j++)
@@ -262,8 +279,8 @@ static bool may_share(const finder *f, unsigned out, unsigned in)
 
 unsigned nnc_kernel_in_place(nnc_module *m, nnc_arena *a, nnc_op kernel)
 {
-    finder f = { .m = m, .a = a, .top = nnc_op_region(m, kernel, 0) };
-    NNC_BUF(int64_t) pairs = { 0 };
+    finder f = {.m = m, .a = a, .top = nnc_op_region(m, kernel, 0)};
+    NNC_BUF(int64_t) pairs = {0};
     unsigned nold;
     const int64_t *old = nnc_attr_ints(m, kernel, NNC_W_inplace, &nold);
 

@@ -14,11 +14,17 @@
 #include "passes/layout_phases.h"
 #include "passes/pass.h"
 
-enum { SMALL = 4096 };                        /* elements: transposing as many costs nothing that matters */
+enum { SMALL = 4096 }; /* elements: transposing as many costs nothing that matters */
 
-typedef struct perm { int64_t p[NNC_MAX_RANK]; unsigned n; } perm;
+typedef struct perm {
+    int64_t p[NNC_MAX_RANK];
+    unsigned n;
+} perm;
 
-static unsigned rank_of(const nnc_module *m, nnc_value v) { return nnc_value_ty(m, v)->rank; }
+static unsigned rank_of(const nnc_module *m, nnc_value v)
+{
+    return nnc_value_ty(m, v)->rank;
+}
 
 /* Is v = transpose(source)?  Its permutation. */
 static bool transposed(const nnc_module *m, nnc_value v, perm *p, nnc_value *source)
@@ -35,7 +41,7 @@ static bool transposed(const nnc_module *m, nnc_value v, perm *p, nnc_value *sou
 
 static perm inverse(const perm *p)
 {
-    perm r = { .n = p->n };
+    perm r = {.n = p->n};
     for (unsigned i = 0; i < p->n; i++)
         r.p[p->p[i]] = i;
     return r;
@@ -97,7 +103,7 @@ static void replace(nnc_module *m, nnc_op op, nnc_value with)
 
 static perm to_last(unsigned rank)
 {
-    perm p = { .n = rank };
+    perm p = {.n = rank};
     for (unsigned i = 1; i + 1 < rank; i++)
         p.p[i] = i + 1;
     p.p[rank - 1] = 1;
@@ -111,12 +117,12 @@ static bool convert_conv(nnc_module *m, nnc_op op)
     nnc_builder b = nnc_builder_before(m, op);
     nnc_value x = nnc_op_in(m, op, 0), w = nnc_op_in(m, op, 1);
     unsigned rank = rank_of(m, x);
-    perm in = to_last(rank), back = inverse(&in), wp = { .n = rank };
+    perm in = to_last(rank), back = inverse(&in), wp = {.n = rank};
     for (unsigned i = 0; i + 2 < rank; i++)
         wp.p[i] = i + 2;
     wp.p[rank - 2] = 1;
     wp.p[rank - 1] = 0;
-    nnc_value v[2] = { apply(&b, x, &in), apply(&b, w, &wp) };
+    nnc_value v[2] = {apply(&b, x, &in), apply(&b, w, &wp)};
     nnc_type_rec t = *nnc_value_ty(m, nnc_op_out(m, op, 0));
     nnc_dim dim[NNC_MAX_RANK];
     for (unsigned i = 0; i < rank; i++)
@@ -141,7 +147,7 @@ static bool permute_ints(nnc_module *m, nnc_op op, nnc_word key, const perm *p)
         return n == 0;
     memcpy(old, a, n * sizeof *a);
     for (unsigned i = 0; i < n; i++)
-        new[p->p[i]] = old[i];                                /* dim i of the transpose is dim p[i] of its source */
+        new[p->p[i]] = old[i]; /* dim i of the transpose is dim p[i] of its source */
     nnc_attr_set_ints(m, op, key, n, new);
     return true;
 }
@@ -236,10 +242,11 @@ static bool sink_concat(nnc_module *m, nnc_op op, const perm *p)
 }
 
 /* Ops with one entry per dim in some attributes. */
-static bool sink_permuted(nnc_module *m, nnc_op op, const perm *p, nnc_value source, unsigned nkeys, const nnc_word *keys)
+static bool sink_permuted(nnc_module *m, nnc_op op, const perm *p, nnc_value source, unsigned nkeys,
+                          const nnc_word *keys)
 {
     nnc_builder b = nnc_builder_before(m, op);
-    nnc_value in[2] = { source, nnc_op_nin(m, op) > 1 ? nnc_op_in(m, op, 1) : source };
+    nnc_value in[2] = {source, nnc_op_nin(m, op) > 1 ? nnc_op_in(m, op, 1) : source};
     nnc_op made = remade(&b, op, in, p);
     for (unsigned i = 0; i < nkeys; i++)
         if (!permute_ints(m, made, keys[i], p)) {
@@ -253,7 +260,7 @@ static bool sink_permuted(nnc_module *m, nnc_op op, const perm *p, nnc_value sou
 static bool sink_axis(nnc_module *m, nnc_op op, const perm *p, nnc_value source)
 {
     nnc_builder b = nnc_builder_before(m, op);
-    nnc_value in[2] = { source, nnc_op_nin(m, op) > 1 ? nnc_op_in(m, op, 1) : source };
+    nnc_value in[2] = {source, nnc_op_nin(m, op) > 1 ? nnc_op_in(m, op, 1) : source};
     nnc_op made = remade(&b, op, in, p);
     nnc_attr_set_int(m, made, NNC_W_axis, p->p[nnc_attr_int(m, op, NNC_W_axis, 0)]);
     replace(m, op, apply(&b, nnc_op_out(m, made, 0), p));
@@ -265,26 +272,27 @@ static bool sink_reduce(nnc_module *m, nnc_op op, const perm *p, nnc_value sourc
 {
     int64_t axes[NNC_MAX_RANK], kept[NNC_MAX_RANK];
     unsigned n, nkept = 0;
-    bool red[NNC_MAX_RANK] = { false }, keep = nnc_attr_int(m, op, NNC_W_keep, 0) != 0;
+    bool red[NNC_MAX_RANK] = {false}, keep = nnc_attr_int(m, op, NNC_W_keep, 0) != 0;
     const int64_t *a = nnc_attr_ints(m, op, NNC_W_axes, &n);
     for (unsigned i = 0; i < n; i++) {
         axes[i] = p->p[a[i]];
         red[axes[i]] = true;
     }
-    for (unsigned i = 1; i < n; i++)                          /* ascending */
+    for (unsigned i = 1; i < n; i++) /* ascending */
         for (unsigned j = i; j > 0 && axes[j - 1] > axes[j]; j--) {
             int64_t s = axes[j];
             axes[j] = axes[j - 1];
             axes[j - 1] = s;
         }
     nnc_builder b = nnc_builder_before(m, op);
-    nnc_value v = nnc_g_reduce(&b, nnc_attr_word(m, op, NNC_W_kind, NNC_W_sum), source, n, axes, keep);
+    nnc_value v =
+        nnc_g_reduce(&b, nnc_attr_word(m, op, NNC_W_kind, NNC_W_sum), source, n, axes, keep);
     if (keep) {
         replace(m, op, apply(&b, v, p));
         return true;
     }
-    perm q = { .n = p->n - n };
-    for (unsigned i = 0; i < p->n; i++)                       /* dims of the source that stay, in its order */
+    perm q = {.n = p->n - n};
+    for (unsigned i = 0; i < p->n; i++) /* dims of the source that stay, in its order */
         if (!red[i])
             kept[nkept++] = i;
     for (unsigned i = 0, k = 0; i < p->n; i++)
@@ -300,10 +308,11 @@ static bool sink_reduce(nnc_module *m, nnc_op op, const perm *p, nnc_value sourc
 
 static bool sink(nnc_module *m, nnc_op op)
 {
-    static const nnc_word pads[] = { NNC_W_lo, NNC_W_hi }, slices[] = { NNC_W_start, NNC_W_step };
-    static const nnc_word windows[] = { NNC_W_size, NNC_W_stride, NNC_W_dilation, NNC_W_lo, NNC_W_hi };
-    perm p = { .n = 0 };
-    nnc_value source = { 0 };
+    static const nnc_word pads[] = {NNC_W_lo, NNC_W_hi}, slices[] = {NNC_W_start, NNC_W_step};
+    static const nnc_word windows[] = {NNC_W_size, NNC_W_stride, NNC_W_dilation, NNC_W_lo,
+                                       NNC_W_hi};
+    perm p = {.n = 0};
+    nnc_value source = {0};
     bool first = nnc_op_nin(m, op) > 0 && transposed(m, nnc_op_in(m, op, 0), &p, &source);
     if (nnc_op_has(m, op, NNC_ELEMENTWISE)) {
         for (unsigned i = 1; i < nnc_op_nin(m, op) && !first; i++)
@@ -320,11 +329,14 @@ static bool sink(nnc_module *m, nnc_op op)
     case NNC_OP_pad: return sink_permuted(m, op, &p, source, 2, pads);
     case NNC_OP_slice: return sink_permuted(m, op, &p, source, 2, slices);
     case NNC_OP_window_reduce: return sink_permuted(m, op, &p, source, 5, windows);
-    case NNC_OP_softmax: case NNC_OP_log_softmax:             /* not away from contiguous rows */
-        return p.p[nnc_attr_int(m, op, NNC_W_axis, 0)] == (int64_t)p.n - 1 && sink_axis(m, op, &p, source);
+    case NNC_OP_softmax:
+    case NNC_OP_log_softmax: /* not away from contiguous rows */
+        return p.p[nnc_attr_int(m, op, NNC_W_axis, 0)] == (int64_t)p.n - 1 &&
+               sink_axis(m, op, &p, source);
     case NNC_OP_reduce: return sink_reduce(m, op, &p, source);
     case NNC_OP_gather: {
-        bool simple = nnc_attr_int(m, op, NNC_W_batch_dims, 0) == 0 && rank_of(m, nnc_op_in(m, op, 1)) == 1;
+        bool simple =
+            nnc_attr_int(m, op, NNC_W_batch_dims, 0) == 0 && rank_of(m, nnc_op_in(m, op, 1)) == 1;
         return simple && sink_axis(m, op, &p, source);
     }
     case NNC_OP_transpose: {

@@ -13,17 +13,26 @@
 
 enum { DIMS = 3 };
 typedef struct phases {
-    unsigned s;                               /* spatial dims */
-    int64_t out, in, kernel[DIMS];            /* O, I, K of w: O I K.. */
+    unsigned s;                    /* spatial dims */
+    int64_t out, in, kernel[DIMS]; /* O, I, K of w: O I K.. */
     int64_t by[DIMS], lo[DIMS], hi[DIMS], stride[DIMS];
-    int64_t first[DIMS], taps[DIMS];          /* of the new kernel: least input offset, length */
-    nnc_dim n[DIMS], full[DIMS];              /* positions per phase, output size */
+    int64_t first[DIMS], taps[DIMS]; /* of the new kernel: least input offset, length */
+    nnc_dim n[DIMS], full[DIMS];     /* positions per phase, output size */
 } phases;
 
-static int64_t mod(int64_t a, int64_t b) { return (a % b + b) % b; }
+static int64_t mod(int64_t a, int64_t b)
+{
+    return (a % b + b) % b;
+}
 
-static int64_t remainder_of(const phases *f, unsigned d, int64_t p) { return mod(f->lo[d] - p, f->by[d]); }
-static int64_t offset_of(const phases *f, unsigned d, int64_t p) { return (p + remainder_of(f, d, p) - f->lo[d]) / f->by[d]; }
+static int64_t remainder_of(const phases *f, unsigned d, int64_t p)
+{
+    return mod(f->lo[d] - p, f->by[d]);
+}
+static int64_t offset_of(const phases *f, unsigned d, int64_t p)
+{
+    return (p + remainder_of(f, d, p) - f->lo[d]) / f->by[d];
+}
 
 static unsigned spatial(const nnc_module *m, nnc_op op, nnc_word key, int64_t *to, int64_t dflt)
 {
@@ -36,12 +45,15 @@ static unsigned spatial(const nnc_module *m, nnc_op op, nnc_word key, int64_t *t
 
 static bool describe(nnc_module *m, nnc_op op, phases *f)
 {
-    nnc_type_rec w = *nnc_value_ty(m, nnc_op_in(m, op, 1)), y = *nnc_value_ty(m, nnc_op_out(m, op, 0));
+    nnc_type_rec w = *nnc_value_ty(m, nnc_op_in(m, op, 1)),
+                 y = *nnc_value_ty(m, nnc_op_out(m, op, 0));
     nnc_op source = nnc_value_op(m, nnc_op_in(m, op, 1));
     int64_t dilation[DIMS], product = 1;
     f->s = w.rank - 2u;
-    if (f->s > DIMS || !source.id || nnc_op_code(m, source) != NNC_OP_const || nnc_attr_int(m, op, NNC_W_groups, 1) != 1 ||
-        nnc_attr_word(m, op, NNC_W_layout, NNC_W_nchw) != NNC_W_nchw || !nnc_type_is_static(m, nnc_value_type(m, nnc_op_in(m, op, 1))))
+    if (f->s > DIMS || !source.id || nnc_op_code(m, source) != NNC_OP_const ||
+        nnc_attr_int(m, op, NNC_W_groups, 1) != 1 ||
+        nnc_attr_word(m, op, NNC_W_layout, NNC_W_nchw) != NNC_W_nchw ||
+        !nnc_type_is_static(m, nnc_value_type(m, nnc_op_in(m, op, 1))))
         return false;
     spatial(m, op, NNC_W_lhs_dilation, f->by, 1);
     spatial(m, op, NNC_W_lo, f->lo, 0);
@@ -61,7 +73,8 @@ static bool describe(nnc_module *m, nnc_op op, phases *f)
             return false;
         int64_t low = INT64_MAX, high = INT64_MIN;
         for (int64_t p = 0; p < f->by[d]; p++) {
-            int64_t q = offset_of(f, d, p), count = (f->kernel[d] - remainder_of(f, d, p) + f->by[d] - 1) / f->by[d];
+            int64_t q = offset_of(f, d, p),
+                    count = (f->kernel[d] - remainder_of(f, d, p) + f->by[d] - 1) / f->by[d];
             low = q < low ? q : low;
             high = q + count > high ? q + count : high;
         }
@@ -97,14 +110,18 @@ static nnc_value make_weights(nnc_builder *b, nnc_op op, const phases *f)
             bool inside = true;
             for (unsigned d = f->s; d-- > 0; tr /= f->taps[d], pr /= f->by[d]) {
                 int64_t ph = pr % f->by[d], tap = tr % f->taps[d];
-                int64_t kd = f->by[d] == 1 ? tap : f->by[d] * (tap - (offset_of(f, d, ph) - f->first[d])) + remainder_of(f, d, ph);
+                int64_t kd = f->by[d] == 1
+                                 ? tap
+                                 : f->by[d] * (tap - (offset_of(f, d, ph) - f->first[d])) +
+                                       remainder_of(f, d, ph);
                 inside &= kd >= 0 && kd < f->kernel[d];
                 k += kd * scale;
                 scale *= f->kernel[d];
             }
             for (int64_t i = 0; i < f->in && inside; i++)
                 for (int64_t o = 0; o < f->out; o++)
-                    memcpy(to + (size_t)(((t * f->in + i) * P + p) * f->out + o) * size, from + (size_t)((o * f->in + i) * kernel + k) * size, size);
+                    memcpy(to + (size_t)(((t * f->in + i) * P + p) * f->out + o) * size,
+                           from + (size_t)((o * f->in + i) * kernel + k) * size, size);
         }
     return nnc_g_const_data(b, dt, (int)f->s + 2, dim, to);
 }
@@ -113,8 +130,8 @@ static nnc_value make_weights(nnc_builder *b, nnc_op op, const phases *f)
 static nnc_value interleave(nnc_builder *b, nnc_value v, const phases *f)
 {
     nnc_module *m = b->m;
-    nnc_dim dim[NNC_MAX_RANK], size[NNC_MAX_RANK], start[NNC_MAX_RANK] = { 0 };
-    int64_t perm[NNC_MAX_RANK] = { 0 }, step[NNC_MAX_RANK];
+    nnc_dim dim[NNC_MAX_RANK], size[NNC_MAX_RANK], start[NNC_MAX_RANK] = {0};
+    int64_t perm[NNC_MAX_RANK] = {0}, step[NNC_MAX_RANK];
     unsigned r = 0, rank = 2 * f->s + 2;
     dim[0] = nnc_value_ty(m, v)->dim[0];
     for (unsigned d = 0; d < f->s; d++) {
@@ -151,8 +168,8 @@ bool nnc_layout_phases(nnc_module *m, nnc_op op)
         return false;
     nnc_builder b = nnc_builder_before(m, op);
     nnc_type_rec x = *nnc_value_ty(m, nnc_op_in(m, op, 0));
-    nnc_window win = { .size = { 0 } };
-    int64_t perm[NNC_MAX_RANK] = { 0 }, back[NNC_MAX_RANK] = { 0 };
+    nnc_window win = {.size = {0}};
+    int64_t perm[NNC_MAX_RANK] = {0}, back[NNC_MAX_RANK] = {0};
     for (unsigned d = 0; d < f.s; d++) {
         win.stride[d] = f.stride[d];
         win.dilation[d] = win.lhs_dilation[d] = 1;
@@ -175,7 +192,8 @@ bool nnc_layout_phases(nnc_module *m, nnc_op op)
         if (f.by[d] == 1)
             win.dilation[d] = dil[d];
     nnc_value w = make_weights(&b, op, &f), in = nnc_g_transpose(&b, nnc_op_in(m, op, 0), perm);
-    nnc_value v = nnc_g_conv(&b, in, w, &win, 1, NNC_W_nhwc, (nnc_dtype)nnc_value_ty(m, nnc_op_out(m, op, 0))->dtype);
+    nnc_value v = nnc_g_conv(&b, in, w, &win, 1, NNC_W_nhwc,
+                             (nnc_dtype)nnc_value_ty(m, nnc_op_out(m, op, 0))->dtype);
     v = interleave(&b, v, &f);
     v = nnc_g_transpose(&b, v, back);
     if (!nnc_value_get(m, v)->name.id)

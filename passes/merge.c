@@ -17,7 +17,7 @@ typedef struct spelling {
 typedef struct speller {
     nnc_module *m;
     nnc_arena *a;
-    uint32_t *number, *stamp;     /* per value id: its number in the kernel with that stamp */
+    uint32_t *number, *stamp; /* per value id: its number in the kernel with that stamp */
     uint32_t now, next;
     spelling *out;
 } speller;
@@ -66,7 +66,8 @@ static void spell_block(speller *s, nnc_block b)
         define(s, nnc_block_arg(m, b, i));
     for (nnc_op op = nnc_block_first(m, b); op.id; op = nnc_op_next(m, op)) {
         const nnc_op_rec *r = nnc_op_get(m, op);
-        put(s, (uint64_t)r->code << 48 | (uint64_t)r->nin << 32 | (uint64_t)r->nout << 16 | (uint64_t)r->nattr << 8 | r->nregion);
+        put(s, (uint64_t)r->code << 48 | (uint64_t)r->nin << 32 | (uint64_t)r->nout << 16 |
+                   (uint64_t)r->nattr << 8 | r->nregion);
         for (unsigned i = 0; i < r->nin; i++) {
             nnc_value v = nnc_op_in(m, op, i);
             put(s, s->stamp[v.id] == s->now ? s->number[v.id] : (uint64_t)1 << 40 | v.id);
@@ -101,7 +102,8 @@ static void spell_kernel(speller *s, nnc_op kernel, spelling *out)
 
 static bool equal(const spelling *a, const spelling *b)
 {
-    return a->hash == b->hash && a->word.n == b->word.n && !memcmp(a->word.at, b->word.at, a->word.n * sizeof *a->word.at);
+    return a->hash == b->hash && a->word.n == b->word.n &&
+           !memcmp(a->word.at, b->word.at, a->word.n * sizeof *a->word.at);
 }
 
 /* name[old symbol] = new symbol, 0: unchanged; symbols from nname on are not in the table. */
@@ -111,7 +113,7 @@ static void redirect(nnc_module *m, nnc_block b, const uint32_t *name, uint32_t 
         if (nnc_op_code(m, op) == NNC_OP_call) {
             const nnc_attr_rec *a = nnc_attr_find(m, op, NNC_W_callee);
             if (a && a->u.s.id < nname && name[a->u.s.id])
-                nnc_attr_set_str(m, op, NNC_W_callee, nnc_sym_str(m, (nnc_sym){ name[a->u.s.id] }));
+                nnc_attr_set_str(m, op, NNC_W_callee, nnc_sym_str(m, (nnc_sym){name[a->u.s.id]}));
         }
         for (unsigned r = 0; r < nnc_op_nregion(m, op); r++)
             redirect(m, nnc_op_region(m, op, r), name, nname);
@@ -127,7 +129,7 @@ nnc_status nnc_pass_merge(nnc_pass_cx *cx)
 {
     nnc_module *m = cx->m;
     nnc_op entry = nnc_func_entry(m, NNC_OP_kernel), next;
-    speller s = { .m = m, .a = cx->scratch };
+    speller s = {.m = m, .a = cx->scratch};
     uint32_t nkernel = 0, nslot = 16, nname = nnc_sym_put(m, "merged").id, *slot, *name;
     spelling *all;
 
@@ -149,9 +151,10 @@ nnc_status nnc_pass_merge(nnc_pass_cx *cx)
         next = nnc_op_next(m, op);
         if (nnc_op_code(m, op) != NNC_OP_kernel || op.id == entry.id)
             continue;
-        *sp = (spelling){ 0 };
+        *sp = (spelling){0};
         spell_kernel(&s, op, sp);
-        for (at = (uint32_t)(sp->hash & (nslot - 1)); slot[at] && !equal(&all[slot[at] - 1], sp); at = (at + 1) & (nslot - 1))
+        for (at = (uint32_t)(sp->hash & (nslot - 1)); slot[at] && !equal(&all[slot[at] - 1], sp);
+             at = (at + 1) & (nslot - 1))
             ;
         if (!slot[at]) {
             slot[at] = ++nkernel;
@@ -163,7 +166,7 @@ nnc_status nnc_pass_merge(nnc_pass_cx *cx)
     }
     if (cx->changed)
         redirect(m, m->top, name, nname + 1);
-    for (uint32_t i = 0; i < nkernel; i++)    /* before loops are unrolled, and once per kernel */
+    for (uint32_t i = 0; i < nkernel; i++) /* before loops are unrolled, and once per kernel */
         nnc_kernel_in_place(m, cx->scratch, all[i].kernel);
     return NNC_OK;
 }

@@ -10,30 +10,31 @@
 
 typedef struct nnc_options {
     const nnc_target *target;
-    uint64_t max_ram;             /* bytes of arena allowed; 0: no limit */
-    bool fast;                    /* apply FAST rules (wrong for nan, inf, -0) */
-    bool fast_assoc;              /* apply FAST_ASSOC rules (reassociation) */
-    const char *passes;           /* comma list instead of the default pipeline, or NULL */
-    const char *print_before, *print_after;   /* comma lists of pass names, or "all", or NULL; text to stderr */
-    bool stats;                   /* a line per pass: time, ops before and after, changes */
-    bool check;                   /* translation validation */
+    uint64_t max_ram;   /* bytes of arena allowed; 0: no limit */
+    bool fast;          /* apply FAST rules (wrong for nan, inf, -0) */
+    bool fast_assoc;    /* apply FAST_ASSOC rules (reassociation) */
+    const char *passes; /* comma list instead of the default pipeline, or NULL */
+    const char *print_before,
+        *print_after; /* comma lists of pass names, or "all", or NULL; text to stderr */
+    bool stats;       /* a line per pass: time, ops before and after, changes */
+    bool check;       /* translation validation */
     uint64_t check_seed;
 } nnc_options;
 
 typedef struct nnc_pass_cx {
     nnc_module *m;
-    nnc_arena *scratch;           /* emptied after each pass */
+    nnc_arena *scratch; /* emptied after each pass */
     const nnc_options *opt;
-    unsigned changed;             /* passes add the number of things they did */
+    unsigned changed; /* passes add the number of things they did */
 } nnc_pass_cx;
 
-typedef nnc_status (*nnc_pass_fn)(nnc_pass_cx *cx);   /* works on the whole module */
+typedef nnc_status (*nnc_pass_fn)(nnc_pass_cx *cx); /* works on the whole module */
 #define PASS(name, before, after, doc) nnc_status nnc_pass_##name(nnc_pass_cx *cx);
 #include "passes/passes.def"
 
 typedef struct nnc_pass_info {
     const char *name;
-    uint8_t before, after;        /* levels (NNC_LEVEL_G, NNC_LEVEL_K) of the entry function */
+    uint8_t before, after; /* levels (NNC_LEVEL_G, NNC_LEVEL_K) of the entry function */
     const char *doc;
     nnc_pass_fn run;
 } nnc_pass_info;

@@ -21,7 +21,8 @@ static void drop_unused_allocs(nnc_module *m, nnc_block b)
         /* a view may be the last user of an alloc, so look back once it is gone */
         while (op.id && (nnc_op_code(m, op) == NNC_OP_alloc || nnc_op_code(m, op) == NNC_OP_view) &&
                nnc_value_nuse(m, nnc_op_out(m, op, 0)) == 0) {
-            nnc_op maker = nnc_op_code(m, op) == NNC_OP_view ? nnc_value_op(m, nnc_op_in(m, op, 0)) : (nnc_op){ 0 };
+            nnc_op maker = nnc_op_code(m, op) == NNC_OP_view ? nnc_value_op(m, nnc_op_in(m, op, 0))
+                                                             : (nnc_op){0};
             nnc_op_erase(m, op);
             op = maker;
         }
@@ -50,7 +51,8 @@ static void drop_uncalled(nnc_module *m, nnc_arena *scratch, nnc_op entry)
     note_callees(m, m->top, called);
     for (nnc_op op = nnc_block_first(m, m->top); op.id; op = next) {
         next = nnc_op_next(m, op);
-        if (nnc_op_code(m, op) == NNC_OP_kernel && op.id != entry.id && !called[op.id] && nnc_attr_int(m, op, NNC_W_copy, 0))
+        if (nnc_op_code(m, op) == NNC_OP_kernel && op.id != entry.id && !called[op.id] &&
+            nnc_attr_int(m, op, NNC_W_copy, 0))
             nnc_op_erase(m, op);
     }
 }
@@ -76,8 +78,11 @@ static uint32_t make_items(const nnc_live *l, nnc_plan_item *item, uint32_t *own
         if (!mem->arena)
             continue;
         owner[n] = i;
-        item[n] = (nnc_plan_item){ .id = n + 1, .first = mem->first, .last = mem->last,
-                                   .bytes = (uint64_t)nnc_type_bytes(l->m, nnc_value_type(l->m, mem->base)) };
+        item[n] = (nnc_plan_item){
+            .id = n + 1,
+            .first = mem->first,
+            .last = mem->last,
+            .bytes = (uint64_t)nnc_type_bytes(l->m, nnc_value_type(l->m, mem->base))};
         n++;
     }
     return n;
@@ -85,7 +90,8 @@ static uint32_t make_items(const nnc_live *l, nnc_plan_item *item, uint32_t *own
 
 static const char *step_name(nnc_module *m, nnc_op op)
 {
-    return nnc_op_code(m, op) == NNC_OP_call ? nnc_attr_str(m, op, NNC_W_callee, "call") : nnc_op_infos[nnc_op_code(m, op)].name;
+    return nnc_op_code(m, op) == NNC_OP_call ? nnc_attr_str(m, op, NNC_W_callee, "call")
+                                             : nnc_op_infos[nnc_op_code(m, op)].name;
 }
 
 static uint64_t live_at(const nnc_plan_item *item, uint32_t n, uint32_t step)
@@ -103,7 +109,7 @@ static uint32_t peak_step(const nnc_live *l, const nnc_plan_item *item, uint32_t
     uint64_t most = 0;
     uint32_t at = 0;
 
-    for (uint32_t i = 0; i < n; i++) {        /* a peak begins where some item begins */
+    for (uint32_t i = 0; i < n; i++) { /* a peak begins where some item begins */
         uint64_t sum = live_at(item, n, item[i].first);
         if (sum > most || (sum == most && item[i].first < at)) {
             most = sum;
@@ -121,25 +127,28 @@ static int larger_first(const void *x, const void *y)
     return (*a)->id < (*b)->id ? -1 : 1;
 }
 
-static nnc_status over_budget(nnc_pass_cx *cx, const nnc_live *l, const nnc_plan_item *item, const uint32_t *owner,
-                              uint32_t n, uint64_t arena, uint64_t bound)
+static nnc_status over_budget(nnc_pass_cx *cx, const nnc_live *l, const nnc_plan_item *item,
+                              const uint32_t *owner, uint32_t n, uint64_t arena, uint64_t bound)
 {
     nnc_module *m = cx->m;
     uint32_t peak = peak_step(l, item, n), nlive = 0;
     nnc_op op = l->step.at[peak];
     const nnc_plan_item **live = nnc_arena_array(cx->scratch, n + 1u, sizeof *live);
 
-    nnc_error(m->diag, nnc_op_loc(m, op), "the arena needs %llu bytes and %llu are allowed (lower bound %llu); the most "
-              "live at '%s', %llu bytes", (unsigned long long)arena, (unsigned long long)cx->opt->max_ram,
-              (unsigned long long)bound, step_name(m, op), (unsigned long long)live_at(item, n, peak));
+    nnc_error(m->diag, nnc_op_loc(m, op),
+              "the arena needs %llu bytes and %llu are allowed (lower bound %llu); the most "
+              "live at '%s', %llu bytes",
+              (unsigned long long)arena, (unsigned long long)cx->opt->max_ram,
+              (unsigned long long)bound, step_name(m, op),
+              (unsigned long long)live_at(item, n, peak));
     for (uint32_t i = 0; i < n; i++)
         if (item[i].first <= peak && peak <= item[i].last)
             live[nlive++] = &item[i];
     qsort(live, nlive, sizeof *live, larger_first);
     for (uint32_t i = 0; i < nlive && i < 8; i++) {
         const nnc_memory *mem = &l->memory.at[owner[live[i]->id - 1]];
-        nnc_note(m->diag, nnc_op_loc(m, alloc_of(l, mem)), "%s is live there, %llu bytes", label_of(l, mem, "'"),
-                 (unsigned long long)live[i]->bytes);
+        nnc_note(m->diag, nnc_op_loc(m, alloc_of(l, mem)), "%s is live there, %llu bytes",
+                 label_of(l, mem, "'"), (unsigned long long)live[i]->bytes);
     }
     if (nlive > 8)
         nnc_note(m->diag, nnc_op_loc(m, op), "and %u smaller ones", nlive - 8);
@@ -152,9 +161,12 @@ static nnc_status no_arena_in_kernels(nnc_module *m, nnc_block b, nnc_op entry)
     for (nnc_op op = nnc_block_first(m, b); op.id; op = nnc_op_next(m, op)) {
         if (op.id == entry.id)
             continue;
-        if (nnc_op_code(m, op) == NNC_OP_alloc && nnc_value_ty(m, nnc_op_out(m, op, 0))->space == NNC_SPACE_arena)
-            return nnc_error(m->diag, nnc_op_loc(m, op), "arena memory '%s' is allocated outside of the entry kernel; "
-                             "make it a parameter", nnc_value_name(m, nnc_op_out(m, op, 0)));
+        if (nnc_op_code(m, op) == NNC_OP_alloc &&
+            nnc_value_ty(m, nnc_op_out(m, op, 0))->space == NNC_SPACE_arena)
+            return nnc_error(m->diag, nnc_op_loc(m, op),
+                             "arena memory '%s' is allocated outside of the entry kernel; "
+                             "make it a parameter",
+                             nnc_value_name(m, nnc_op_out(m, op, 0)));
         for (unsigned r = 0; r < nnc_op_nregion(m, op); r++)
             NNC_TRY(no_arena_in_kernels(m, nnc_op_region(m, op, r), entry));
     }
@@ -172,7 +184,7 @@ nnc_status nnc_pass_plan(nnc_pass_cx *cx)
     size_t a, b;
 
     if (!entry.id)
-        return nnc_error(m->diag, (nnc_loc){ 0 }, "there is no entry kernel to plan memory for");
+        return nnc_error(m->diag, (nnc_loc){0}, "there is no entry kernel to plan memory for");
     NNC_TRY(no_arena_in_kernels(m, m->top, entry));
     cx->changed += nnc_plan_order(m, cx->scratch, entry);
     cx->changed += nnc_plan_reuse(m, cx->scratch, entry);
@@ -185,11 +197,14 @@ nnc_status nnc_pass_plan(nnc_pass_cx *cx)
     if (nnc_plan(cx->scratch, item, n, cx->opt ? cx->opt->max_ram : 0, &arena, &bound) != NNC_OK)
         return over_budget(cx, l, item, owner, n, arena, bound);
     if (nnc_plan_overlap(item, n, &a, &b))
-        return nnc_error(m->diag, nnc_op_loc(m, alloc_of(l, &l->memory.at[owner[a]])), "internal: '%s' and '%s' share memory "
-                         "while both are live", nnc_value_name(m, l->memory.at[owner[a]].base),
+        return nnc_error(m->diag, nnc_op_loc(m, alloc_of(l, &l->memory.at[owner[a]])),
+                         "internal: '%s' and '%s' share memory "
+                         "while both are live",
+                         nnc_value_name(m, l->memory.at[owner[a]].base),
                          nnc_value_name(m, l->memory.at[owner[b]].base));
     for (uint32_t i = 0; i < n; i++)
-        nnc_attr_set_int(m, alloc_of(l, &l->memory.at[owner[i]]), NNC_W_offset, (int64_t)item[i].offset);
+        nnc_attr_set_int(m, alloc_of(l, &l->memory.at[owner[i]]), NNC_W_offset,
+                         (int64_t)item[i].offset);
     nnc_attr_set_int(m, entry, NNC_W_arena, (int64_t)arena);
     nnc_attr_set_int(m, entry, NNC_W_bound, (int64_t)bound);
     cx->changed += n;
@@ -200,7 +215,8 @@ nnc_status nnc_pass_plan(nnc_pass_cx *cx)
 
 static bool is_step(nnc_opcode code)
 {
-    return code == NNC_OP_call || code == NNC_OP_copy || code == NNC_OP_fill || code == NNC_OP_store || code == NNC_OP_load;
+    return code == NNC_OP_call || code == NNC_OP_copy || code == NNC_OP_fill ||
+           code == NNC_OP_store || code == NNC_OP_load;
 }
 
 /* Steps that do something, numbered without gaps: index[old step] = new number of the first such step at or after it. */
@@ -213,7 +229,8 @@ static void report_steps(nnc_live *l, nnc_arena *a, nnc_plan_info *out, uint32_t
         nnc_op op = l->step.at[s];
         index[s] = out->nstep;
         if (is_step(nnc_op_code(m, op)))
-            out->step[out->nstep++] = (nnc_plan_step){ .name = step_name(m, op), .loc = nnc_op_loc(m, op) };
+            out->step[out->nstep++] =
+                (nnc_plan_step){.name = step_name(m, op), .loc = nnc_op_loc(m, op)};
     }
 }
 
@@ -223,7 +240,7 @@ nnc_status nnc_plan_report(nnc_module *m, nnc_arena *a, nnc_plan_info *out)
     nnc_live *l;
     uint32_t *index;
 
-    *out = (nnc_plan_info){ 0 };
+    *out = (nnc_plan_info){0};
     if (!entry.id || !nnc_attr_find(m, entry, NNC_W_arena))
         return NNC_ERR;
     l = nnc_live_new(m, a, entry);
@@ -237,13 +254,15 @@ nnc_status nnc_plan_report(nnc_module *m, nnc_arena *a, nnc_plan_info *out)
         nnc_plan_row *r = &out->row[out->nrow];
         if (!mem->arena || !mem->touch.n)
             continue;
-        *r = (nnc_plan_row){ .name = label_of(l, mem, ""), .loc = nnc_op_loc(m, mem->touch.at[0].op),
-                             .bytes = (uint64_t)nnc_type_bytes(m, nnc_value_type(m, mem->base)),
-                             .offset = (uint64_t)nnc_attr_int(m, alloc_of(l, mem), NNC_W_offset, 0) };
+        *r = (nnc_plan_row){.name = label_of(l, mem, ""),
+                            .loc = nnc_op_loc(m, mem->touch.at[0].op),
+                            .bytes = (uint64_t)nnc_type_bytes(m, nnc_value_type(m, mem->base)),
+                            .offset = (uint64_t)nnc_attr_int(m, alloc_of(l, mem), NNC_W_offset, 0)};
         r->first = index[mem->first];
         r->last = index[mem->last];
-        if (mem->last < l->nstep && !is_step(nnc_op_code(m, l->step.at[mem->last])) && r->last > r->first)
-            r->last--;            /* ends with a loop: the step before what follows */
+        if (mem->last < l->nstep && !is_step(nnc_op_code(m, l->step.at[mem->last])) &&
+            r->last > r->first)
+            r->last--; /* ends with a loop: the step before what follows */
         for (uint32_t s = r->first; s <= r->last && s < out->nstep; s++)
             out->step[s].live += r->bytes;
         out->nrow++;

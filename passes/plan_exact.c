@@ -14,13 +14,13 @@
 typedef struct search {
     nnc_pack_box *box;
     uint32_t n, nstep;
-    uint32_t *from, *to;          /* per box: range of compressed steps, both included */
-    uint64_t *top, *rest;         /* per step: height of what is placed, bytes still to be placed */
-    uint64_t *depth;              /* scratch of each level: floors [n], saved tops [nstep] */
+    uint32_t *from, *to;  /* per box: range of compressed steps, both included */
+    uint64_t *top, *rest; /* per step: height of what is placed, bytes still to be placed */
+    uint64_t *depth;      /* scratch of each level: floors [n], saved tops [nstep] */
     uint64_t *best_offset, best, bound, nodes;
     bool *placed;
     uint32_t left;
-    bool complete;                /* the tree was searched to the end */
+    bool complete; /* the tree was searched to the end */
 } search;
 
 static uint64_t up(uint64_t v, uint64_t align)
@@ -86,15 +86,16 @@ static void record(search *s)
 static bool repeats(const search *s, uint32_t i)
 {
     for (uint32_t j = 0; j < i; j++)
-        if (!s->placed[j] && s->from[j] == s->from[i] && s->to[j] == s->to[i] && s->box[j].size == s->box[i].size &&
-            s->box[j].align == s->box[i].align)
+        if (!s->placed[j] && s->from[j] == s->from[i] && s->to[j] == s->to[i] &&
+            s->box[j].size == s->box[i].size && s->box[j].align == s->box[i].align)
             return true;
     return false;
 }
 
 static void descend(search *s, uint64_t low)
 {
-    uint64_t *floors = s->depth + (size_t)s->left * (s->n + s->nstep), *saved = floors + s->n, under = UINT64_MAX;
+    uint64_t *floors = s->depth + (size_t)s->left * (s->n + s->nstep), *saved = floors + s->n,
+             under = UINT64_MAX;
 
     if (s->left == 0) {
         record(s);
@@ -143,9 +144,16 @@ static void compress_steps(search *s, nnc_arena *a)
     }
 }
 
-bool nnc_pack_exact(nnc_arena *scratch, nnc_pack_box *box, uint32_t n, uint64_t bound, uint64_t *best, uint64_t nodes)
+bool nnc_pack_exact(nnc_arena *scratch, nnc_pack_box *box, uint32_t n, uint64_t bound,
+                    uint64_t *best, uint64_t nodes)
 {
-    search s = { .box = box, .n = n, .best = *best, .bound = bound, .nodes = nodes, .left = n, .complete = true };
+    search s = {.box = box,
+                .n = n,
+                .best = *best,
+                .bound = bound,
+                .nodes = nodes,
+                .left = n,
+                .complete = true};
 
     for (uint32_t i = 0; i < n; i++)
         if (box[i].fixed)

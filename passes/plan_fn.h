@@ -7,16 +7,16 @@
 #include "passes/pass.h"
 #include "passes/plan.h"
 
-typedef struct nnc_touch {        /* one access of one memory by one op */
+typedef struct nnc_touch { /* one access of one memory by one op */
     nnc_op op;
-    unsigned at;                  /* which operand of the op */
+    unsigned at; /* which operand of the op */
     bool reads, writes;
 } nnc_touch;
 
 typedef struct nnc_memory {
     nnc_value base;
-    NNC_BUF(nnc_touch) touch;     /* in order of steps */
-    uint32_t first, last;         /* steps; loops around an access but not around the alloc count whole */
+    NNC_BUF(nnc_touch) touch; /* in order of steps */
+    uint32_t first, last; /* steps; loops around an access but not around the alloc count whole */
     bool arena;
 } nnc_memory;
 
@@ -25,11 +25,11 @@ typedef struct nnc_live {
     nnc_arena *a;
     nnc_op kernel;
     nnc_block top;
-    uint32_t *start, *end;        /* per op id: its steps */
-    uint32_t *of;                 /* per value id: index + 1 of the memory it is the base of */
+    uint32_t *start, *end; /* per op id: its steps */
+    uint32_t *of;          /* per value id: index + 1 of the memory it is the base of */
     NNC_BUF(nnc_memory) memory;
     uint32_t nvalue, nstep;
-    NNC_BUF(nnc_op) step;         /* per step: its op */
+    NNC_BUF(nnc_op) step; /* per step: its op */
 } nnc_live;
 
 nnc_live *nnc_live_new(nnc_module *m, nnc_arena *a, nnc_op entry);
@@ -39,7 +39,9 @@ nnc_memory *nnc_live_of(const nnc_live *l, nnc_value v);
 nnc_op nnc_live_inside(const nnc_module *m, nnc_op op, nnc_block b);
 
 /* What a kernel does with its parameter i, calls inside it included. */
-typedef struct nnc_use_facts { bool reads, writes; } nnc_use_facts;
+typedef struct nnc_use_facts {
+    bool reads, writes;
+} nnc_use_facts;
 nnc_use_facts nnc_param_facts(const nnc_module *m, nnc_op kernel, unsigned i);
 
 /* May parameter `out` of a kernel lie in the same memory as parameter `in`?  What the kernel's [inplace] says: pairs

@@ -8,7 +8,8 @@
 
 nnc_memory *nnc_live_of(const nnc_live *l, nnc_value v)
 {
-    for (nnc_op op = nnc_value_op(l->m, v); op.id && nnc_op_code(l->m, op) == NNC_OP_view; op = nnc_value_op(l->m, v))
+    for (nnc_op op = nnc_value_op(l->m, v); op.id && nnc_op_code(l->m, op) == NNC_OP_view;
+         op = nnc_value_op(l->m, v))
         v = nnc_op_in(l->m, op, 0);
     return v.id < l->nvalue && l->of[v.id] ? &l->memory.at[l->of[v.id] - 1] : NULL;
 }
@@ -19,7 +20,7 @@ static void add_touch(nnc_live *l, nnc_op op, unsigned at, bool reads, bool writ
     nnc_memory *mem = nnc_value_ty(l->m, v)->kind == NNC_TYPE_buffer ? nnc_live_of(l, v) : NULL;
 
     if (mem && (reads || writes))
-        NNC_PUSH(l->a, &mem->touch, (nnc_touch){ op, at, reads, writes });
+        NNC_PUSH(l->a, &mem->touch, (nnc_touch){op, at, reads, writes});
 }
 
 static void call_touches(nnc_live *l, nnc_op op)
@@ -28,7 +29,7 @@ static void call_touches(nnc_live *l, nnc_op op)
     nnc_op callee = nnc_func_find(m, nnc_attr_str(m, op, NNC_W_callee, ""));
 
     for (unsigned i = 0; i < nnc_op_nin(m, op); i++) {
-        nnc_use_facts f = callee.id ? nnc_param_facts(m, callee, i) : (nnc_use_facts){ true, true };
+        nnc_use_facts f = callee.id ? nnc_param_facts(m, callee, i) : (nnc_use_facts){true, true};
         add_touch(l, op, i, f.reads, f.writes);
     }
 }
@@ -50,7 +51,7 @@ static void op_touches(nnc_live *l, nnc_op op)
 
 static void new_memory(nnc_live *l, nnc_value v, bool arena)
 {
-    NNC_PUSH(l->a, &l->memory, (nnc_memory){ .base = v, .arena = arena });
+    NNC_PUSH(l->a, &l->memory, (nnc_memory){.base = v, .arena = arena});
     l->of[v.id] = l->memory.n;
 }
 
@@ -61,7 +62,8 @@ static void walk(nnc_live *l, nnc_block b)
     for (nnc_op op = nnc_block_first(m, b); op.id; op = nnc_op_next(m, op)) {
         nnc_opcode code = nnc_op_code(m, op);
         if (code == NNC_OP_alloc)
-            new_memory(l, nnc_op_out(m, op, 0), nnc_value_ty(m, nnc_op_out(m, op, 0))->space == NNC_SPACE_arena);
+            new_memory(l, nnc_op_out(m, op, 0),
+                       nnc_value_ty(m, nnc_op_out(m, op, 0))->space == NNC_SPACE_arena);
         else if (code == NNC_OP_const)
             new_memory(l, nnc_op_out(m, op, 0), false);
         l->start[op.id] = l->nstep;
@@ -119,7 +121,7 @@ nnc_live *nnc_live_new(nnc_module *m, nnc_arena *a, nnc_op entry)
 {
     nnc_live *l = nnc_arena_alloc(a, sizeof *l);
 
-    *l = (nnc_live){ .m = m, .a = a, .kernel = entry, .top = nnc_op_region(m, entry, 0) };
+    *l = (nnc_live){.m = m, .a = a, .kernel = entry, .top = nnc_op_region(m, entry, 0)};
     l->start = nnc_arena_array(a, m->op.n, sizeof *l->start);
     l->end = nnc_arena_array(a, m->op.n, sizeof *l->end);
     l->nvalue = m->value.n;
@@ -140,25 +142,27 @@ static nnc_use_facts param_facts(const nnc_module *m, nnc_op kernel, unsigned i,
 
 static nnc_use_facts value_facts(const nnc_module *m, nnc_value v, unsigned depth)
 {
-    nnc_use_facts f = { 0 };
+    nnc_use_facts f = {0};
 
-    for (uint32_t u = nnc_value_get(m, v)->first_use; u && !(f.reads && f.writes); u = m->use.at[u].next) {
+    for (uint32_t u = nnc_value_get(m, v)->first_use; u && !(f.reads && f.writes);
+         u = m->use.at[u].next) {
         nnc_op op = m->use.at[u].user;
         unsigned at = u - nnc_op_get(m, op)->in;
-        nnc_use_facts g = { false, false };
+        nnc_use_facts g = {false, false};
         switch (nnc_op_code(m, op)) {
         case NNC_OP_load: g.reads = true; break;
         case NNC_OP_prefetch: break;
         case NNC_OP_store:
         case NNC_OP_fill: g.writes = true; break;
-        case NNC_OP_copy: g = (nnc_use_facts){ at == 1, at == 0 }; break;
+        case NNC_OP_copy: g = (nnc_use_facts){at == 1, at == 0}; break;
         case NNC_OP_view: g = value_facts(m, nnc_op_out(m, op, 0), depth); break;
         case NNC_OP_call: {
             nnc_op callee = nnc_func_find(m, nnc_attr_str(m, op, NNC_W_callee, ""));
-            g = callee.id && depth < 16 ? param_facts(m, callee, at, depth + 1) : (nnc_use_facts){ true, true };
+            g = callee.id && depth < 16 ? param_facts(m, callee, at, depth + 1)
+                                        : (nnc_use_facts){true, true};
             break;
         }
-        default: g = (nnc_use_facts){ true, true }; break;
+        default: g = (nnc_use_facts){true, true}; break;
         }
         f.reads |= g.reads;
         f.writes |= g.writes;

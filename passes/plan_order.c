@@ -10,14 +10,20 @@
 #include <string.h>
 #include "passes/plan_fn.h"
 
-enum { WIDTH = 48, CHOICES = 24, WINDOW = 192 /* how far ahead of the first open node */, MIN_NODES = 4, MAX_NODES = 20000 };
+enum {
+    WIDTH = 48,
+    CHOICES = 24,
+    WINDOW = 192 /* how far ahead of the first open node */,
+    MIN_NODES = 4,
+    MAX_NODES = 20000
+};
 
 typedef NNC_BUF(uint32_t) id_list;
 
 typedef struct node {
     nnc_op op;
     id_list pred, succ;
-    id_list mem;                  /* memories of this block that it touches */
+    id_list mem; /* memories of this block that it touches */
     uint64_t hash;
 } node;
 
@@ -28,17 +34,17 @@ typedef struct order {
     nnc_block b;
     node *node;
     uint32_t n;
-    uint32_t *node_of;            /* per op id: its node + 1 when it is one of this block */
-    uint32_t *seen;               /* per op id: stamp */
+    uint32_t *node_of; /* per op id: its node + 1 when it is one of this block */
+    uint32_t *seen;    /* per op id: stamp */
     uint32_t stamp;
-    uint64_t *bytes;              /* per memory; 0: not allocated in this block */
-    id_list *users;               /* per memory: nodes that touch it */
+    uint64_t *bytes; /* per memory; 0: not allocated in this block */
+    id_list *users;  /* per memory: nodes that touch it */
 } order;
 
 typedef struct state {
-    uint64_t *done;               /* bit set of nodes */
+    uint64_t *done; /* bit set of nodes */
     uint64_t hash, peak, live;
-    uint32_t parent, node;        /* place in the history */
+    uint32_t parent, node; /* place in the history */
 } state;
 
 static bool has_bit(const uint64_t *set, uint32_t i)
@@ -82,7 +88,8 @@ static void value_edges(order *o, nnc_op op, uint32_t to)
             value_edges(o, def, to);
     }
     for (unsigned r = 0; r < nnc_op_nregion(m, op); r++)
-        for (nnc_op inner = nnc_block_first(m, nnc_op_region(m, op, r)); inner.id; inner = nnc_op_next(m, inner))
+        for (nnc_op inner = nnc_block_first(m, nnc_op_region(m, op, r)); inner.id;
+             inner = nnc_op_next(m, inner))
             value_edges(o, inner, to);
 }
 
@@ -91,7 +98,7 @@ static void memory_edges(order *o, uint32_t index)
 {
     const nnc_memory *mem = &o->l->memory.at[index];
     uint32_t writer = UINT32_MAX;
-    id_list readers = { 0 };
+    id_list readers = {0};
 
     for (uint32_t i = 0; i < mem->touch.n; i++) {
         nnc_op op = nnc_live_inside(o->m, mem->touch.at[i].op, o->b);
@@ -145,7 +152,7 @@ static void make_graph(order *o)
         h ^= h << 13;
         h ^= h >> 7;
         h ^= h << 17;
-        o->node[o->n] = (node){ .op = op, .hash = h };
+        o->node[o->n] = (node){.op = op, .hash = h};
         o->node_of[op.id] = ++o->n;
     }
     for (uint32_t k = 0; k < o->n; k++) {
@@ -186,7 +193,8 @@ static bool takes_over(const order *o, uint32_t k, uint32_t born, uint32_t dead)
 }
 
 /* Live bytes while node k runs after the nodes of `done`, and behind it. */
-static void step(const order *o, const uint64_t *done, uint32_t k, uint64_t live, uint64_t *during, uint64_t *after)
+static void step(const order *o, const uint64_t *done, uint32_t k, uint64_t live, uint64_t *during,
+                 uint64_t *after)
 {
     const node *d = &o->node[k];
     uint64_t born = 0, dead = 0, shared = 0;
@@ -205,7 +213,10 @@ static void step(const order *o, const uint64_t *done, uint32_t k, uint64_t live
         if (first && !last)
             newest = d->mem.at[i];
         if (last && !first)
-            oldest = oldest == UINT32_MAX || (newest != UINT32_MAX && takes_over(o, k, newest, d->mem.at[i])) ? d->mem.at[i] : oldest;
+            oldest = oldest == UINT32_MAX ||
+                             (newest != UINT32_MAX && takes_over(o, k, newest, d->mem.at[i]))
+                         ? d->mem.at[i]
+                         : oldest;
     }
     if (newest != UINT32_MAX && oldest != UINT32_MAX && takes_over(o, k, newest, oldest))
         shared = o->bytes[oldest];
@@ -242,9 +253,10 @@ static uint64_t least_peak(const order *o)
         uint64_t sum = 0, largest = 0;
         for (uint32_t i = 0; i < o->node[k].mem.n; i++) {
             sum += o->bytes[o->node[k].mem.at[i]];
-            largest = o->bytes[o->node[k].mem.at[i]] > largest ? o->bytes[o->node[k].mem.at[i]] : largest;
+            largest =
+                o->bytes[o->node[k].mem.at[i]] > largest ? o->bytes[o->node[k].mem.at[i]] : largest;
         }
-        sum -= o->node[k].mem.n > 1 ? largest : 0;            /* at most one may lie on another */
+        sum -= o->node[k].mem.n > 1 ? largest : 0; /* at most one may lie on another */
         most = sum > most ? sum : most;
     }
     return most;
@@ -273,7 +285,8 @@ static uint32_t expand(const order *o, const state *s, uint32_t parent, uint32_t
         uint64_t during;
         if (has_bit(s->done, k) || !is_ready(o, s->done, k))
             continue;
-        out[n] = (state){ .done = s->done, .hash = s->hash ^ o->node[k].hash, .parent = parent, .node = k };
+        out[n] = (state){
+            .done = s->done, .hash = s->hash ^ o->node[k].hash, .parent = parent, .node = k};
         step(o, s->done, k, s->live, &during, &out[n].live);
         out[n].peak = during > s->peak ? during : s->peak;
         n++;
@@ -294,9 +307,13 @@ static uint32_t first_undone(const order *o, const uint64_t *done)
 static uint64_t search(order *o, uint32_t *best)
 {
     uint32_t words = o->n / 64 + 1, nbeam = 1;
-    struct { uint32_t parent, node; } *history = nnc_arena_array(o->a, (size_t)o->n * WIDTH + 1, sizeof *history);
-    state *beam = nnc_arena_array(o->a, WIDTH, sizeof *beam), *next = nnc_arena_array(o->a, WIDTH * CHOICES, sizeof *next);
-    uint64_t *set[2] = { nnc_arena_array(o->a, (size_t)words * WIDTH, 8), nnc_arena_array(o->a, (size_t)words * WIDTH, 8) };
+    struct {
+        uint32_t parent, node;
+    } *history = nnc_arena_array(o->a, (size_t)o->n * WIDTH + 1, sizeof *history);
+    state *beam = nnc_arena_array(o->a, WIDTH, sizeof *beam),
+          *next = nnc_arena_array(o->a, WIDTH * CHOICES, sizeof *next);
+    uint64_t *set[2] = {nnc_arena_array(o->a, (size_t)words * WIDTH, 8),
+                        nnc_arena_array(o->a, (size_t)words * WIDTH, 8)};
 
     beam[0].done = set[0];
     for (uint32_t depth = 0; depth < o->n; depth++) {
@@ -322,7 +339,8 @@ static uint64_t search(order *o, uint32_t *best)
         if (!nbeam)
             return UINT64_MAX;
     }
-    for (uint32_t depth = o->n, at = 0; depth-- > 0; at = history[(size_t)depth * WIDTH + at].parent)
+    for (uint32_t depth = o->n, at = 0; depth-- > 0;
+         at = history[(size_t)depth * WIDTH + at].parent)
         best[depth] = history[(size_t)depth * WIDTH + at].node;
     return beam[0].peak;
 }
@@ -336,16 +354,18 @@ static void emit(order *o, nnc_op op, nnc_op before)
 
     for (unsigned i = 0; i < nnc_op_nin(m, op); i++) {
         nnc_op def = nnc_value_op(m, nnc_op_in(m, op, i));
-        if (def.id && nnc_op_get(m, def)->block.id == o->b.id && !o->node_of[def.id] && o->seen[def.id] != o->stamp)
+        if (def.id && nnc_op_get(m, def)->block.id == o->b.id && !o->node_of[def.id] &&
+            o->seen[def.id] != o->stamp)
             emit(o, def, before);
     }
     for (unsigned r = 0; r < nnc_op_nregion(m, op); r++)
-        for (nnc_op inner = nnc_block_first(m, nnc_op_region(m, op, r)); inner.id; inner = nnc_op_next(m, inner))
+        for (nnc_op inner = nnc_block_first(m, nnc_op_region(m, op, r)); inner.id;
+             inner = nnc_op_next(m, inner))
             emit(o, inner, before);
     if (nnc_op_get(m, op)->block.id != o->b.id)
         return;
     o->seen[op.id] = o->stamp;
-    nnc_op_move(m, op, (nnc_pos){ o->b, before });
+    nnc_op_move(m, op, (nnc_pos){o->b, before});
 }
 
 static unsigned order_block(order *o)
@@ -366,7 +386,7 @@ static unsigned order_block(order *o)
     now = peak_of(o, done, NULL);
     peak = now > least_peak(o) ? search(o, best) : now;
     if (peak < now) {
-        nnc_op before = last.id && nnc_op_has(m, last, NNC_TERMINATOR) ? last : (nnc_op){ 0 };
+        nnc_op before = last.id && nnc_op_has(m, last, NNC_TERMINATOR) ? last : (nnc_op){0};
         o->stamp++;
         for (uint32_t k = 0; k < n; k++)
             emit(o, o->node[best[k]].op, before);
@@ -390,7 +410,7 @@ static unsigned order_blocks(order *o, nnc_block b)
 
 unsigned nnc_plan_order(nnc_module *m, nnc_arena *scratch, nnc_op entry)
 {
-    order o = { .m = m, .a = scratch, .l = nnc_live_new(m, scratch, entry) };
+    order o = {.m = m, .a = scratch, .l = nnc_live_new(m, scratch, entry)};
 
     o.node_of = nnc_arena_array(scratch, m->op.n, sizeof *o.node_of);
     o.seen = nnc_arena_array(scratch, m->op.n, sizeof *o.seen);

@@ -11,24 +11,31 @@
 #include "passes/plan_pack.h"
 
 enum {
-    SEARCH_WORK = 20000000,       /* pairs of boxes looked at while improving an order: well under a second */
+    SEARCH_WORK =
+        20000000, /* pairs of boxes looked at while improving an order: well under a second */
     EXACT_BOXES = 400,
     EXACT_NODES = 200000
 };
 
-typedef struct span { uint64_t offset, end; } span;
-typedef struct begin { uint64_t live; uint32_t step; } begin;
+typedef struct span {
+    uint64_t offset, end;
+} span;
+typedef struct begin {
+    uint64_t live;
+    uint32_t step;
+} begin;
 
 typedef struct pack {
     nnc_arena *a;
     nnc_pack_box *box;
     uint32_t n;
-    uint32_t *near, *near_at;     /* boxes that overlap box i in time: near[near_at[i] .. near_at[i + 1]) */
+    uint32_t *near,
+        *near_at; /* boxes that overlap box i in time: near[near_at[i] .. near_at[i + 1]) */
     uint64_t *best_offset, best, bound;
-    uint64_t *key;                /* for sorting orders */
-    span *taken;                  /* scratch of place() */
-    begin *begin;                 /* one per box in order of first steps: bytes live there so far */
-    uint32_t *begin_of;           /* per box: its place in begin[] */
+    uint64_t *key;      /* for sorting orders */
+    span *taken;        /* scratch of place() */
+    begin *begin;       /* one per box in order of first steps: bytes live there so far */
+    uint32_t *begin_of; /* per box: its place in begin[] */
     bool *placed;
     uint64_t work, seed;
 } pack;
@@ -48,7 +55,10 @@ static uint32_t random_below(pack *p, uint32_t n)
 
 /* ---- overlaps and the bound ---- */
 
-typedef struct event { uint32_t step, box; bool end; } event;
+typedef struct event {
+    uint32_t step, box;
+    bool end;
+} event;
 
 static int by_step(const void *x, const void *y)
 {
@@ -56,7 +66,7 @@ static int by_step(const void *x, const void *y)
     if (a->step != b->step)
         return a->step < b->step ? -1 : 1;
     if (a->end != b->end)
-        return a->end ? 1 : -1;               /* begins before ends: both steps belong to the lifetime */
+        return a->end ? 1 : -1; /* begins before ends: both steps belong to the lifetime */
     return a->box < b->box ? -1 : a->box > b->box;
 }
 
@@ -65,13 +75,13 @@ static void sweep(pack *p)
 {
     event *e = nnc_arena_array(p->a, 2u * p->n + 1u, sizeof *e);
     uint32_t *live = nnc_arena_array(p->a, p->n + 1u, sizeof *live), nlive = 0;
-    NNC_BUF(uint32_t) pair = { 0 };           /* two entries each */
+    NNC_BUF(uint32_t) pair = {0}; /* two entries each */
     uint64_t sum = 0;
     uint32_t nbegin = 0;
 
     for (uint32_t i = 0; i < p->n; i++) {
-        e[2 * i] = (event){ p->box[i].first, i, false };
-        e[2 * i + 1] = (event){ p->box[i].last, i, true };
+        e[2 * i] = (event){p->box[i].first, i, false};
+        e[2 * i + 1] = (event){p->box[i].last, i, true};
     }
     qsort(e, 2u * p->n, sizeof *e, by_step);
     for (uint32_t k = 0; k < 2 * p->n; k++) {
@@ -94,7 +104,7 @@ static void sweep(pack *p)
         sum += p->box[i].size;
         p->bound = sum > p->bound ? sum : p->bound;
         p->begin_of[i] = nbegin;
-        p->begin[nbegin++] = (begin){ sum, e[k].step };
+        p->begin[nbegin++] = (begin){sum, e[k].step};
     }
     for (uint32_t i = 0; i < p->n; i++)
         p->near_at[i + 1] += p->near_at[i];
@@ -123,7 +133,7 @@ static uint64_t lowest_gap(pack *p, uint32_t i)
     for (uint32_t k = p->near_at[i]; k < p->near_at[i + 1]; k++) {
         const nnc_pack_box *b = &p->box[p->near[k]];
         if (p->placed[p->near[k]])
-            p->taken[n++] = (span){ b->offset, b->offset + b->size };
+            p->taken[n++] = (span){b->offset, b->offset + b->size};
     }
     p->work += 4u * n + 1u;
     qsort(p->taken, n, sizeof *p->taken, by_offset);
@@ -157,7 +167,10 @@ static uint64_t place(pack *p, const uint32_t *order)
 
 /* ---- orders ---- */
 
-typedef struct ranked { uint64_t key; uint32_t box; } ranked;
+typedef struct ranked {
+    uint64_t key;
+    uint32_t box;
+} ranked;
 
 static int by_key(const void *x, const void *y)
 {
@@ -172,7 +185,7 @@ static void order_by_key(pack *p, uint32_t *order)
     ranked *r = nnc_arena_array(p->a, p->n + 1u, sizeof *r);
 
     for (uint32_t i = 0; i < p->n; i++)
-        r[i] = (ranked){ p->key[i], i };
+        r[i] = (ranked){p->key[i], i};
     qsort(r, p->n, sizeof *r, by_key);
     for (uint32_t i = 0; i < p->n; i++)
         order[i] = r[i].box;
@@ -241,7 +254,7 @@ static void improve(pack *p, uint32_t *order, uint64_t height)
     while (p->best > p->bound && p->work < SEARCH_WORK) {
         uint64_t h;
         memcpy(next, order, p->n * sizeof *next);
-        disturb(p, next, height);             /* the boxes lie as the last placement left them */
+        disturb(p, next, height); /* the boxes lie as the last placement left them */
         h = place(p, next);
         if (h <= height || random_below(p, 50) == 0) {
             memcpy(order, next, p->n * sizeof *next);
@@ -291,10 +304,10 @@ static void pack_boxes(pack *p)
 /* ---- items ---- */
 
 typedef struct joined {
-    uint32_t *root;               /* per item: index of its root */
-    int64_t *from_root;           /* per item: bytes behind the root's start */
-    int64_t *low, *high;          /* per root: extent of its group */
-    uint32_t *box;                /* per root: its box */
+    uint32_t *root;      /* per item: index of its root */
+    int64_t *from_root;  /* per item: bytes behind the root's start */
+    int64_t *low, *high; /* per root: extent of its group */
+    uint32_t *box;       /* per root: its box */
 } joined;
 
 static int by_id(const void *x, const void *y)
@@ -314,7 +327,7 @@ static bool find_roots(nnc_arena *a, nnc_plan_item *items, size_t n, joined *g)
         const nnc_plan_item *it = &items[i];
         int64_t behind = 0;
         for (size_t hops = 0; it->alias_of; hops++) {
-            nnc_plan_item key = { .id = it->alias_of }, *pkey = &key, **hit;
+            nnc_plan_item key = {.id = it->alias_of}, *pkey = &key, **hit;
             behind += it->alias_offset;
             hit = bsearch(&pkey, sorted, n, sizeof *sorted, by_id);
             if (!hit || hops > n)
@@ -339,8 +352,10 @@ static uint32_t make_boxes(const nnc_plan_item *items, size_t n, joined *g, nnc_
 
     for (size_t i = 0; i < n; i++)
         if (g->root[i] == i && items[i].bytes) {
-            box[nbox] = (nnc_pack_box){ .align = align_of(&items[i]), .first = items[i].first, .last = items[i].last,
-                                        .fixed = items[i].fixed };
+            box[nbox] = (nnc_pack_box){.align = align_of(&items[i]),
+                                       .first = items[i].first,
+                                       .last = items[i].last,
+                                       .fixed = items[i].fixed};
             g->high[i] = (int64_t)items[i].bytes;
             g->box[i] = nbox++;
         }
@@ -365,11 +380,11 @@ static uint32_t make_boxes(const nnc_plan_item *items, size_t n, joined *g, nnc_
     return nbox;
 }
 
-nnc_status nnc_plan(nnc_arena *scratch, nnc_plan_item *items, size_t n, uint64_t budget, uint64_t *arena,
-                    uint64_t *lower_bound)
+nnc_status nnc_plan(nnc_arena *scratch, nnc_plan_item *items, size_t n, uint64_t budget,
+                    uint64_t *arena, uint64_t *lower_bound)
 {
-    pack p = { .a = scratch };
-    joined g = { 0 };
+    pack p = {.a = scratch};
+    joined g = {0};
 
     g.root = nnc_arena_array(scratch, n + 1, sizeof *g.root);
     g.from_root = nnc_arena_array(scratch, n + 1, sizeof *g.from_root);

@@ -12,5 +12,6 @@ typedef struct nnc_pack_box {
 
 /* Improve on *best (offsets in the boxes, total height *best) until *bound is met or `nodes` places were tried.
  * true: the result is proven optimal. */
-bool nnc_pack_exact(nnc_arena *scratch, nnc_pack_box *box, uint32_t n, uint64_t bound, uint64_t *best, uint64_t nodes);
+bool nnc_pack_exact(nnc_arena *scratch, nnc_pack_box *box, uint32_t n, uint64_t bound,
+                    uint64_t *best, uint64_t nodes);
 #endif

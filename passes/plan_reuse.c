@@ -25,10 +25,12 @@ static bool is_whole(const reuse *r, nnc_value v)
 {
     const nnc_module *m = r->m;
     const nnc_type_rec *t = nnc_value_ty(m, v);
-    int64_t bytes = nnc_type_bytes(m, nnc_value_type(m, v)), count = nnc_type_count(m, nnc_value_type(m, v));
+    int64_t bytes = nnc_type_bytes(m, nnc_value_type(m, v)),
+            count = nnc_type_count(m, nnc_value_type(m, v));
     nnc_op op;
 
-    if (bytes <= 0 || count > bytes || count * (int64_t)nnc_dtype_bytes((nnc_dtype)t->dtype) * t->lanes != bytes)
+    if (bytes <= 0 || count > bytes ||
+        count * (int64_t)nnc_dtype_bytes((nnc_dtype)t->dtype) * t->lanes != bytes)
         return false;
 
     while ((op = nnc_value_op(m, v)).id && nnc_op_code(m, op) == NNC_OP_view) {
@@ -45,7 +47,8 @@ static nnc_op op_of(const nnc_module *m, nnc_value v)
 }
 
 /* First and last step of a memory's accesses as seen from block b; all lie inside it. */
-static bool range_in(const reuse *r, const nnc_memory *mem, nnc_block b, uint32_t *first, uint32_t *last, nnc_op *opener)
+static bool range_in(const reuse *r, const nnc_memory *mem, nnc_block b, uint32_t *first,
+                     uint32_t *last, nnc_op *opener)
 {
     *first = UINT32_MAX;
     *last = 0;
@@ -65,12 +68,13 @@ static bool range_in(const reuse *r, const nnc_memory *mem, nnc_block b, uint32_
 static nnc_op callee_of(const nnc_module *m, nnc_op call)
 {
     if (nnc_op_code(m, call) != NNC_OP_call)
-        return (nnc_op){ 0 };
+        return (nnc_op){0};
     return nnc_func_find(m, nnc_attr_str(m, call, NNC_W_callee, ""));
 }
 
 /* Does `op` write F (as a whole) where it reads T (as `region`), element by element? */
-static bool opens_in_place(const reuse *r, nnc_op op, const nnc_memory *f, const nnc_memory *t, nnc_value region)
+static bool opens_in_place(const reuse *r, nnc_op op, const nnc_memory *f, const nnc_memory *t,
+                           nnc_value region)
 {
     nnc_op kernel = callee_of(r->m, op);
     bool whole = is_whole(r, region);
@@ -106,21 +110,23 @@ static nnc_op anchor_for(const reuse *r, nnc_value to, nnc_op f)
     nnc_value fv = nnc_op_out(m, f, 0);
 
     if (!def.id)
-        return nnc_block_parent(m, (nnc_block){ nnc_value_get(m, to)->def }).id == r->l->kernel.id ? f : (nnc_op){ 0 };
-    if (nnc_op_get(m, def)->block.id != b.id) {               /* an outer block: defined before what holds f? */
+        return nnc_block_parent(m, (nnc_block){nnc_value_get(m, to)->def}).id == r->l->kernel.id
+                   ? f
+                   : (nnc_op){0};
+    if (nnc_op_get(m, def)->block.id != b.id) { /* an outer block: defined before what holds f? */
         at = nnc_live_inside(m, f, nnc_op_get(m, def)->block);
-        return at.id && nnc_op_before(m, def, at) ? f : (nnc_op){ 0 };
+        return at.id && nnc_op_before(m, def, at) ? f : (nnc_op){0};
     }
     if (nnc_op_before(m, def, f))
         return f;
     if (nnc_op_code(m, def) == NNC_OP_alloc) {
-        nnc_op_move(m, def, (nnc_pos){ b, f });
+        nnc_op_move(m, def, (nnc_pos){b, f});
         return f;
     }
     for (uint32_t u = nnc_value_get(m, fv)->first_use; u; u = m->use.at[u].next) {
         nnc_op user = nnc_live_inside(m, m->use.at[u].user, b);
         if (!user.id || !nnc_op_before(m, def, user))
-            return (nnc_op){ 0 };
+            return (nnc_op){0};
     }
     return def;
 }
@@ -149,7 +155,8 @@ static void join_touches(reuse *r, nnc_memory *into, nnc_memory *from, nnc_op go
     all.touch.n = all.touch.cap = 0;
     while (i < into->touch.n || j < from->touch.n) {
         bool left = j >= from->touch.n ||
-                    (i < into->touch.n && r->l->start[into->touch.at[i].op.id] <= r->l->start[from->touch.at[j].op.id]);
+                    (i < into->touch.n &&
+                     r->l->start[into->touch.at[i].op.id] <= r->l->start[from->touch.at[j].op.id]);
         nnc_touch t = left ? into->touch.at[i++] : from->touch.at[j++];
         if (t.op.id != gone.id)
             NNC_PUSH(r->l->a, &all.touch, t);
@@ -164,12 +171,12 @@ static void replace_alloc(reuse *r, nnc_op f, nnc_value to, nnc_op anchor)
     nnc_module *m = r->m;
     nnc_value fv = nnc_op_out(m, f, 0), v;
     nnc_type_rec t = *nnc_value_ty(m, fv);
-    nnc_pos p = { nnc_op_get(m, f)->block, nnc_op_next(m, anchor) };
-    nnc_builder b = { .m = m, .pos = p, .loc = nnc_op_loc(m, f) };
+    nnc_pos p = {nnc_op_get(m, f)->block, nnc_op_next(m, anchor)};
+    nnc_builder b = {.m = m, .pos = p, .loc = nnc_op_loc(m, f)};
 
     t.space = nnc_value_ty(m, to)->space;
     set_space(m, fv, t.space);
-    v = nnc_k_view(&b, to, (nnc_value){ 0 }, nnc_type_put(m, &t));
+    v = nnc_k_view(&b, to, (nnc_value){0}, nnc_type_put(m, &t));
     if (v.id != to.id)
         m->value.at[v.id].name = nnc_value_get(m, fv)->name;
     nnc_value_replace(m, fv, v);
@@ -181,7 +188,8 @@ static void replace_alloc(reuse *r, nnc_op f, nnc_value to, nnc_op anchor)
 static bool has_room(const reuse *r, nnc_value to, const nnc_memory *t, const nnc_memory *f)
 {
     nnc_module *m = r->m;
-    nnc_type whole = nnc_value_type(m, t->base), part = nnc_value_type(m, to), from = nnc_value_type(m, f->base);
+    nnc_type whole = nnc_value_type(m, t->base), part = nnc_value_type(m, to),
+             from = nnc_value_type(m, f->base);
 
     if (t->arena || (nnc_type_is_static(m, whole) && nnc_type_is_static(m, from)))
         return true;
@@ -196,12 +204,13 @@ static bool merge(reuse *r, nnc_value to, nnc_value from, nnc_op op, bool is_cop
     nnc_memory *t = nnc_live_of(l, to), *f = nnc_live_of(l, from);
     nnc_block b = nnc_op_get(m, op)->block;
     uint32_t first, last, at = l->start[op.id];
-    nnc_op opener = { 0 }, falloc, anchor;
+    nnc_op opener = {0}, falloc, anchor;
 
     if (!t || !f || t == f || !f->arena || !is_whole(r, from) || !has_room(r, to, t, f))
         return false;
     falloc = op_of(m, f->base);
-    if (nnc_op_get(m, falloc)->block.id != b.id || !range_in(r, f, b, &first, &last, &opener) || first >= at)
+    if (nnc_op_get(m, falloc)->block.id != b.id || !range_in(r, f, b, &first, &last, &opener) ||
+        first >= at)
         return false;
     if (!is_copy && last != at)
         return false;
@@ -221,7 +230,7 @@ static bool merge(reuse *r, nnc_value to, nnc_value from, nnc_op op, bool is_cop
     if (!anchor.id)
         return false;
     replace_alloc(r, falloc, to, anchor);
-    join_touches(r, t, f, is_copy ? op : (nnc_op){ 0 });
+    join_touches(r, t, f, is_copy ? op : (nnc_op){0});
     return true;
 }
 
@@ -265,7 +274,8 @@ static bool is_fresh(const reuse *r, const nnc_memory *t, nnc_op call)
     nnc_op def = op_of(r->m, t->base);
     nnc_block home = def.id ? nnc_op_get(r->m, def)->block : r->l->top;
 
-    return t->touch.n && t->touch.at[0].op.id == call.id && nnc_op_get(r->m, call)->block.id == home.id;
+    return t->touch.n && t->touch.at[0].op.id == call.id &&
+           nnc_op_get(r->m, call)->block.id == home.id;
 }
 
 static bool try_call(reuse *r, nnc_op call)
@@ -276,10 +286,12 @@ static bool try_call(reuse *r, nnc_op call)
     const int64_t *pair = kernel.id ? nnc_attr_ints(m, kernel, NNC_W_inplace, &n) : NULL;
 
     for (unsigned i = 0; pair && i + 1 < n; i += 2) {
-        nnc_value out = nnc_op_in(m, call, (unsigned)pair[i]), in = nnc_op_in(m, call, (unsigned)pair[i + 1]);
+        nnc_value out = nnc_op_in(m, call, (unsigned)pair[i]),
+                  in = nnc_op_in(m, call, (unsigned)pair[i + 1]);
         nnc_memory *t = nnc_live_of(r->l, out), *f = nnc_live_of(r->l, in);
         nnc_use_facts w = nnc_param_facts(m, kernel, (unsigned)pair[i]);
-        if (!t || !f || mentions(r, call, t) != 1 || mentions(r, call, f) != 1 || (w.reads && !is_fresh(r, t, call)))
+        if (!t || !f || mentions(r, call, t) != 1 || mentions(r, call, f) != 1 ||
+            (w.reads && !is_fresh(r, t, call)))
             continue;
         if (merge(r, out, in, call, false))
             return true;
@@ -297,7 +309,7 @@ typedef struct place {
 
 static place place_of(const nnc_module *m, nnc_value v)
 {
-    place p = { .base = v };
+    place p = {.base = v};
     nnc_op op;
 
     while ((op = nnc_value_op(m, p.base)).id && nnc_op_code(m, op) == NNC_OP_view) {
@@ -340,12 +352,12 @@ static void drop_self_copies(nnc_module *m, nnc_block b)
 
 unsigned nnc_plan_reuse(nnc_module *m, nnc_arena *scratch, nnc_op entry)
 {
-    reuse r = { m, nnc_live_new(m, scratch, entry) };
+    reuse r = {m, nnc_live_new(m, scratch, entry)};
     unsigned n = 0;
 
     for (uint32_t s = 0; s < r.l->nstep; s++)
         if (try_copy(&r, r.l->step.at[s])) {
-            r.l->step.at[s] = (nnc_op){ 0 };
+            r.l->step.at[s] = (nnc_op){0};
             n++;
         }
     for (uint32_t s = 0; s < r.l->nstep; s++)

@@ -29,11 +29,16 @@ void npy_free(npy *a)
 
 int npy_dtype(const char *name, char *kind, int *bytes)
 {
-    static const struct { const char *name; char kind; int bytes; } rows[] = {
-        { "float64", 'f', 8 }, { "float32", 'f', 4 }, { "float16", 'f', 2 }, { "bfloat16", 'V', 2 },
-        { "int64", 'i', 8 }, { "int32", 'i', 4 }, { "int16", 'i', 2 }, { "int8", 'i', 1 }, { "int4", 'i', 1 }, { "int2", 'i', 1 },
-        { "uint64", 'u', 8 }, { "uint32", 'u', 4 }, { "uint16", 'u', 2 }, { "uint8", 'u', 1 }, { "uint4", 'u', 1 }, { "uint2", 'u', 1 },
-        { "bool", 'b', 1 },
+    static const struct {
+        const char *name;
+        char kind;
+        int bytes;
+    } rows[] = {
+        {"float64", 'f', 8}, {"float32", 'f', 4}, {"float16", 'f', 2}, {"bfloat16", 'V', 2},
+        {"int64", 'i', 8},   {"int32", 'i', 4},   {"int16", 'i', 2},   {"int8", 'i', 1},
+        {"int4", 'i', 1},    {"int2", 'i', 1},    {"uint64", 'u', 8},  {"uint32", 'u', 4},
+        {"uint16", 'u', 2},  {"uint8", 'u', 1},   {"uint4", 'u', 1},   {"uint2", 'u', 1},
+        {"bool", 'b', 1},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (!strcmp(rows[i].name, name)) {
@@ -41,7 +46,7 @@ int npy_dtype(const char *name, char *kind, int *bytes)
             *bytes = rows[i].bytes;
             return 0;
         }
-    *kind = 'V';                                          /* 8-bit and 4-bit floats */
+    *kind = 'V'; /* 8-bit and 4-bit floats */
     *bytes = 1;
     return strncmp(name, "float", 5) != 0;
 }
@@ -97,7 +102,8 @@ static int parse_shape(const char *p, npy *out, const char **error)
 
 static int parse_header(const char *head, npy *out, const char **error)
 {
-    const char *descr = value_of(head, "descr"), *order = value_of(head, "fortran_order"), *shape = value_of(head, "shape");
+    const char *descr = value_of(head, "descr"), *order = value_of(head, "fortran_order"),
+               *shape = value_of(head, "shape");
     if (!descr || !order || !shape)
         return fail(error, "header lacks descr, fortran_order or shape");
     if (!strncmp(order, "True", 4))
@@ -144,7 +150,8 @@ static int read_open(FILE *f, npy *out, const char **error)
     char *head = calloc(len + 1, 1);
     if (!head)
         return fail(error, "out of memory");
-    int bad = fread(head, 1, len, f) != len ? fail(error, "the header is cut short") : parse_header(head, out, error);
+    int bad = fread(head, 1, len, f) != len ? fail(error, "the header is cut short")
+                                            : parse_header(head, out, error);
     free(head);
     return bad || read_body(f, out, error);
 }
@@ -163,9 +170,11 @@ int npy_read(const char *path, npy *out, const char **error)
 int npy_write(const char *path, const npy *in, const char **error)
 {
     char head[512];
-    int n = snprintf(head, sizeof head, "{'descr': '%c%c%d', 'fortran_order': False, 'shape': (", in->bytes > 1 ? '<' : '|', in->kind, in->bytes);
+    int n = snprintf(head, sizeof head, "{'descr': '%c%c%d', 'fortran_order': False, 'shape': (",
+                     in->bytes > 1 ? '<' : '|', in->kind, in->bytes);
     for (int i = 0; i < in->rank; i++)
-        n += snprintf(head + n, sizeof head - (size_t)n, "%zu%s", in->dim[i], in->rank == 1 || i + 1 < in->rank ? ", " : "");
+        n += snprintf(head + n, sizeof head - (size_t)n, "%zu%s", in->dim[i],
+                      in->rank == 1 || i + 1 < in->rank ? ", " : "");
     n += snprintf(head + n, sizeof head - (size_t)n, "), }");
     while ((n + 11) % 64)
         head[n++] = ' ';
@@ -173,12 +182,14 @@ int npy_write(const char *path, const npy *in, const char **error)
     FILE *f = fopen(path, "wb");
     if (!f)
         return fail(error, "cannot create the file");
-    unsigned char pre[10] = { 0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, (unsigned char)(n & 255), (unsigned char)(n >> 8) };
+    unsigned char pre[10] = {
+        0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, (unsigned char)(n & 255), (unsigned char)(n >> 8)};
     size_t bytes = npy_count(in) * (size_t)in->bytes;
-    int ok = fwrite(pre, 1, 10, f) == 10 && fwrite(head, 1, (size_t)n, f) == (size_t)n && fwrite(in->data, 1, bytes, f) == bytes;
+    int ok = fwrite(pre, 1, 10, f) == 10 && fwrite(head, 1, (size_t)n, f) == (size_t)n &&
+             fwrite(in->data, 1, bytes, f) == bytes;
     if (fclose(f) || !ok) {
         struct stat st;
-        if (!stat(path, &st) && S_ISREG(st.st_mode))          /* never a device */
+        if (!stat(path, &st) && S_ISREG(st.st_mode)) /* never a device */
             remove(path);
         return fail(error, "cannot write the file");
     }

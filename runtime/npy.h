@@ -8,18 +8,18 @@
 
 enum { NPY_MAX_RANK = 8 };
 typedef struct npy {
-    char kind;                    /* 'f' float, 'i' signed, 'u' unsigned, 'b' bool, 'V' raw */
-    int bytes;                    /* of one element */
+    char kind; /* 'f' float, 'i' signed, 'u' unsigned, 'b' bool, 'V' raw */
+    int bytes; /* of one element */
     int rank;
     size_t dim[NPY_MAX_RANK];
     void *data;
 } npy;
 
 /* 0 on success; else *error is a static or malloc'ed text without a newline that says what is wrong. */
-int    npy_read(const char *path, npy *out, const char **error);
-int    npy_write(const char *path, const npy *in, const char **error);
+int npy_read(const char *path, npy *out, const char **error);
+int npy_write(const char *path, const npy *in, const char **error);
 size_t npy_count(const npy *a);
-void   npy_free(npy *a);
+void npy_free(npy *a);
 /* "float32" -> kind and bytes; 0 on success. */
-int    npy_dtype(const char *numpy_name, char *kind, int *bytes);
+int npy_dtype(const char *numpy_name, char *kind, int *bytes);
 #endif

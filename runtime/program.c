@@ -36,7 +36,8 @@ static int usage(const program *p)
         printf("]\n");
     }
     for (int i = 0; i < p->noutput; i++)
-        printf("  output %s: %s, rank %d\n", p->output[i].name, p->output[i].dtype, p->output[i].rank);
+        printf("  output %s: %s, rank %d\n", p->output[i].name, p->output[i].dtype,
+               p->output[i].rank);
     return OK;
 }
 
@@ -48,7 +49,8 @@ static int find(const program_tensor *t, int n, const char *name, size_t len)
     return -1;
 }
 
-static int no_such(const struct state *s, const char *arg, const char *what, const program_tensor *t, int n)
+static int no_such(const struct state *s, const char *arg, const char *what,
+                   const program_tensor *t, int n)
 {
     complain(s, "argument", arg, "expected NAME=FILE.npy with one of these names:");
     for (int i = 0; i < n; i++)
@@ -72,7 +74,9 @@ static int match_dims(struct state *s, const program_tensor *t, const npy *a)
             size_t *v = &s->symbol[-t->dim[d] - 1];
             const program_symbol *sy = &s->p->symbol[-t->dim[d] - 1];
             if (*v == SIZE_MAX && (a->dim[d] < sy->lo || a->dim[d] > sy->hi)) {
-                snprintf(text, sizeof text, "dimension %d (%s) is %zu, the program was compiled for %zu..%zu", d, sy->name, a->dim[d], sy->lo, sy->hi);
+                snprintf(text, sizeof text,
+                         "dimension %d (%s) is %zu, the program was compiled for %zu..%zu", d,
+                         sy->name, a->dim[d], sy->lo, sy->hi);
                 return complain(s, "input", t->name, text);
             }
             if (*v == SIZE_MAX)
@@ -159,7 +163,8 @@ static int parse(struct state *s, int argc, char **argv)
     }
     for (int i = 0; i < s->p->ninput; i++)
         if (!s->in[i])
-            return complain(s, "input", s->p->input[i].name, "is missing: --input NAME=FILE.npy (see --help)");
+            return complain(s, "input", s->p->input[i].name,
+                            "is missing: --input NAME=FILE.npy (see --help)");
     return OK;
 }
 
@@ -201,7 +206,7 @@ static int save_outputs(struct state *s)
         any |= s->out_path[i] != NULL;
     for (int i = 0; i < s->p->noutput; i++) {
         const program_tensor *t = &s->p->output[i];
-        npy a = { .rank = t->rank, .data = s->out[i] };
+        npy a = {.rank = t->rank, .data = s->out[i]};
         const char *error;
         npy_dtype(t->dtype, &a.kind, &a.bytes);
         s->p->dims(i, s->symbol, a.dim);
@@ -231,7 +236,8 @@ static int run(struct state *s)
     if (code)
         return complain(s, "model", p->name, p->status(code));
     if (s->repeat > 1)
-        fprintf(stderr, "%s: %d runs, %.6g ms each (CPU time)\n", p->name, s->repeat, ms / s->repeat);
+        fprintf(stderr, "%s: %d runs, %.6g ms each (CPU time)\n", p->name, s->repeat,
+                ms / s->repeat);
     return save_outputs(s);
 }
 
@@ -240,7 +246,12 @@ int program_main(const program *p, int argc, char **argv)
     if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")))
         return usage(p);
     size_t nin = (size_t)p->ninput + 1, nout = (size_t)p->noutput + 1, ns = (size_t)p->nsymbol + 1;
-    struct state s = { p, calloc(nin, sizeof(void *)), calloc(nout, sizeof(void *)), calloc(nout, sizeof(char *)), calloc(ns, sizeof(size_t)), 1 };
+    struct state s = {p,
+                      calloc(nin, sizeof(void *)),
+                      calloc(nout, sizeof(void *)),
+                      calloc(nout, sizeof(char *)),
+                      calloc(ns, sizeof(size_t)),
+                      1};
     int code = SYSTEM;
     if (s.in && s.out && s.out_path && s.symbol) {
         for (int i = 0; i < p->nsymbol; i++)

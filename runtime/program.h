@@ -4,10 +4,10 @@
 #include <stddef.h>
 
 typedef struct program_tensor {
-    const char *name, *dtype;     /* the model's own name; NumPy's name of the type */
+    const char *name, *dtype; /* the model's own name; NumPy's name of the type */
     int rank;
-    long long dim[8];             /* inputs: >= 0 a size, < 0 minus (1 + symbol).  Outputs: upper bounds */
-    size_t bytes;                 /* of the whole tensor at its upper bound */
+    long long dim[8]; /* inputs: >= 0 a size, < 0 minus (1 + symbol).  Outputs: upper bounds */
+    size_t bytes;     /* of the whole tensor at its upper bound */
 } program_tensor;
 typedef struct program_symbol {
     const char *name;

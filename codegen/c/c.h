@@ -134,7 +134,7 @@ c_expr c_compute(c_cgen *g, nnc_op op); /* the op itself */
 c_expr c_compute_vector(c_cgen *g, nnc_op op);
 const char *c_vector_operand(c_cgen *g, nnc_value v, int prec); /* splats spelled out */
 const char *c_linear(c_cgen *g, const nnc_linear *l);
-const char *c_place(c_cgen *g, nnc_op op); /* the cell a load reads or a store writes */
+const char *c_place(c_cgen *g, nnc_op op);     /* the cell a load reads or a store writes */
 c_expr c_pointer(c_cgen *g, nnc_value buffer); /* for a buffer used whole */
 const char *c_name(c_cgen *g, nnc_value v);
 const char *c_element_pointer(c_cgen *g, nnc_op op); /* buffer + offset */

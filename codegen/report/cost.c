@@ -1,8 +1,14 @@
 /* Multiply-adds of contractions and reductions, one per element of other arithmetic; bytes at the border of a kernel. */
 #include "codegen/report/report.h"
 
-static double count(const nnc_module *m, nnc_value v) { return (double)nnc_type_count(m, nnc_value_type(m, v)); }
-static double bytes(const nnc_module *m, nnc_value v) { return (double)nnc_type_bytes(m, nnc_value_type(m, v)); }
+static double count(const nnc_module *m, nnc_value v)
+{
+    return (double)nnc_type_count(m, nnc_value_type(m, v));
+}
+static double bytes(const nnc_module *m, nnc_value v)
+{
+    return (double)nnc_type_bytes(m, nnc_value_type(m, v));
+}
 
 static double macs(const nnc_module *m, nnc_op op)
 {
@@ -34,7 +40,8 @@ static double macs(const nnc_module *m, nnc_op op)
             k *= (double)size[i];
         return count(m, out) * k;
     }
-    return nnc_op_has(m, op, NNC_ELEMENTWISE) || nnc_op_has(m, op, NNC_COMPOSITE) ? count(m, out) : 0;
+    return nnc_op_has(m, op, NNC_ELEMENTWISE) || nnc_op_has(m, op, NNC_COMPOSITE) ? count(m, out)
+                                                                                  : 0;
 }
 
 static void add_region(const nnc_module *m, nnc_block b, double times, nnc_cost *c)
@@ -48,7 +55,7 @@ static void add_region(const nnc_module *m, nnc_block b, double times, nnc_cost 
 
 nnc_cost nnc_report_cost(const nnc_module *m, nnc_op op)
 {
-    nnc_cost c = { .macs = macs(m, op) };
+    nnc_cost c = {.macs = macs(m, op)};
     double times = 1;
     if (nnc_op_code(m, op) == NNC_OP_scan)
         times = (double)nnc_dim_hi(m->dims, nnc_attr_int(m, op, NNC_W_trips, 1));

@@ -19,7 +19,8 @@ static void op_box(const nnc_module *m, FILE *o, nnc_op op)
     const char *from = nnc_loc_text_of(m->diag, nnc_op_loc(m, op));
     fprintf(o, "    op%u [label=", op.id);
     const char *plan = nnc_attr_str(m, op, NNC_W_plan, "");
-    quoted(o, nnc_arena_printf(m->arena, "%s%s%s%s%s", nnc_op_infos[nnc_op_code(m, op)].name, *from ? "\\n" : "", from, *plan ? "\\n" : "", plan));
+    quoted(o, nnc_arena_printf(m->arena, "%s%s%s%s%s", nnc_op_infos[nnc_op_code(m, op)].name,
+                               *from ? "\\n" : "", from, *plan ? "\\n" : "", plan));
     fprintf(o, "%s];\n", nnc_op_code(m, op) == NNC_OP_const ? ", shape=note, color=gray" : "");
 }
 
@@ -50,7 +51,8 @@ static void block(const nnc_module *m, FILE *o, nnc_block b)
     for (unsigned i = 0; i < nnc_block_narg(m, b); i++) {
         nnc_value v = nnc_block_arg(m, b, i);
         fprintf(o, "    arg%u [shape=ellipse, label=", v.id);
-        quoted(o, nnc_arena_printf(m->arena, "%s\\n%s", nnc_value_name(m, v), nnc_print_type(m, nnc_value_type(m, v))));
+        quoted(o, nnc_arena_printf(m->arena, "%s\\n%s", nnc_value_name(m, v),
+                                   nnc_print_type(m, nnc_value_type(m, v))));
         fputs("];\n", o);
     }
     for (nnc_op op = nnc_block_first(m, b); op.id; op = nnc_op_next(m, op)) {
@@ -70,10 +72,12 @@ nnc_status nnc_report_dot(nnc_module *m, FILE *o)
     if (!f.id)
         f = nnc_func_entry(m, NNC_OP_kernel);
     if (!f.id)
-        return nnc_error(m->diag, (nnc_loc){ 0 }, "the module has no entry function to draw");
+        return nnc_error(m->diag, (nnc_loc){0}, "the module has no entry function to draw");
     fputs("digraph ", o);
     quoted(o, nnc_func_name(m, f));
-    fputs(" {\n    node [shape=box, fontname=\"Helvetica\"];\n    edge [fontname=\"Helvetica\", fontsize=9];\n", o);
+    fputs(" {\n    node [shape=box, fontname=\"Helvetica\"];\n    edge [fontname=\"Helvetica\", "
+          "fontsize=9];\n",
+          o);
     block(m, o, nnc_op_region(m, f, 0));
     fputs("}\n", o);
     return NNC_OK;

@@ -15,26 +15,43 @@ struct nnc_names {
 
 /* Keywords of C and C++, and what the headers of emitted files declare.  Functions of math.h matter because a local
  * variable y1 shadows a built-in. */
-static const char reserved[] =
-    " auto break case char const continue default do double else enum extern float for goto if inline int long register"
-    " restrict return short signed sizeof static struct switch typedef union unsigned void volatile while alignas alignof"
-    " and and_eq asm bitand bitor bool catch class compl concept consteval constexpr constinit const_cast co_await"
-    " co_return co_yield decltype delete dynamic_cast explicit export false friend mutable namespace new noexcept not"
-    " not_eq nullptr operator or or_eq private protected public reflexpr reinterpret_cast requires static_assert"
-    " static_cast template this thread_local throw true try typeid typename typeof using virtual wchar_t xor xor_eq final"
-    " override import module main complex imaginary fixed unix linux"
-    " acos acosh asin asinh atan atan2 atanh cbrt ceil copysign cos cosh erf erfc exp exp2 expm1 fabs fdim floor fma fmax"
-    " fmin fmod frexp hypot ilogb ldexp lgamma llrint llround log log10 log1p log2 logb lrint lround modf nan nearbyint"
-    " nextafter nexttoward pow remainder remquo rint round scalbln scalbn sin sinh sqrt tan tanh tgamma trunc"
-    " acosf acoshf asinf asinhf atanf atan2f atanhf ceilf cosf coshf erff expf expm1f fabsf floorf fmodf logf log1pf powf"
-    " rintf sinf sinhf sqrtf tanf tanhf truncf gamma gammaf signgam drem significand pow10 exp10 sincos finite"
-    " j0 j1 jn y0 y1 yn j0f j1f jnf y0f y1f ynf abs labs div ldiv index rindex bcmp bcopy bzero signbit isnan isinf"
-    " isfinite isnormal fpclassify isgreater isless memcpy memmove memset memcmp memchr strlen strcmp strcpy strcat strchr"
-    " NULL NAN INFINITY HUGE_VAL EOF BUFSIZ FILE TRUE FALSE CHAR_BIT INT_MAX INT_MIN UINT_MAX LONG_MAX LONG_MIN CHAR_MAX"
-    " SEEK_SET SEEK_CUR SEEK_END RAND_MAX EXIT_SUCCESS EXIT_FAILURE FLT_MAX FLT_MIN DBL_MAX DBL_MIN SIZE_MAX M_PI M_E"
-    " assert near far small interface I offsetof size_t ptrdiff_t int8_t int16_t int32_t int64_t uint8_t uint16_t uint32_t"
-    " uint64_t intptr_t uintptr_t intmax_t uintmax_t max_align_t printf scanf malloc calloc realloc free alloca exit abort"
-    " time clock errno stdin stdout stderr read write open close link stat rand random select signal setjmp ";
+static const char reserved[] = " auto break case char const continue default do double else enum "
+                               "extern float for goto if inline int long register"
+                               " restrict return short signed sizeof static struct switch typedef "
+                               "union unsigned void volatile while alignas alignof"
+                               " and and_eq asm bitand bitor bool catch class compl concept "
+                               "consteval constexpr constinit const_cast co_await"
+                               " co_return co_yield decltype delete dynamic_cast explicit export "
+                               "false friend mutable namespace new noexcept not"
+                               " not_eq nullptr operator or or_eq private protected public "
+                               "reflexpr reinterpret_cast requires static_assert"
+                               " static_cast template this thread_local throw true try typeid "
+                               "typename typeof using virtual wchar_t xor xor_eq final"
+                               " override import module main complex imaginary fixed unix linux"
+                               " acos acosh asin asinh atan atan2 atanh cbrt ceil copysign cos "
+                               "cosh erf erfc exp exp2 expm1 fabs fdim floor fma fmax"
+                               " fmin fmod frexp hypot ilogb ldexp lgamma llrint llround log log10 "
+                               "log1p log2 logb lrint lround modf nan nearbyint"
+                               " nextafter nexttoward pow remainder remquo rint round scalbln "
+                               "scalbn sin sinh sqrt tan tanh tgamma trunc"
+                               " acosf acoshf asinf asinhf atanf atan2f atanhf ceilf cosf coshf "
+                               "erff expf expm1f fabsf floorf fmodf logf log1pf powf"
+                               " rintf sinf sinhf sqrtf tanf tanhf truncf gamma gammaf signgam "
+                               "drem significand pow10 exp10 sincos finite"
+                               " j0 j1 jn y0 y1 yn j0f j1f jnf y0f y1f ynf abs labs div ldiv index "
+                               "rindex bcmp bcopy bzero signbit isnan isinf"
+                               " isfinite isnormal fpclassify isgreater isless memcpy memmove "
+                               "memset memcmp memchr strlen strcmp strcpy strcat strchr"
+                               " NULL NAN INFINITY HUGE_VAL EOF BUFSIZ FILE TRUE FALSE CHAR_BIT "
+                               "INT_MAX INT_MIN UINT_MAX LONG_MAX LONG_MIN CHAR_MAX"
+                               " SEEK_SET SEEK_CUR SEEK_END RAND_MAX EXIT_SUCCESS EXIT_FAILURE "
+                               "FLT_MAX FLT_MIN DBL_MAX DBL_MIN SIZE_MAX M_PI M_E"
+                               " assert near far small interface I offsetof size_t ptrdiff_t "
+                               "int8_t int16_t int32_t int64_t uint8_t uint16_t uint32_t"
+                               " uint64_t intptr_t uintptr_t intmax_t uintmax_t max_align_t printf "
+                               "scanf malloc calloc realloc free alloca exit abort"
+                               " time clock errno stdin stdout stderr read write open close link "
+                               "stat rand random select signal setjmp ";
 
 static bool is_reserved(const char *s, size_t n)
 {
@@ -93,7 +110,8 @@ const char *nnc_identifier(nnc_arena *a, const char *hint, bool upper)
     for (size_t i = 0; i < n; i++) {
         unsigned char c = (unsigned char)hint[i];
         bool word = c < 128 && isalnum(c);
-        if (!word && (k == 0 || s[k - 1] == '_')) /* no leading and no double underscore: both are reserved */
+        if (!word && (k == 0 ||
+                      s[k - 1] == '_')) /* no leading and no double underscore: both are reserved */
             continue;
         s[k++] = word ? (char)(upper ? toupper(c) : c) : '_';
     }

@@ -9,16 +9,22 @@
 #include "ir/text.h"
 
 enum kind { K_NONE, K_C, K_OBJECT, K_SHARED, K_PROGRAM, K_ONNX, K_IR, K_KIR, K_DOT, K_HTML };
-static const struct { const char *emit, *suffix; enum kind kind; } kinds[] = {
-    { "c", ".c", K_C }, { "o", ".o", K_OBJECT }, { "so", ".so", K_SHARED }, { "exe", "", K_PROGRAM }, { "onnx", ".onnx", K_ONNX },
-    { "ir", ".ir", K_IR }, { "kir", ".kir", K_KIR }, { "dot", ".dot", K_DOT }, { "html", ".html", K_HTML },
+static const struct {
+    const char *emit, *suffix;
+    enum kind kind;
+} kinds[] = {
+    {"c", ".c", K_C},       {"o", ".o", K_OBJECT},     {"so", ".so", K_SHARED},
+    {"exe", "", K_PROGRAM}, {"onnx", ".onnx", K_ONNX}, {"ir", ".ir", K_IR},
+    {"kir", ".kir", K_KIR}, {"dot", ".dot", K_DOT},    {"html", ".html", K_HTML},
 };
 
 static enum kind kind_of(const cli *c, const char *path)
 {
     const char *slash = strrchr(path, '/'), *dot = strrchr(slash ? slash : path, '.');
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
-        if (c->opt.emit ? !strcmp(kinds[i].emit, c->opt.emit) : dot ? !strcmp(kinds[i].suffix, dot) : !*kinds[i].suffix)
+        if (c->opt.emit ? !strcmp(kinds[i].emit, c->opt.emit)
+            : dot       ? !strcmp(kinds[i].suffix, dot)
+                        : !*kinds[i].suffix)
             return kinds[i].kind;
     return K_NONE;
 }
@@ -26,14 +32,19 @@ static enum kind kind_of(const cli *c, const char *path)
 static int bad_kind(const cli *c, const char *path)
 {
     if (c->opt.emit)
-        return cli_fail(CLI_USAGE, "--emit=%s: expected c, o, so, exe, onnx, ir, kir, dot or html", c->opt.emit);
-    return cli_fail(CLI_USAGE, "'%s': this suffix says nothing; use .c .o .so .onnx .ir .kir .dot .html, none for a program, or --emit=", path);
+        return cli_fail(CLI_USAGE, "--emit=%s: expected c, o, so, exe, onnx, ir, kir, dot or html",
+                        c->opt.emit);
+    return cli_fail(CLI_USAGE,
+                    "'%s': this suffix says nothing; use .c .o .so .onnx .ir .kir .dot .html, none "
+                    "for a program, or --emit=",
+                    path);
 }
 
 static const char *beside(cli *c, const char *path, const char *suffix)
 {
     const char *slash = strrchr(path, '/'), *dot = strrchr(slash ? slash : path, '.');
-    return nnc_arena_printf(c->arena, "%.*s%s", (int)(dot ? dot - path : (int)strlen(path)), path, suffix);
+    return nnc_arena_printf(c->arena, "%.*s%s", (int)(dot ? dot - path : (int)strlen(path)), path,
+                            suffix);
 }
 
 static int finish(FILE *f, const char *path, nnc_status s)
@@ -42,7 +53,9 @@ static int finish(FILE *f, const char *path, nnc_status s)
     bad |= fclose(f) != 0;
     if (bad && s == NNC_OK)
         return cli_fail(CLI_SYSTEM, "cannot write '%s': %s", path, strerror(errno));
-    return bad ? CLI_SYSTEM : s == NNC_OK ? CLI_OK : CLI_INPUT;    /* an emitter that could not write has said so */
+    return bad           ? CLI_SYSTEM
+           : s == NNC_OK ? CLI_OK
+                         : CLI_INPUT; /* an emitter that could not write has said so */
 }
 
 /* net.c names its header, so the header sits beside it under the model's name. */
@@ -51,7 +64,8 @@ static const char *header_beside(cli *c, const char *path)
     if (cli_is_device(path))
         return "/dev/null";
     const char *slash = strrchr(path, '/');
-    return nnc_arena_printf(c->arena, "%.*s%s.h", (int)(slash ? slash - path + 1 : 0), path, cli_model_name(c));
+    return nnc_arena_printf(c->arena, "%.*s%s.h", (int)(slash ? slash - path + 1 : 0), path,
+                            cli_model_name(c));
 }
 
 static int write_c(cli *c, nnc_module *m, const char *path)
@@ -62,13 +76,14 @@ static int write_c(cli *c, nnc_module *m, const char *path)
         return CLI_INPUT;
     const char *head = header_beside(c, path), *blob = beside(c, path, ".bin");
     FILE *src = cli_create(c, path, NULL), *h = src ? cli_create(c, head, NULL) : NULL;
-    bool file = f->weights_in_file && !cli_is_device(path);   /* without one, the emitter says so */
+    bool file = f->weights_in_file && !cli_is_device(path); /* without one, the emitter says so */
     FILE *bin = h && file ? cli_create(c, blob, NULL) : NULL;
     if (!src || !h || (file && !bin))
         return CLI_SYSTEM;
     cli_progress(c, "writing C");
     nnc_status s = nnc_emit_c(m, &o, src, h, bin);
-    int code = finish(src, path, s), code2 = finish(h, head, s), code3 = bin ? finish(bin, blob, s) : 0;
+    int code = finish(src, path, s), code2 = finish(h, head, s),
+        code3 = bin ? finish(bin, blob, s) : 0;
     return code ? code : code2 ? code2 : code3;
 }
 
@@ -77,7 +92,7 @@ static int write_ir(cli *c, nnc_module *m, enum kind kind, const char *path)
 {
     const char *blob = beside(c, path, kind == K_IR ? ".weights" : ".kir.weights");
     const char *leaf = strrchr(blob, '/');
-    nnc_print_options o = { .weights_file = leaf ? leaf + 1 : blob };
+    nnc_print_options o = {.weights_file = leaf ? leaf + 1 : blob};
     if (m->blob.n > 1 && cli_is_device(path))
         blob = "/dev/null";
     FILE *f = cli_create(c, path, NULL), *w = f && m->blob.n > 1 ? cli_create(c, blob, NULL) : NULL;
@@ -122,13 +137,15 @@ static int write_binary(cli *c, nnc_module *m, enum kind kind, const char *path)
         return CLI_SYSTEM;
     if (kind == K_PROGRAM)
         return cli_build_binary(c, m, CLI_PROGRAM, temp, NULL, c->opt.native);
-    return cli_build_binary(c, m, kind == K_OBJECT ? CLI_OBJECT : CLI_SHARED, temp, header_beside(c, path), c->opt.native);
+    return cli_build_binary(c, m, kind == K_OBJECT ? CLI_OBJECT : CLI_SHARED, temp,
+                            header_beside(c, path), c->opt.native);
 }
 
 static bool same_file(const char *a, const char *b)
 {
     struct stat x, y;
-    return !stat(a, &x) && !stat(b, &y) && S_ISREG(x.st_mode) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+    return !stat(a, &x) && !stat(b, &y) && S_ISREG(x.st_mode) && x.st_dev == y.st_dev &&
+           x.st_ino == y.st_ino;
 }
 
 /* Each output starts from the file again: the pipeline changes the module. */
@@ -149,8 +166,11 @@ static int write_one(cli *c, const char *path)
         return CLI_INPUT;
     switch (kind) {
     case K_C: return write_c(c, m, path);
-    case K_OBJECT: case K_SHARED: case K_PROGRAM: return write_binary(c, m, kind, path);
-    case K_IR: case K_KIR: return write_ir(c, m, kind, path);
+    case K_OBJECT:
+    case K_SHARED:
+    case K_PROGRAM: return write_binary(c, m, kind, path);
+    case K_IR:
+    case K_KIR: return write_ir(c, m, kind, path);
     case K_HTML: return write_html(c, m, path);
     default: return write_text(c, m, kind, path);
     }
@@ -162,7 +182,8 @@ int cli_build(cli *c)
     if (w && strcmp(w, "strings") && strcmp(w, "numbers") && strcmp(w, "bin"))
         return cli_fail(CLI_USAGE, "--weights=%s: expected strings, numbers or bin", w);
     if (!c->opt.output.n)
-        return cli_fail(CLI_USAGE, "no output: give -o FILE, or use nnc info, nnc run or nnc check");
+        return cli_fail(CLI_USAGE,
+                        "no output: give -o FILE, or use nnc info, nnc run or nnc check");
     for (unsigned i = 0; i < c->opt.output.n; i++) {
         int code = write_one(c, c->opt.output.at[i]);
         if (code)

@@ -11,7 +11,7 @@
 
 struct check {
     cli *c;
-    nnc_module *m;                /* with the graph, for the interpreter */
+    nnc_module *m; /* with the graph, for the interpreter */
     nnc_op graph;
     unsigned nin, nout, failed;
     nnc_tensor *in, *interp, *compiled, *want;
@@ -32,8 +32,9 @@ static void fill(nnc_tensor *t, uint64_t *seed)
     int64_t n = nnc_tensor_count(t);
     size_t step = nnc_dtype_bytes(t->dtype);
     for (int64_t i = 0; i < n; i++) {
-        double u = (double)(next(seed) >> 11) / 9007199254740992.0, v = (double)(next(seed) >> 11) / 9007199254740992.0;
-        nnc_num x = { sqrt(-2 * log(u + 1e-300)) * cos(6.283185307179586 * v), (int64_t)(v * 3) };
+        double u = (double)(next(seed) >> 11) / 9007199254740992.0,
+               v = (double)(next(seed) >> 11) / 9007199254740992.0;
+        nnc_num x = {sqrt(-2 * log(u + 1e-300)) * cos(6.283185307179586 * v), (int64_t)(v * 3)};
         if (t->dtype == NNC_DT_bool)
             x.i = v < 0.5;
         nnc_num_store(t->dtype, (char *)t->data + (size_t)i * step, x);
@@ -55,7 +56,8 @@ static void random_inputs(struct check *k)
     }
 }
 
-static int read_vector(struct check *k, const char *dir, const char *stem, unsigned i, nnc_tensor *out)
+static int read_vector(struct check *k, const char *dir, const char *stem, unsigned i,
+                       nnc_tensor *out)
 {
     nnc_onnx_tensor t;
     int64_t dim[NNC_MAX_RANK];
@@ -64,7 +66,8 @@ static int read_vector(struct check *k, const char *dir, const char *stem, unsig
         return CLI_INPUT;
     nnc_dtype dt = nnc_dtype_by_onnx((int)t.elem);
     if (t.rank > NNC_MAX_RANK || !dt || dt == NNC_DT_string)
-        return cli_fail(CLI_INPUT, "%s: a tensor of %s with %u dimensions cannot be compared", path, nnc_onnx_elem_str(t.elem), t.rank);
+        return cli_fail(CLI_INPUT, "%s: a tensor of %s with %u dimensions cannot be compared", path,
+                        nnc_onnx_elem_str(t.elem), t.rank);
     for (uint32_t d = 0; d < t.rank; d++)
         dim[d] = t.dim[d];
     *out = nnc_tensor_new(k->c->arena, dt, (int)t.rank, dim);
@@ -85,7 +88,9 @@ static int read_vectors(struct check *k, const char *dir)
 
 static int run_compiled(struct check *k)
 {
-    const char *dir = cli_temp_dir(k->c), **argv = nnc_arena_array(k->c->arena, 2 * (size_t)(k->nin + k->nout) + 2, sizeof *argv);
+    const char *dir = cli_temp_dir(k->c),
+               **argv =
+                   nnc_arena_array(k->c->arena, 2 * (size_t)(k->nin + k->nout) + 2, sizeof *argv);
     unsigned n = 0;
     argv[n++] = k->program;
     for (unsigned i = 0; i < k->nin; i++) {
@@ -93,25 +98,31 @@ static int run_compiled(struct check *k)
         if (cli_write_npy(k->c, path, &k->in[i]) != NNC_OK)
             return CLI_SYSTEM;
         argv[n++] = "--input";
-        argv[n++] = nnc_arena_printf(k->c->arena, "%s=%s", cli_name_at(k->c, k->m, k->graph, NNC_W_input, i), path);
+        argv[n++] = nnc_arena_printf(k->c->arena, "%s=%s",
+                                     cli_name_at(k->c, k->m, k->graph, NNC_W_input, i), path);
     }
     for (unsigned i = 0; i < k->nout; i++) {
         argv[n++] = "--output";
-        argv[n++] = nnc_arena_printf(k->c->arena, "%s=%s/out%u.npy", cli_name_at(k->c, k->m, k->graph, NNC_W_output, i), dir, i);
+        argv[n++] = nnc_arena_printf(k->c->arena, "%s=%s/out%u.npy",
+                                     cli_name_at(k->c, k->m, k->graph, NNC_W_output, i), dir, i);
     }
     int code = cli_spawn(NULL, argv, NULL);
     if (code)
-        return cli_fail(code < 0 || code > 4 ? CLI_SYSTEM : code, "the compiled model ended with code %d", code);
+        return cli_fail(code < 0 || code > 4 ? CLI_SYSTEM : code,
+                        "the compiled model ended with code %d", code);
     for (unsigned i = 0; i < k->nout; i++) {
-        if (cli_read_npy(k->c, nnc_arena_printf(k->c->arena, "%s/out%u.npy", dir, i), &k->compiled[i]) != NNC_OK)
+        if (cli_read_npy(k->c, nnc_arena_printf(k->c->arena, "%s/out%u.npy", dir, i),
+                         &k->compiled[i]) != NNC_OK)
             return CLI_SYSTEM;
         if (nnc_dtype_bytes(k->compiled[i].dtype) == nnc_dtype_bytes(k->interp[i].dtype))
-            k->compiled[i].dtype = k->interp[i].dtype;    /* .npy has no name for small floats and sub-byte integers */
+            k->compiled[i].dtype =
+                k->interp[i].dtype; /* .npy has no name for small floats and sub-byte integers */
     }
     return CLI_OK;
 }
 
-static void show(struct check *k, const char *what, unsigned i, const nnc_tensor *got, const nnc_tensor *want)
+static void show(struct check *k, const char *what, unsigned i, const nnc_tensor *got,
+                 const nnc_tensor *want)
 {
     cli_distance d = cli_compare(got, want);
     bool ok = d.shape && d.relative <= k->rtol;
@@ -121,8 +132,9 @@ static void show(struct check *k, const char *what, unsigned i, const nnc_tensor
         printf("%-28s %-24s shapes or types differ  FAILED\n", what, name);
         return;
     }
-    printf("%-28s %-24s %llu of %llu differ, max %llu ulp, relative %.3g  %s\n", what, name, (unsigned long long)d.differ,
-           (unsigned long long)d.count, (unsigned long long)d.max_ulp, d.relative, ok ? "ok" : "FAILED");
+    printf("%-28s %-24s %llu of %llu differ, max %llu ulp, relative %.3g  %s\n", what, name,
+           (unsigned long long)d.differ, (unsigned long long)d.count, (unsigned long long)d.max_ulp,
+           d.relative, ok ? "ok" : "FAILED");
 }
 
 static int one_round(struct check *k, bool vectors)
@@ -145,7 +157,8 @@ static int one_round(struct check *k, bool vectors)
 static int prepare(struct check *k)
 {
     cli *c = k->c;
-    nnc_module *compiled = cli_load(c, c->opt.file);      /* the pipeline changes a module: one for each side */
+    nnc_module *compiled =
+        cli_load(c, c->opt.file); /* the pipeline changes a module: one for each side */
     k->m = compiled ? cli_load(c, c->opt.file) : NULL;
     if (!k->m)
         return CLI_INPUT;
@@ -155,7 +168,7 @@ static int prepare(struct check *k)
     nnc_block b = nnc_op_region(k->m, k->graph, 0);
     k->nin = nnc_block_narg(k->m, b);
     k->nout = nnc_op_nin(k->m, nnc_block_last(k->m, b));
-    nnc_tensor **slot[] = { &k->in, &k->interp, &k->compiled, &k->want };
+    nnc_tensor **slot[] = {&k->in, &k->interp, &k->compiled, &k->want};
     for (int i = 0; i < 4; i++)
         *slot[i] = nnc_arena_array(c->arena, k->nin + k->nout + 1u, sizeof **slot[i]);
     k->rtol = c->opt.rtol ? strtod(c->opt.rtol, NULL) : 1e-4;
@@ -169,7 +182,7 @@ static int prepare(struct check *k)
 
 int cli_check(cli *c)
 {
-    struct check k = { .c = c };
+    struct check k = {.c = c};
     int code = prepare(&k);
     if (!code && !c->opt.against.n) {
         random_inputs(&k);
@@ -182,5 +195,7 @@ int cli_check(cli *c)
     }
     if (code)
         return code;
-    return k.failed ? cli_fail(CLI_DIFFERS, "%u comparisons failed (tolerance %g)", k.failed, k.rtol) : CLI_OK;
+    return k.failed
+               ? cli_fail(CLI_DIFFERS, "%u comparisons failed (tolerance %g)", k.failed, k.rtol)
+               : CLI_OK;
 }

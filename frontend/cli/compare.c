@@ -33,20 +33,24 @@ static void compare_one(nnc_dtype dt, const char *p, const char *q, cli_distance
     }
     if (fabs(fx - fy) > d->max_abs)
         d->max_abs = fabs(fx - fy);
-    uint64_t u = is_float ? gap(ordered(dt, nnc_num_bits(dt, x)), ordered(dt, nnc_num_bits(dt, y))) : gap(x.i, y.i);
+    uint64_t u = is_float ? gap(ordered(dt, nnc_num_bits(dt, x)), ordered(dt, nnc_num_bits(dt, y)))
+                          : gap(x.i, y.i);
     if (u > d->max_ulp)
         d->max_ulp = u;
 }
 
 cli_distance cli_compare(const nnc_tensor *got, const nnc_tensor *want)
 {
-    cli_distance d = { .shape = got->dtype == want->dtype && got->rank == want->rank && !memcmp(got->dim, want->dim, (size_t)want->rank * sizeof *want->dim) };
+    cli_distance d = {.shape =
+                          got->dtype == want->dtype && got->rank == want->rank &&
+                          !memcmp(got->dim, want->dim, (size_t)want->rank * sizeof *want->dim)};
     if (!d.shape)
         return d;
     d.count = (uint64_t)nnc_tensor_count(want);
     size_t step = nnc_dtype_bytes(want->dtype);
     for (uint64_t i = 0; i < d.count; i++)
-        compare_one(want->dtype, (const char *)got->data + i * step, (const char *)want->data + i * step, &d);
+        compare_one(want->dtype, (const char *)got->data + i * step,
+                    (const char *)want->data + i * step, &d);
     d.relative = d.max_abs == 0 ? 0 : d.max_abs / (d.scale > 0 ? d.scale : 1);
     return d;
 }

@@ -5,7 +5,10 @@
 #include "frontend/onnx/import.h"
 #include "ir/text.h"
 
-struct count { const char *op; unsigned n; };
+struct count {
+    const char *op;
+    unsigned n;
+};
 typedef NNC_BUF(struct count) counts;
 
 static void count_graph(nnc_arena *a, counts *c, const nnc_onnx_graph *g)
@@ -16,7 +19,7 @@ static void count_graph(nnc_arena *a, counts *c, const nnc_onnx_graph *g)
         while (k < c->n && strcmp(c->at[k].op, n->op))
             k++;
         if (k == c->n)
-            NNC_PUSH(a, c, (struct count){ n->op, 0 });
+            NNC_PUSH(a, c, (struct count){n->op, 0});
         c->at[k].n++;
         for (uint32_t j = 0; j < n->nattr; j++) {
             if (n->attr[j].kind == NNC_ONNX_ATTR_graph)
@@ -39,7 +42,8 @@ static void operators(cli *c, counts *out)
     nnc_diag *quiet = nnc_diag_new(c->arena);
     nnc_diag_set_quiet(quiet, true);
     size_t n = strlen(c->opt.file);
-    if ((n > 3 && !strcmp(c->opt.file + n - 3, ".ir")) || nnc_onnx_load(c->arena, quiet, c->opt.file, &model) != NNC_OK)
+    if ((n > 3 && !strcmp(c->opt.file + n - 3, ".ir")) ||
+        nnc_onnx_load(c->arena, quiet, c->opt.file, &model) != NNC_OK)
         return;
     count_graph(c->arena, out, model->graph);
     qsort(out->at, out->n, sizeof *out->at, by_count);
@@ -48,7 +52,7 @@ static void operators(cli *c, counts *out)
 static void print_json(const char *describe, const counts *ops)
 {
     size_t n = strlen(describe);
-    printf("%.*s, \"operators\": {", (int)(n - 1), describe);              /* without the closing brace */
+    printf("%.*s, \"operators\": {", (int)(n - 1), describe); /* without the closing brace */
     for (uint32_t i = 0; i < ops->n; i++)
         printf("%s\"%s\": %u", i ? ", " : "", ops->at[i].op, ops->at[i].n);
     puts("}}");
@@ -70,9 +74,12 @@ static void print_text(nnc_module *m, const nnc_interface *f, const counts *ops)
     for (uint32_t i = 0; i < f->noutput; i++)
         print_tensor(m, "output", &f->output[i]);
     for (uint32_t i = 0; i < f->nsymbol; i++)
-        printf("size    %s: %lld..%lld%s\n", f->symbol[i].name, (long long)f->symbol[i].lo, (long long)f->symbol[i].hi, f->symbol[i].out ? ", found out by the run" : "");
-    printf("workspace %llu bytes (lower bound %llu, ratio %.3f)\nweights   %llu bytes\n", (unsigned long long)f->workspace, (unsigned long long)f->lower_bound,
-           f->lower_bound ? (double)f->workspace / (double)f->lower_bound : 1.0, (unsigned long long)f->weights);
+        printf("size    %s: %lld..%lld%s\n", f->symbol[i].name, (long long)f->symbol[i].lo,
+               (long long)f->symbol[i].hi, f->symbol[i].out ? ", found out by the run" : "");
+    printf("workspace %llu bytes (lower bound %llu, ratio %.3f)\nweights   %llu bytes\n",
+           (unsigned long long)f->workspace, (unsigned long long)f->lower_bound,
+           f->lower_bound ? (double)f->workspace / (double)f->lower_bound : 1.0,
+           (unsigned long long)f->weights);
     if (ops->n)
         printf("operators");
     for (uint32_t i = 0; i < ops->n; i++)
@@ -81,7 +88,7 @@ static void print_text(nnc_module *m, const nnc_interface *f, const counts *ops)
 
 int cli_info(cli *c)
 {
-    counts ops = { 0 };
+    counts ops = {0};
     nnc_module *m = cli_load(c, c->opt.file);
     if (!m || cli_lower(c, m) != NNC_OK)
         return CLI_INPUT;

@@ -39,7 +39,10 @@ int cli_parse_dims(cli *c)
     nnc_onnx_bound *b = nnc_arena_array(c->arena, c->opt.dim.n + 1u, sizeof *b);
     for (unsigned i = 0; i < c->opt.dim.n; i++)
         if (!parse_bound(c, c->opt.dim.at[i], &b[i]))
-            return cli_fail(CLI_USAGE, "--dim '%s': expected NAME=SIZE or NAME=LOW..HIGH, as in batch=1 or batch=1..8", c->opt.dim.at[i]);
+            return cli_fail(
+                CLI_USAGE,
+                "--dim '%s': expected NAME=SIZE or NAME=LOW..HIGH, as in batch=1 or batch=1..8",
+                c->opt.dim.at[i]);
     c->bound = b;
     return CLI_OK;
 }
@@ -48,8 +51,9 @@ static nnc_status read_text(cli *c, nnc_module *m, const char *path)
 {
     FILE *f = fopen(path, "rb");
     if (!f)
-        return nnc_error(c->diag, nnc_loc_file(c->diag, path), "cannot open the file: %s", strerror(errno));
-    NNC_BUF(char) text = { 0 };
+        return nnc_error(c->diag, nnc_loc_file(c->diag, path), "cannot open the file: %s",
+                         strerror(errno));
+    NNC_BUF(char) text = {0};
     for (int ch; (ch = getc(f)) != EOF;)
         NNC_PUSH(c->arena, &text, (char)ch);
     fclose(f);
@@ -61,10 +65,11 @@ static nnc_status read_text(cli *c, nnc_module *m, const char *path)
 nnc_module *cli_load(cli *c, const char *path)
 {
     nnc_module *m = nnc_module_new(c->arena, c->diag);
-    nnc_onnx_options o = { .bound = c->bound, .nbound = c->opt.dim.n };
+    nnc_onnx_options o = {.bound = c->bound, .nbound = c->opt.dim.n};
     cli_progress(c, "reading the model");
     if (has_suffix(path, ".nn")) {
-        nnc_error(c->diag, nnc_loc_file(c->diag, path), "the .nn language is not there yet; give an .onnx model");
+        nnc_error(c->diag, nnc_loc_file(c->diag, path),
+                  "the .nn language is not there yet; give an .onnx model");
         return NULL;
     }
     if (has_suffix(path, ".ir") || has_suffix(path, ".kir"))
@@ -78,7 +83,7 @@ nnc_status cli_lower(cli *c, nnc_module *m)
 {
     cli_progress(c, "compiling");
     if (!nnc_func_entry(m, NNC_OP_graph).id && !c->pass.passes)
-        return NNC_OK;                                    /* IR text that holds kernels */
+        return NNC_OK; /* IR text that holds kernels */
     return nnc_passes_run(m, &c->pass);
 }
 

@@ -38,7 +38,8 @@ int main(int argc, char **argv)
 {
     if (argc > 1 && !strcmp(argv[1], "--version"))
         return puts("nnc " NNC_VERSION), CLI_OK;
-    if (argc < 2 || !strcmp(argv[1], "help") || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
+    if (argc < 2 || !strcmp(argv[1], "help") || !strcmp(argv[1], "--help") ||
+        !strcmp(argv[1], "-h")) {
         cli_help(argc > 2 ? argv[2] : NULL);
         return argc < 2 ? CLI_USAGE : CLI_OK;
     }
@@ -46,7 +47,7 @@ int main(int argc, char **argv)
         if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
             return cli_help(argv[1][0] == '-' ? "build" : argv[1]), CLI_OK;
     cli_catch_signals();
-    cli c = { .arena = nnc_arena_new() };
+    cli c = {.arena = nnc_arena_new()};
     c.diag = nnc_diag_new(c.arena);
     int code = run(&c, argc, argv);
     cli_progress_end();

@@ -22,9 +22,11 @@ int cli_ops(cli *c)
             row[n++] = nnc_onnx_row_at(i);
     qsort(row, n, sizeof *row, compare);
     for (uint32_t i = 0; i < n; i++) {
-        bool first = !i || strcmp(row[i - 1].op, row[i].op) || strcmp(row[i - 1].domain, row[i].domain);
+        bool first =
+            !i || strcmp(row[i - 1].op, row[i].op) || strcmp(row[i - 1].domain, row[i].domain);
         if (!i || strcmp(row[i - 1].domain, row[i].domain))
-            printf("%s%s (operator, and the opsets where its meaning changed)\n", i ? "\n\n" : "", *row[i].domain ? row[i].domain : "ai.onnx");
+            printf("%s%s (operator, and the opsets where its meaning changed)\n", i ? "\n\n" : "",
+                   *row[i].domain ? row[i].domain : "ai.onnx");
         if (first) {
             printf("%s  %-28s", i ? "\n" : "", row[i].op);
             names++;

@@ -7,19 +7,30 @@
 #include <string.h>
 
 enum kind { FLAG, TEXT, NUMBER, LIST, SIZE };
-struct option { const char *name; enum kind kind; size_t field; const char *commands, *arg, *doc; };
+struct option {
+    const char *name;
+    enum kind kind;
+    size_t field;
+    const char *commands, *arg, *doc;
+};
 static const struct option options[] = {
-#define OPTION(name, kind, field, commands, arg, doc) { name, kind, offsetof(cli_options, field), commands, arg, doc },
+#define OPTION(name, kind, field, commands, arg, doc) \
+    {name, kind, offsetof(cli_options, field), commands, arg, doc},
 #include "frontend/cli/options.def"
 };
 enum { NOPTION = sizeof options / sizeof options[0] };
 
-static const struct command { const char *name; char letter; const char *usage, *doc; } commands[] = {
-    { "build", 'b', "nnc MODEL -o OUTPUT [options]", "compile a model" },
-    { "info",  'i', "nnc info [--json] MODEL", "inputs, outputs, memory and operators of a model" },
-    { "run",   'r', "nnc run MODEL --input X=A.npy ... [--output Y=B.npy ...]", "compile and run" },
-    { "check", 'c', "nnc check MODEL [--against DIR]", "compare interpreter, compiled C and test vectors" },
-    { "ops",   'o', "nnc ops", "list the operators that can be imported" },
+static const struct command {
+    const char *name;
+    char letter;
+    const char *usage, *doc;
+} commands[] = {
+    {"build", 'b', "nnc MODEL -o OUTPUT [options]", "compile a model"},
+    {"info", 'i', "nnc info [--json] MODEL", "inputs, outputs, memory and operators of a model"},
+    {"run", 'r', "nnc run MODEL --input X=A.npy ... [--output Y=B.npy ...]", "compile and run"},
+    {"check", 'c', "nnc check MODEL [--against DIR]",
+     "compare interpreter, compiled C and test vectors"},
+    {"ops", 'o', "nnc ops", "list the operators that can be imported"},
 };
 enum { NCOMMAND = sizeof commands / sizeof commands[0] };
 
@@ -41,7 +52,8 @@ static void help_options(char letter)
         char left[40];
         if (!strchr(options[i].commands, letter))
             continue;
-        snprintf(left, sizeof left, "%s%s%s", options[i].name, *options[i].arg ? options[i].name[1] == '-' ? "=" : " " : "", options[i].arg);
+        snprintf(left, sizeof left, "%s%s%s", options[i].name,
+                 *options[i].arg ? options[i].name[1] == '-' ? "=" : " " : "", options[i].arg);
         printf("  %-20s %s\n", left, options[i].doc);
     }
 }
@@ -59,7 +71,8 @@ void cli_help(const char *command)
         printf("  %-60s %s\n", commands[i].usage, commands[i].doc);
     puts("\n  nnc help COMMAND shows the options of one (the first is `build`); nnc --version\n"
          "\nMODEL is an .onnx file or IR text (.ir).\n"
-         "Exit codes: 0 done, 1 the input is wrong or unsupported, 2 wrong usage, 3 a comparison failed,\n"
+         "Exit codes: 0 done, 1 the input is wrong or unsupported, 2 wrong usage, 3 a comparison "
+         "failed,\n"
          "4 the system failed (no C compiler, disk full, out of memory).");
 }
 
@@ -101,7 +114,8 @@ static int wrong_command(const cli *c, const struct option *o)
 {
     for (int i = 0; i < NCOMMAND; i++)
         if (commands[i].letter == o->commands[0])
-            return cli_fail(CLI_USAGE, "'%s' is not an option of nnc %s; it belongs to: %s", o->name, c->opt.command, commands[i].usage);
+            return cli_fail(CLI_USAGE, "'%s' is not an option of nnc %s; it belongs to: %s",
+                            o->name, c->opt.command, commands[i].usage);
     return CLI_USAGE;
 }
 
@@ -146,7 +160,8 @@ static int store(cli *c, const struct option *o, const char *value)
     case TEXT: *(const char **)field = value; return 0;
     case SIZE:
         if (!parse_size(value, field))
-            return cli_fail(CLI_USAGE, "'%s' is not a size for %s; examples: 65536, 64K, 2M", value, o->name);
+            return cli_fail(CLI_USAGE, "'%s' is not a size for %s; examples: 65536, 64K, 2M", value,
+                            o->name);
         return 0;
     case LIST: {
         const char **more = nnc_arena_array(c->arena, l->n + 1u, sizeof *more);
@@ -172,8 +187,11 @@ static int take_option(cli *c, int argc, char **argv, int *i)
         if (!strchr(o->commands, c->opt.letter))
             return wrong_command(c, o);
         if (o->kind == FLAG)
-            return arg[len] ? cli_fail(CLI_USAGE, "'%s' takes no value", o->name) : store(c, o, NULL);
-        const char *value = arg[len] ? arg + len + (arg[1] == '-') : *i + 1 < argc ? argv[++*i] : NULL;
+            return arg[len] ? cli_fail(CLI_USAGE, "'%s' takes no value", o->name)
+                            : store(c, o, NULL);
+        const char *value = arg[len]        ? arg + len + (arg[1] == '-')
+                            : *i + 1 < argc ? argv[++*i]
+                                            : NULL;
         if (!value || !*value)
             return cli_fail(CLI_USAGE, "'%s' needs a value: %s", o->name, o->arg);
         return store(c, o, value);
@@ -194,6 +212,17 @@ static void pick_command(cli *c, int argc, char **argv, int *i)
         }
 }
 
+/* A second model, or a command that does not exist? */
+static int two_files(const cli *c, const char *second)
+{
+    if (c->opt.letter == 'b' && !strpbrk(c->opt.file, "./"))
+        return cli_fail(CLI_USAGE,
+                        "'%s' is not a command; there are info, run, check and ops, and "
+                        "nnc MODEL -o OUTPUT",
+                        c->opt.file);
+    return cli_fail(CLI_USAGE, "one model at a time: '%s' and '%s'", c->opt.file, second);
+}
+
 int cli_parse(cli *c, int argc, char **argv)
 {
     int i = 1;
@@ -204,18 +233,24 @@ int cli_parse(cli *c, int argc, char **argv)
             if (code)
                 return code;
         } else if (c->opt.file) {
-            return cli_fail(CLI_USAGE, "one model at a time: '%s' and '%s'", c->opt.file, argv[i]);
+            return two_files(c, argv[i]);
         } else {
             c->opt.file = argv[i];
         }
     }
     if (!c->opt.file && c->opt.letter != 'o')
         return cli_fail(CLI_USAGE, "no model given; see nnc help %s", c->opt.command);
-    c->pass = (nnc_options){ .target = nnc_target_by_name(c->opt.target ? c->opt.target : "avx512"),
-                             .max_ram = c->opt.max_ram, .fast = c->opt.fast, .passes = c->opt.passes,
-                             .print_before = c->opt.print_before, .print_after = c->opt.print_after,
-                             .stats = c->opt.stats, .check = c->opt.check_passes, .check_seed = 1 };
+    c->pass = (nnc_options){.target = nnc_target_by_name(c->opt.target ? c->opt.target : "avx512"),
+                            .max_ram = c->opt.max_ram,
+                            .fast = c->opt.fast,
+                            .passes = c->opt.passes,
+                            .print_before = c->opt.print_before,
+                            .print_after = c->opt.print_after,
+                            .stats = c->opt.stats,
+                            .check = c->opt.check_passes,
+                            .check_seed = 1};
     if (!c->pass.target)
-        return cli_fail(CLI_USAGE, "unknown target '%s'; known: avx512, avx2, neon, scalar", c->opt.target);
+        return cli_fail(CLI_USAGE, "unknown target '%s'; known: avx512, avx2, neon, scalar",
+                        c->opt.target);
     return 0;
 }

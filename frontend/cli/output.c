@@ -13,7 +13,9 @@
 #include <unistd.h>
 
 enum { MAX_FILES = 32 };
-static struct { char *temp, *final; } pending[MAX_FILES];
+static struct {
+    char *temp, *final;
+} pending[MAX_FILES];
 static volatile sig_atomic_t npending;
 static char *temp_dir;
 
@@ -41,7 +43,7 @@ static int make_temp(char *name)
         return -1;
     mode_t mask = umask(0);
     umask(mask);
-    fchmod(fd, 0666 & ~mask);                             /* mkstemp is stricter than an ordinary file */
+    fchmod(fd, 0666 & ~mask); /* mkstemp is stricter than an ordinary file */
     return close(fd);
 }
 
@@ -110,7 +112,8 @@ const char *cli_temp_dir(cli *c)
         const char *base = getenv("TMPDIR");
         temp_dir = nnc_arena_printf(c->arena, "%s/nnc-XXXXXX", base && *base ? base : "/tmp");
         if (!mkdtemp(temp_dir)) {
-            cli_fail(CLI_SYSTEM, "cannot make a temporary folder in '%s': %s", base && *base ? base : "/tmp", strerror(errno));
+            cli_fail(CLI_SYSTEM, "cannot make a temporary folder in '%s': %s",
+                     base && *base ? base : "/tmp", strerror(errno));
             temp_dir = NULL;
         }
     }
@@ -130,7 +133,7 @@ void cli_cleanup(void)
 /* nftw is not async-safe, but the process ends here and nothing else runs. */
 static void on_signal(int sig)
 {
-    cli_end_child();                                      /* it would go on writing where nobody cleans up */
+    cli_end_child(); /* it would go on writing where nobody cleans up */
     cli_cleanup();
     signal(sig, SIG_DFL);
     raise(sig);

@@ -11,8 +11,15 @@
 nnc_emit_options cli_emit_options(cli *c, bool describe)
 {
     const char *w = c->opt.weights;
-    nnc_weights_mode mode = !w ? NNC_WEIGHTS_auto : !strcmp(w, "strings") ? NNC_WEIGHTS_strings : !strcmp(w, "numbers") ? NNC_WEIGHTS_numbers : NNC_WEIGHTS_bin;
-    return (nnc_emit_options){ .name = cli_model_name(c), .target = c->pass.target, .weights = mode, .portable = c->opt.portable, .describe = describe };
+    nnc_weights_mode mode = !w                      ? NNC_WEIGHTS_auto
+                            : !strcmp(w, "strings") ? NNC_WEIGHTS_strings
+                            : !strcmp(w, "numbers") ? NNC_WEIGHTS_numbers
+                                                    : NNC_WEIGHTS_bin;
+    return (nnc_emit_options){.name = cli_model_name(c),
+                              .target = c->pass.target,
+                              .weights = mode,
+                              .portable = c->opt.portable,
+                              .describe = describe};
 }
 
 static FILE *open_in(cli *c, const char *dir, const char *name)
@@ -26,11 +33,12 @@ static FILE *open_in(cli *c, const char *dir, const char *name)
 
 static int close_all(FILE *a, FILE *b, FILE *d)
 {
-    FILE *all[3] = { a, b, d };
+    FILE *all[3] = {a, b, d};
     bool bad = false;
     for (int i = 0; i < 3; i++)
         bad |= all[i] && fclose(all[i]);
-    return bad ? cli_fail(CLI_SYSTEM, "cannot write to the temporary folder: %s", strerror(errno)) : CLI_OK;
+    return bad ? cli_fail(CLI_SYSTEM, "cannot write to the temporary folder: %s", strerror(errno))
+               : CLI_OK;
 }
 
 static int emit_sources(cli *c, nnc_module *m, const char *dir, const nnc_emit_options *o)
@@ -101,25 +109,31 @@ static void print_symbols(FILE *o, const nnc_interface *f)
 
 static void print_run(FILE *o, const nnc_interface *f, const char *name)
 {
-    fprintf(o, "static int run(void *const *in, void *const *out, size_t *sym, void *workspace)\n{\n"
-               "    %s_inputs i;\n    %s_outputs o;\n    (void)in;\n    (void)out;\n    (void)sym;\n", name, name);
+    fprintf(o,
+            "static int run(void *const *in, void *const *out, size_t *sym, void *workspace)\n{\n"
+            "    %s_inputs i;\n    %s_outputs o;\n    (void)in;\n    (void)out;\n    (void)sym;\n",
+            name, name);
     for (uint32_t k = 0; k < f->ninput; k++)
         fprintf(o, "    i.%s = in[%u];\n", f->input[k].field, k);
     for (uint32_t k = 0; k < f->noutput; k++)
         fprintf(o, "    o.%s = out[%u];\n", f->output[k].field, k);
     for (uint32_t k = 0; k < f->nsymbol; k++)
-        fprintf(o, f->symbol[k].out ? "    o.%s = &sym[%u];\n" : "    i.%s = sym[%u];\n", f->symbol[k].field, k);
+        fprintf(o, f->symbol[k].out ? "    o.%s = &sym[%u];\n" : "    i.%s = sym[%u];\n",
+                f->symbol[k].field, k);
     fprintf(o, "    return (int)%s_run(&i, &o, workspace);\n}\n\n", name);
 }
 
 static void print_dims(FILE *o, nnc_module *m, const nnc_interface *f)
 {
-    fputs("static void dims(int i, const size_t *sym, size_t *dim)\n{\n    (void)sym;\n    (void)dim;\n    switch (i) {\n", o);
+    fputs("static void dims(int i, const size_t *sym, size_t *dim)\n{\n    (void)sym;\n    "
+          "(void)dim;\n    switch (i) {\n",
+          o);
     for (uint32_t i = 0; i < f->noutput; i++) {
         const nnc_type_rec r = *nnc_type_get(m, f->output[i].type);
         fprintf(o, "    case %u:\n", i);
         for (int d = 0; d < r.rank; d++)
-            fprintf(o, "        dim[%d] = (size_t)(%s);\n", d, nnc_dim_c_text(m, f, r.dim[d], "sym"));
+            fprintf(o, "        dim[%d] = (size_t)(%s);\n", d,
+                    nnc_dim_c_text(m, f, r.dim[d], "sym"));
         fputs("        break;\n", o);
     }
     fputs("    default:\n        break;\n    }\n}\n\n", o);
@@ -137,12 +151,16 @@ static int emit_main(cli *c, nnc_module *m, const char *dir, const nnc_emit_opti
     print_symbols(o, f);
     print_run(o, f, opt->name);
     print_dims(o, m, f);
-    fputs("static const char *status(int code)\n{\n    static const char *const text[] = { \"done\", \"a wrong argument\", \"a size is out of its bounds\", "
+    fputs("static const char *status(int code)\n{\n    static const char *const text[] = { "
+          "\"done\", \"a wrong argument\", \"a size is out of its bounds\", "
           "\"a check of the model failed\", \"the weights do not belong to this code\" };\n"
-          "    return code >= 0 && code < 5 ? text[code] : \"unknown status\";\n}\n\n", o);
+          "    return code >= 0 && code < 5 ? text[code] : \"unknown status\";\n}\n\n",
+          o);
     fputs("int main(int argc, char **argv)\n{\n    static const program p = { ", o);
     c_string(o, opt->name);
-    fprintf(o, ", %u, %u, %u, inputs, outputs, symbols, %lluu, run, dims, status };\n    return program_main(&p, argc, argv);\n}\n",
+    fprintf(o,
+            ", %u, %u, %u, inputs, outputs, symbols, %lluu, run, dims, status };\n    return "
+            "program_main(&p, argc, argv);\n}\n",
             f->ninput, f->noutput, f->nsymbol, (unsigned long long)f->workspace);
     int code = close_all(o, NULL, NULL);
     for (int i = 0; i < RUNTIME_FILES && !code; i++) {
@@ -175,7 +193,7 @@ static void compiler(cli *c, words *w, bool native)
 {
     const char *env = getenv("CC");
     add_words(c, w, c->opt.cc ? c->opt.cc : env && *env ? env : "cc");
-    char here[4096];                                      /* it runs in a temporary folder, so ../bin/gcc has to be made absolute */
+    char here[4096]; /* it runs in a temporary folder, so ../bin/gcc has to be made absolute */
     if (w->n && w->at[0][0] != '/' && strchr(w->at[0], '/') && getcwd(here, sizeof here))
         w->at[0] = nnc_arena_printf(c->arena, "%s/%s", here, w->at[0]);
     add_words(c, w, "-std=c99");
@@ -190,18 +208,26 @@ static int compile(cli *c, const char *dir, words *w)
     cli_progress(c, "running the C compiler");
     int code = cli_spawn(dir, w->at, NULL);
     if (code < 0)
-        return cli_fail(CLI_SYSTEM, "cannot run the C compiler '%s'; install one, or name it with --cc=", w->at[0]);
-    return code ? cli_fail(CLI_SYSTEM, "the C compiler '%s' failed with code %d; its messages are above", w->at[0], code) : CLI_OK;
+        return cli_fail(
+            CLI_SYSTEM,
+            "cannot run the C compiler '%s'; install one, or name it with --cc=", w->at[0]);
+    return code ? cli_fail(CLI_SYSTEM,
+                           "the C compiler '%s' failed with code %d; its messages are above",
+                           w->at[0], code)
+                : CLI_OK;
 }
 
 /* The weights as an object, for models whose weights are a file of their own. */
 static int weights_object(cli *c, const char *dir, const char *name)
 {
     FILE *o = open_in(c, dir, "nnc_weights.S");
-    words w = { 0 };
+    words w = {0};
     if (!o)
         return CLI_SYSTEM;
-    fprintf(o, ".section .rodata\n.balign 64\n.globl %s_weights\n%s_weights:\n.incbin \"%s.bin\"\n.section .note.GNU-stack,\"\"\n", name, name, name);
+    fprintf(o,
+            ".section .rodata\n.balign 64\n.globl %s_weights\n%s_weights:\n.incbin "
+            "\"%s.bin\"\n.section .note.GNU-stack,\"\"\n",
+            name, name, name);
     if (close_all(o, NULL, NULL))
         return CLI_SYSTEM;
     compiler(c, &w, false);
@@ -231,13 +257,16 @@ static const char *absolute(cli *c, const char *path)
 static void blob_macro(cli *c, words *w, const char *name, bool blob)
 {
     if (blob)
-        NNC_PUSH(c->arena, w, (const char *)nnc_arena_printf(c->arena, "-D%s_WEIGHTS_SYMBOL=%s_weights", upper(c, name), name));
+        NNC_PUSH(c->arena, w,
+                 (const char *)nnc_arena_printf(c->arena, "-D%s_WEIGHTS_SYMBOL=%s_weights",
+                                                upper(c, name), name));
 }
 
 /* One object of the model (and its weights, when they are a file), then what the kind needs around it. */
-static int compile_model(cli *c, const nnc_emit_options *o, bool blob, const char *dir, const char *object, bool native)
+static int compile_model(cli *c, const nnc_emit_options *o, bool blob, const char *dir,
+                         const char *object, bool native)
 {
-    words w = { 0 };
+    words w = {0};
     compiler(c, &w, native);
     blob_macro(c, &w, o->name, blob);
     add_words(c, &w, "-fPIC -ffunction-sections -c");
@@ -248,12 +277,16 @@ static int compile_model(cli *c, const nnc_emit_options *o, bool blob, const cha
     return code || !blob ? code : weights_object(c, dir, o->name);
 }
 
-static int link_model(cli *c, const nnc_emit_options *o, cli_binary kind, bool blob, const char *dir, const char *out, bool native)
+static int link_model(cli *c, const nnc_emit_options *o, cli_binary kind, bool blob,
+                      const char *dir, const char *out, bool native)
 {
-    words w = { 0 };
+    words w = {0};
     compiler(c, &w, native);
     blob_macro(c, &w, o->name, blob);
-    add_words(c, &w, kind == CLI_OBJECT ? "-r -nostdlib" : kind == CLI_SHARED ? "-shared -fPIC -Wl,-z,noexecstack" : "-Wl,--gc-sections nnc_main.c program.c npy.c");
+    add_words(c, &w,
+              kind == CLI_OBJECT   ? "-r -nostdlib"
+              : kind == CLI_SHARED ? "-shared -fPIC -Wl,-z,noexecstack"
+                                   : "-Wl,--gc-sections nnc_main.c program.c npy.c");
     add_words(c, &w, blob ? "nnc_model.o nnc_weights.o" : "nnc_model.o");
     NNC_PUSH(c->arena, &w, "-o");
     NNC_PUSH(c->arena, &w, absolute(c, out));
@@ -263,7 +296,8 @@ static int link_model(cli *c, const nnc_emit_options *o, cli_binary kind, bool b
 }
 
 /* Who links the binary needs its header.  Weights that are linked in are no field of the inputs: the header says so. */
-static int copy_header(cli *c, const nnc_emit_options *o, bool blob, const char *dir, const char *to)
+static int copy_header(cli *c, const nnc_emit_options *o, bool blob, const char *dir,
+                       const char *to)
 {
     const char *from = nnc_arena_printf(c->arena, "%s/%s.h", dir, o->name);
     FILE *in = fopen(from, "rb"), *out = in ? cli_create(c, to, NULL) : NULL;
@@ -274,14 +308,17 @@ static int copy_header(cli *c, const nnc_emit_options *o, bool blob, const char 
         return CLI_SYSTEM;
     }
     if (blob)
-        fprintf(out, "#define %s_WEIGHTS_SYMBOL %s_weights /* linked into the binary */\n", upper(c, o->name), o->name);
+        fprintf(out, "#define %s_WEIGHTS_SYMBOL %s_weights /* linked into the binary */\n",
+                upper(c, o->name), o->name);
     for (size_t n; (n = fread(text, 1, sizeof text, in)) > 0;)
         fwrite(text, 1, n, out);
     fclose(in);
-    return fclose(out) ? cli_fail(CLI_SYSTEM, "cannot write '%s': %s", to, strerror(errno)) : CLI_OK;
+    return fclose(out) ? cli_fail(CLI_SYSTEM, "cannot write '%s': %s", to, strerror(errno))
+                       : CLI_OK;
 }
 
-int cli_build_binary(cli *c, nnc_module *m, cli_binary kind, const char *out, const char *header, bool native)
+int cli_build_binary(cli *c, nnc_module *m, cli_binary kind, const char *out, const char *header,
+                     bool native)
 {
     nnc_emit_options o = cli_emit_options(c, kind == CLI_SHARED);
     const char *dir = cli_temp_dir(c);

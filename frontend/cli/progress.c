@@ -11,7 +11,8 @@ void cli_progress(const cli *c, const char *stage)
     clock_gettime(CLOCK_MONOTONIC, &now);
     if (!started.tv_sec)
         started = now;
-    double s = (double)(now.tv_sec - started.tv_sec) + 1e-9 * (double)(now.tv_nsec - started.tv_nsec);
+    double s =
+        (double)(now.tv_sec - started.tv_sec) + 1e-9 * (double)(now.tv_nsec - started.tv_nsec);
     if (c->opt.quiet || s < 1 || !isatty(STDERR_FILENO))
         return;
     fprintf(stderr, "\r\033[K%s ... %.1f s", stage, s);

@@ -15,7 +15,8 @@ const char *cli_name_at(cli *c, const nnc_module *m, nnc_op graph, nnc_word key,
     return nnc_arena_copy(c->arena, s, strcspn(s, "\n"));
 }
 
-static int index_of(cli *c, const nnc_module *m, nnc_op graph, nnc_word key, unsigned n, const char *arg, const char **path)
+static int index_of(cli *c, const nnc_module *m, nnc_op graph, nnc_word key, unsigned n,
+                    const char *arg, const char **path)
 {
     const char *eq = strrchr(arg, '=');
     for (unsigned i = 0; eq && i < n; i++) {
@@ -37,10 +38,12 @@ static int interpret(cli *c, nnc_module *m)
 {
     nnc_op g = nnc_func_entry(m, NNC_OP_graph);
     if (!g.id)
-        return cli_fail(CLI_INPUT, "--interpret needs a graph, and '%s' holds kernels only", c->opt.file);
+        return cli_fail(CLI_INPUT, "--interpret needs a graph, and '%s' holds kernels only",
+                        c->opt.file);
     nnc_block b = nnc_op_region(m, g, 0);
     unsigned nin = nnc_block_narg(m, b), nout = nnc_op_nin(m, nnc_block_last(m, b));
-    nnc_tensor *in = nnc_arena_array(c->arena, nin + 1u, sizeof *in), *out = nnc_arena_array(c->arena, nout + 1u, sizeof *out);
+    nnc_tensor *in = nnc_arena_array(c->arena, nin + 1u, sizeof *in),
+               *out = nnc_arena_array(c->arena, nout + 1u, sizeof *out);
     const char *path;
     for (unsigned i = 0; i < c->opt.input.n; i++) {
         int k = index_of(c, m, g, NNC_W_input, nin, c->opt.input.at[i], &path);
@@ -48,15 +51,22 @@ static int interpret(cli *c, nnc_module *m)
             return CLI_USAGE;
         if (cli_read_npy(c, path, &in[k]) != NNC_OK)
             return CLI_INPUT;
-        in[k].dtype = nnc_dtype_bytes(in[k].dtype) == 2 && nnc_value_ty(m, nnc_block_arg(m, b, (unsigned)k))->dtype == NNC_DT_bf16 ? NNC_DT_bf16 : in[k].dtype;
+        in[k].dtype =
+            nnc_dtype_bytes(in[k].dtype) == 2 &&
+                    nnc_value_ty(m, nnc_block_arg(m, b, (unsigned)k))->dtype == NNC_DT_bf16
+                ? NNC_DT_bf16
+                : in[k].dtype;
     }
     for (unsigned i = 0; i < nin; i++)
         if (!in[i].data)
-            return cli_fail(CLI_USAGE, "input '%s' is missing: --input %s=FILE.npy", cli_name_at(c, m, g, NNC_W_input, i), cli_name_at(c, m, g, NNC_W_input, i));
+            return cli_fail(CLI_USAGE, "input '%s' is missing: --input %s=FILE.npy",
+                            cli_name_at(c, m, g, NNC_W_input, i),
+                            cli_name_at(c, m, g, NNC_W_input, i));
     if (nnc_interp_graph(m, g, c->arena, nin, in, nout, out) != NNC_OK)
         return CLI_INPUT;
     for (unsigned i = 0; i < nout && !c->opt.outputs.n; i++) {
-        printf("%s: %s [", cli_name_at(c, m, g, NNC_W_output, i), nnc_dtype_infos[out[i].dtype].numpy);
+        printf("%s: %s [", cli_name_at(c, m, g, NNC_W_output, i),
+               nnc_dtype_infos[out[i].dtype].numpy);
         for (int d = 0; d < out[i].rank; d++)
             printf("%s%lld", d ? ", " : "", (long long)out[i].dim[d]);
         puts("]");
@@ -74,7 +84,8 @@ static int interpret(cli *c, nnc_module *m)
 static int execute(cli *c, const char *program)
 {
     unsigned n = 0;
-    const char **argv = nnc_arena_array(c->arena, 2 * (size_t)(c->opt.input.n + c->opt.outputs.n) + 4, sizeof *argv);
+    const char **argv = nnc_arena_array(
+        c->arena, 2 * (size_t)(c->opt.input.n + c->opt.outputs.n) + 4, sizeof *argv);
     argv[n++] = program;
     for (unsigned i = 0; i < c->opt.input.n; i++) {
         argv[n++] = "--input";
@@ -89,7 +100,9 @@ static int execute(cli *c, const char *program)
         argv[n++] = c->opt.repeat;
     }
     int code = cli_spawn(NULL, argv, NULL);
-    return code < 0 ? cli_fail(CLI_SYSTEM, "cannot start the compiled model") : code > 4 ? cli_fail(CLI_SYSTEM, "the compiled model ended with code %d", code) : code;
+    return code < 0   ? cli_fail(CLI_SYSTEM, "cannot start the compiled model")
+           : code > 4 ? cli_fail(CLI_SYSTEM, "the compiled model ended with code %d", code)
+                      : code;
 }
 
 int cli_run(cli *c)

@@ -3,7 +3,10 @@
 #define NNC_FRONTEND_CLI_RUNTIME_SOURCE_H
 #include <stddef.h>
 
-typedef struct runtime_file { const char *name, *text; size_t len; } runtime_file;
+typedef struct runtime_file {
+    const char *name, *text;
+    size_t len;
+} runtime_file;
 enum { RUNTIME_FILES = 4 };
 /* File i of the runtime. */
 runtime_file runtime_file_at(int i);

@@ -31,7 +31,7 @@ int cli_spawn(const char *dir, const char *const *argv, const char *stdout_path)
         execvp(argv[0], (char *const *)argv);
         _exit(127);
     }
-    setpgid(pid, pid);                                    /* whichever of the two comes first */
+    setpgid(pid, pid); /* whichever of the two comes first */
     child = pid;
     int status, done;
     while ((done = waitpid(pid, &status, 0)) < 0 && errno == EINTR)

@@ -6,11 +6,24 @@
 static nnc_dtype dtype_of(const npy *a)
 {
     switch (a->kind) {
-    case 'f': return a->bytes == 8 ? NNC_DT_f64 : a->bytes == 4 ? NNC_DT_f32 : a->bytes == 2 ? NNC_DT_f16 : NNC_DT_none;
-    case 'i': return a->bytes == 8 ? NNC_DT_i64 : a->bytes == 4 ? NNC_DT_i32 : a->bytes == 2 ? NNC_DT_i16 : NNC_DT_i8;
-    case 'u': return a->bytes == 8 ? NNC_DT_u64 : a->bytes == 4 ? NNC_DT_u32 : a->bytes == 2 ? NNC_DT_u16 : NNC_DT_u8;
+    case 'f':
+        return a->bytes == 8   ? NNC_DT_f64
+               : a->bytes == 4 ? NNC_DT_f32
+               : a->bytes == 2 ? NNC_DT_f16
+                               : NNC_DT_none;
+    case 'i':
+        return a->bytes == 8   ? NNC_DT_i64
+               : a->bytes == 4 ? NNC_DT_i32
+               : a->bytes == 2 ? NNC_DT_i16
+                               : NNC_DT_i8;
+    case 'u':
+        return a->bytes == 8   ? NNC_DT_u64
+               : a->bytes == 4 ? NNC_DT_u32
+               : a->bytes == 2 ? NNC_DT_u16
+                               : NNC_DT_u8;
     case 'b': return NNC_DT_bool;
-    default: return a->bytes == 2 ? NNC_DT_bf16 : NNC_DT_f8e4m3fn;       /* raw cells: the model says which */
+    default:
+        return a->bytes == 2 ? NNC_DT_bf16 : NNC_DT_f8e4m3fn; /* raw cells: the model says which */
     }
 }
 
@@ -31,7 +44,7 @@ nnc_status cli_read_npy(cli *c, const char *path, nnc_tensor *out)
 
 nnc_status cli_write_npy(cli *c, const char *path, const nnc_tensor *t)
 {
-    npy a = { .rank = t->rank, .data = t->data };
+    npy a = {.rank = t->rank, .data = t->data};
     const char *error;
     npy_dtype(nnc_dtype_infos[t->dtype].numpy, &a.kind, &a.bytes);
     for (int i = 0; i < t->rank; i++)

@@ -41,10 +41,11 @@ static void unknown_domain(struct check *cx, const nnc_onnx_node *n)
         nnc_onnx_schema_first("", n->op) ? "" : nnc_onnx_schema_elsewhere(n->domain, n->op);
     if (strcmp(n->domain, "com.microsoft.nchwc") == 0 ||
         strncmp(n->domain, "com.ms.internal", strlen("com.ms.internal")) == 0)
-        nnc_error(cx->ld->diag, n->loc,
-                  "operator '%s' is of domain '%s': onnxruntime saved the model with layouts of one "
-                  "machine; save it with optimization level extended or lower",
-                  n->op, n->domain);
+        nnc_error(
+            cx->ld->diag, n->loc,
+            "operator '%s' is of domain '%s': onnxruntime saved the model with layouts of one "
+            "machine; save it with optimization level extended or lower",
+            n->op, n->domain);
     else if (home)
         nnc_error(cx->ld->diag, n->loc,
                   "domain '%s' is not known; did you mean operator '%s' of domain '%s'?", n->domain,

@@ -5,7 +5,10 @@
 #include "frontend/onnx/export_cx.h"
 #include "ir/eval.h"
 
-static char *copy(nnc_export *x, const char *s) { return nnc_arena_str(x->a, s); }
+static char *copy(nnc_export *x, const char *s)
+{
+    return nnc_arena_str(x->a, s);
+}
 
 static void *make(nnc_export *x, size_t size, void (*init)(void *))
 {
@@ -29,7 +32,8 @@ static const char *fresh(nnc_export *x, char kind)
     return name;
 }
 
-const char *nnc_export_node_v(nnc_export *x, const char *op, unsigned nin, const char *const *in, unsigned nout, const char **out)
+const char *nnc_export_node_v(nnc_export *x, const char *op, unsigned nin, const char *const *in,
+                              unsigned nout, const char **out)
 {
     Onnx__NodeProto *n = MAKE(x, Onnx__NodeProto, onnx__node_proto__init);
     n->op_type = copy(x, op);
@@ -108,14 +112,16 @@ void nnc_export_graph_attr(nnc_export *x, const char *key, Onnx__GraphProto *g)
 void nnc_export_refuse(nnc_export *x, nnc_op op, const char *why)
 {
     x->failed = true;
-    nnc_error(x->m->diag, nnc_op_loc(x->m, op), "cannot be written as ONNX: %s ('%s' operation); emit .ir or code instead", why,
+    nnc_error(x->m->diag, nnc_op_loc(x->m, op),
+              "cannot be written as ONNX: %s ('%s' operation); emit .ir or code instead", why,
               nnc_op_infos[nnc_op_code(x->m, op)].name);
 }
 
 /* ---- constants ---- */
 
 /* An initializer whose bytes stay where they are. */
-static const char *initializer(nnc_export *x, nnc_dtype dt, unsigned rank, const int64_t *dim, const void *data, size_t bytes)
+static const char *initializer(nnc_export *x, nnc_dtype dt, unsigned rank, const int64_t *dim,
+                               const void *data, size_t bytes)
 {
     Onnx__TensorProto *t = MAKE(x, Onnx__TensorProto, onnx__tensor_proto__init);
     t->name = copy(x, fresh(x, 'c'));
@@ -134,7 +140,8 @@ static const char *initializer(nnc_export *x, nnc_dtype dt, unsigned rank, const
 }
 
 /* Sub-byte types lie one per byte in memory and two or four per byte in a file. */
-static const void *pack_small(nnc_export *x, nnc_dtype dt, const void *data, int64_t count, size_t *bytes)
+static const void *pack_small(nnc_export *x, nnc_dtype dt, const void *data, int64_t count,
+                              size_t *bytes)
 {
     unsigned bits = nnc_dtype_infos[dt].bits, per = 8 / bits;
     const uint8_t *s = data;
@@ -158,13 +165,14 @@ static const char *constant(nnc_export *x, nnc_type type, const void *data)
 const char *nnc_export_const_ints(nnc_export *x, unsigned n, const int64_t *v)
 {
     int64_t dim = n;
-    return initializer(x, NNC_DT_i64, 1, &dim, nnc_arena_copy(x->a, v, n * sizeof *v), n * sizeof *v);
+    return initializer(x, NNC_DT_i64, 1, &dim, nnc_arena_copy(x->a, v, n * sizeof *v),
+                       n * sizeof *v);
 }
 
 const char *nnc_export_const_scalar(nnc_export *x, nnc_dtype dt, double v)
 {
     char *p = nnc_arena_alloc(x->a, 16);
-    nnc_num_store(dt, p, (nnc_num){ v, (int64_t)v });
+    nnc_num_store(dt, p, (nnc_num){v, (int64_t)v});
     return initializer(x, dt, 0, NULL, p, nnc_dtype_bytes(dt));
 }
 
@@ -178,8 +186,14 @@ const char *nnc_export_value(nnc_export *x, nnc_value v)
     return x->name[v.id] ? x->name[v.id] : "";
 }
 
-const char *nnc_export_in(nnc_export *x, nnc_op op, unsigned i) { return nnc_export_value(x, nnc_op_in(x->m, op, i)); }
-void nnc_export_bind(nnc_export *x, nnc_op op, unsigned i, const char *name) { x->name[nnc_op_out(x->m, op, i).id] = name; }
+const char *nnc_export_in(nnc_export *x, nnc_op op, unsigned i)
+{
+    return nnc_export_value(x, nnc_op_in(x->m, op, i));
+}
+void nnc_export_bind(nnc_export *x, nnc_op op, unsigned i, const char *name)
+{
+    x->name[nnc_op_out(x->m, op, i).id] = name;
+}
 
 const char *nnc_export_cast(nnc_export *x, const char *v, nnc_dtype dt)
 {
@@ -207,7 +221,9 @@ static const char *symbol(nnc_export *x, uint32_t index)
                 return s;
             }
     }
-    nnc_export_refuse(x, x->op, nnc_arena_printf(x->a, "the size '%s' depends on data", nnc_sym_str(x->m, nnc_dim_symbol_name(x->m->dims, index))));
+    nnc_export_refuse(x, x->op,
+                      nnc_arena_printf(x->a, "the size '%s' depends on data",
+                                       nnc_sym_str(x->m, nnc_dim_symbol_name(x->m->dims, index))));
     return "";
 }
 
@@ -220,7 +236,7 @@ static const char *one_atom(nnc_export *x, nnc_dim_atom a)
         return symbol(x, (uint32_t)a.a);
     const char *l = one_dim(x, a.a), *r = one_dim(x, a.b);
     switch (a.op) {
-    case '/':                                             /* Div truncates: sizes are never negative, differences may be */
+    case '/': /* Div truncates: sizes are never negative, differences may be */
         if (nnc_dim_lo(x->m->dims, a.a) < 0 || !nnc_dim_value(x->m->dims, a.b, &divisor)) {
             const char *rest = nnc_export_node(x, "Mod", 2, l, r);
             l = nnc_export_node(x, "Sub", 2, l, rest);
@@ -242,7 +258,8 @@ static const char *one_dim(nnc_export *x, nnc_dim d)
     const nnc_dim_term *t = nnc_dim_terms(x->m->dims, d, &n);
     const char *sum = NULL;
     for (uint32_t i = 0; i < n; i++) {
-        const char *p = t[i].coef == 1 && t[i].natom ? NULL : nnc_export_const_ints(x, 1, &t[i].coef);
+        const char *p =
+            t[i].coef == 1 && t[i].natom ? NULL : nnc_export_const_ints(x, 1, &t[i].coef);
         for (uint32_t j = 0; j < t[i].natom; j++) {
             const char *q = one_atom(x, nnc_dim_atom_get(x->m->dims, t[i].atom[j]));
             p = p ? nnc_export_node(x, "Mul", 2, p, q) : q;
@@ -282,9 +299,11 @@ Onnx__ValueInfoProto *nnc_export_info(nnc_export *x, const char *name, nnc_type 
     s->n_dim = r.rank;
     s->dim = nnc_arena_array(x->a, r.rank + 1u, sizeof *s->dim);
     for (int i = 0; i < r.rank; i++) {
-        Onnx__TensorShapeProto__Dimension *d = s->dim[i] = MAKE(x, Onnx__TensorShapeProto__Dimension, onnx__tensor_shape_proto__dimension__init);
+        Onnx__TensorShapeProto__Dimension *d = s->dim[i] =
+            MAKE(x, Onnx__TensorShapeProto__Dimension, onnx__tensor_shape_proto__dimension__init);
         bool known = nnc_dim_is_const(r.dim[i]);
-        d->value_case = known ? ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE : ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM;
+        d->value_case = known ? ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE
+                              : ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM;
         if (known)
             d->dim_value = r.dim[i];
         else
@@ -302,7 +321,9 @@ Onnx__ValueInfoProto *nnc_export_info(nnc_export *x, const char *name, nnc_type 
 
 static void const_op(nnc_export *x, nnc_op op)
 {
-    nnc_export_bind(x, op, 0, constant(x, nnc_value_type(x->m, nnc_op_out(x->m, op, 0)), nnc_const_data(x->m, op)));
+    nnc_export_bind(
+        x, op, 0,
+        constant(x, nnc_value_type(x->m, nnc_op_out(x->m, op, 0)), nnc_const_data(x->m, op)));
 }
 
 /* Line i of the names that the importer kept. */
@@ -331,7 +352,8 @@ static void export_outputs(nnc_export *x, Onnx__GraphProto *g, nnc_op yield, nnc
     for (unsigned i = 0; i < g->n_output; i++) {
         nnc_value v = nnc_op_in(x->m, yield, i);
         const char *from = nnc_export_value(x, v), *name = name_at(x, f, NNC_W_output, i, "");
-        if (!*name || strcmp(from, name)) {                   /* else an input that is an output under the same name */
+        if (!*name ||
+            strcmp(from, name)) { /* else an input that is an output under the same name */
             const char *id = nnc_export_node(x, "Identity", 1, from);
             name = *name ? name : id;
             x->g->node.at[x->g->node.n - 1]->output[0] = copy(x, name);
@@ -342,9 +364,10 @@ static void export_outputs(nnc_export *x, Onnx__GraphProto *g, nnc_op yield, nnc
 
 Onnx__GraphProto *nnc_export_block(nnc_export *x, nnc_block b, const char *name)
 {
-    nnc_export_graph self = { .up = x->g };
+    nnc_export_graph self = {.up = x->g};
     Onnx__GraphProto *g = MAKE(x, Onnx__GraphProto, onnx__graph_proto__init);
-    nnc_op parent = nnc_block_parent(x->m, b), f = nnc_op_code(x->m, parent) == NNC_OP_graph ? parent : (nnc_op){ 0 };
+    nnc_op parent = nnc_block_parent(x->m, b),
+           f = nnc_op_code(x->m, parent) == NNC_OP_graph ? parent : (nnc_op){0};
     x->g = &self;
     g->name = copy(x, name);
     g->n_input = nnc_block_narg(x->m, b);
@@ -372,7 +395,10 @@ Onnx__GraphProto *nnc_export_block(nnc_export *x, nnc_block b, const char *name)
     return g;
 }
 
-struct to_file { ProtobufCBuffer base; FILE *o; };
+struct to_file {
+    ProtobufCBuffer base;
+    FILE *o;
+};
 
 static void append(ProtobufCBuffer *b, size_t len, const uint8_t *data)
 {
@@ -383,14 +409,15 @@ nnc_status nnc_onnx_export(nnc_module *m, const char *producer_version, FILE *o)
 {
     nnc_op f = nnc_func_entry(m, NNC_OP_graph);
     if (!f.id)
-        return nnc_error(m->diag, (nnc_loc){ 0 }, "the module has no entry graph to write as ONNX");
-    nnc_export self = { .m = m, .a = m->arena, .nname = m->value.n }, *x = &self;
+        return nnc_error(m->diag, (nnc_loc){0}, "the module has no entry graph to write as ONNX");
+    nnc_export self = {.m = m, .a = m->arena, .nname = m->value.n}, *x = &self;
     x->name = nnc_arena_array(x->a, x->nname, sizeof *x->name);
     x->taken = nnc_intern_new(x->a);
     take_names(x, f, NNC_W_input, nnc_block_narg(m, nnc_op_region(m, f, 0)));
     take_names(x, f, NNC_W_output, nnc_op_nin(m, nnc_block_last(m, nnc_op_region(m, f, 0))));
     Onnx__ModelProto *p = MAKE(x, Onnx__ModelProto, onnx__model_proto__init);
-    Onnx__OperatorSetIdProto *opset = MAKE(x, Onnx__OperatorSetIdProto, onnx__operator_set_id_proto__init);
+    Onnx__OperatorSetIdProto *opset =
+        MAKE(x, Onnx__OperatorSetIdProto, onnx__operator_set_id_proto__init);
     opset->domain = copy(x, "");
     opset->has_version = p->has_ir_version = 1;
     opset->version = NNC_ONNX_EXPORT_OPSET;
@@ -402,7 +429,7 @@ nnc_status nnc_onnx_export(nnc_module *m, const char *producer_version, FILE *o)
     p->graph = nnc_export_block(x, nnc_op_region(m, f, 0), nnc_func_name(m, f));
     if (x->failed)
         return NNC_ERR;
-    struct to_file out = { { append }, o };
+    struct to_file out = {{append}, o};
     onnx__model_proto__pack_to_buffer(p, &out.base);
-    return ferror(o) ? nnc_error(m->diag, (nnc_loc){ 0 }, "cannot write the ONNX file") : NNC_OK;
+    return ferror(o) ? nnc_error(m->diag, (nnc_loc){0}, "cannot write the ONNX file") : NNC_OK;
 }

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include "ir/module.h"
 
-enum { NNC_ONNX_EXPORT_OPSET = 21 };          /* what today's runtimes all read */
+enum { NNC_ONNX_EXPORT_OPSET = 21 }; /* what today's runtimes all read */
 
 /* The entry graph as an ONNX model, weights included (written from where they lie, never copied).  What ONNX cannot
  * say gives a diagnostic that names the op and where it came from. */

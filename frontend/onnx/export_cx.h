@@ -16,16 +16,17 @@ typedef struct nnc_export {
     nnc_module *m;
     nnc_arena *a;
     nnc_export_graph *g;
-    const char **name;            /* per value id; NULL: not written yet */
+    const char **name; /* per value id; NULL: not written yet */
     uint32_t nname, serial;
-    nnc_intern *taken;            /* the names of the model's inputs and outputs */
-    nnc_op op;                    /* being written, for messages */
+    nnc_intern *taken; /* the names of the model's inputs and outputs */
+    nnc_op op;         /* being written, for messages */
     bool failed;
 } nnc_export;
 
 /* A node with one output, which is returned; attributes are added to the node made last. */
 const char *nnc_export_node(nnc_export *x, const char *op, unsigned nin, ...);
-const char *nnc_export_node_v(nnc_export *x, const char *op, unsigned nin, const char *const *in, unsigned nout, const char **out);
+const char *nnc_export_node_v(nnc_export *x, const char *op, unsigned nin, const char *const *in,
+                              unsigned nout, const char **out);
 void nnc_export_int(nnc_export *x, const char *key, int64_t v);
 void nnc_export_float(nnc_export *x, const char *key, double v);
 void nnc_export_str(nnc_export *x, const char *key, const char *v);

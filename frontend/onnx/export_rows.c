@@ -6,11 +6,26 @@
 
 #define IN(i) nnc_export_in(x, op, (i))
 
-static nnc_dtype dtype_of(const nnc_export *x, nnc_value v) { return (nnc_dtype)nnc_value_ty(x->m, v)->dtype; }
-static nnc_type_rec in_type(const nnc_export *x, nnc_op op, unsigned i) { return *nnc_value_ty(x->m, nnc_op_in(x->m, op, i)); }
-static nnc_type_rec out_type(const nnc_export *x, nnc_op op, unsigned i) { return *nnc_value_ty(x->m, nnc_op_out(x->m, op, i)); }
-static int64_t attr(const nnc_export *x, nnc_op op, nnc_word key, int64_t dflt) { return nnc_attr_int(x->m, op, key, dflt); }
-static nnc_word word(const nnc_export *x, nnc_op op, nnc_word key, nnc_word dflt) { return nnc_attr_word(x->m, op, key, dflt); }
+static nnc_dtype dtype_of(const nnc_export *x, nnc_value v)
+{
+    return (nnc_dtype)nnc_value_ty(x->m, v)->dtype;
+}
+static nnc_type_rec in_type(const nnc_export *x, nnc_op op, unsigned i)
+{
+    return *nnc_value_ty(x->m, nnc_op_in(x->m, op, i));
+}
+static nnc_type_rec out_type(const nnc_export *x, nnc_op op, unsigned i)
+{
+    return *nnc_value_ty(x->m, nnc_op_out(x->m, op, i));
+}
+static int64_t attr(const nnc_export *x, nnc_op op, nnc_word key, int64_t dflt)
+{
+    return nnc_attr_int(x->m, op, key, dflt);
+}
+static nnc_word word(const nnc_export *x, nnc_op op, nnc_word key, nnc_word dflt)
+{
+    return nnc_attr_word(x->m, op, key, dflt);
+}
 
 static void ints(const nnc_export *x, nnc_op op, nnc_word key, int n, int64_t dflt, int64_t *out)
 {
@@ -70,15 +85,21 @@ static const char *plain_name(nnc_opcode code, bool is_bool)
     }
 }
 
-static const char *one(nnc_export *x, nnc_op op) { return nnc_export_const_scalar(x, dtype_of(x, nnc_op_in(x->m, op, 0)), 1); }
+static const char *one(nnc_export *x, nnc_op op)
+{
+    return nnc_export_const_scalar(x, dtype_of(x, nnc_op_in(x->m, op, 0)), 1);
+}
 
 /* Elementwise ops that ONNX spells with two nodes. */
 static const char *composed(nnc_export *x, nnc_op op)
 {
     switch (nnc_op_code(x->m, op)) {
-    case NNC_OP_expm1: return nnc_export_node(x, "Sub", 2, nnc_export_node(x, "Exp", 1, IN(0)), one(x, op));
-    case NNC_OP_log1p: return nnc_export_node(x, "Log", 1, nnc_export_node(x, "Add", 2, IN(0), one(x, op)));
-    case NNC_OP_rsqrt: return nnc_export_node(x, "Reciprocal", 1, nnc_export_node(x, "Sqrt", 1, IN(0)));
+    case NNC_OP_expm1:
+        return nnc_export_node(x, "Sub", 2, nnc_export_node(x, "Exp", 1, IN(0)), one(x, op));
+    case NNC_OP_log1p:
+        return nnc_export_node(x, "Log", 1, nnc_export_node(x, "Add", 2, IN(0), one(x, op)));
+    case NNC_OP_rsqrt:
+        return nnc_export_node(x, "Reciprocal", 1, nnc_export_node(x, "Sqrt", 1, IN(0)));
     case NNC_OP_trunc: {
         const char *mag = nnc_export_node(x, "Floor", 1, nnc_export_node(x, "Abs", 1, IN(0)));
         return nnc_export_node(x, "Mul", 2, nnc_export_node(x, "Sign", 1, IN(0)), mag);
@@ -86,8 +107,10 @@ static const char *composed(nnc_export *x, nnc_op op)
     case NNC_OP_rem: {
         const char *y = nnc_export_node(x, "Mod", 2, IN(0), IN(1));
         bool is_float = nnc_dtype_is_float(dtype_of(x, nnc_op_in(x->m, op, 0)));
-        if (is_float && !attr(x, op, NNC_W_fmod, 0)) {    /* ONNX has the floored remainder of integers only */
-            const char *q = nnc_export_node(x, "Floor", 1, nnc_export_node(x, "Div", 2, IN(0), IN(1)));
+        if (is_float &&
+            !attr(x, op, NNC_W_fmod, 0)) { /* ONNX has the floored remainder of integers only */
+            const char *q =
+                nnc_export_node(x, "Floor", 1, nnc_export_node(x, "Div", 2, IN(0), IN(1)));
             return nnc_export_node(x, "Sub", 2, IN(0), nnc_export_node(x, "Mul", 2, q, IN(1)));
         }
         nnc_export_int(x, "fmod", attr(x, op, NNC_W_fmod, 0));
@@ -134,12 +157,16 @@ static const char *slice(nnc_export *x, nnc_op op)
         nnc_dim reach = nnc_dim_mul(x->m->dims, r.dim[i], nnc_dim_const(x->m->dims, step[i]));
         end[i] = nnc_dim_add(x->m->dims, start[i], reach);
         if (step[i] < 0)
-            end[i] = nnc_dim_const(x->m->dims, INT64_MIN / 2);            /* below the first element; sizes agree by construction */
-        if (step[i] < 0 && nnc_dim_is_const(start[i]) && nnc_dim_is_const(r.dim[i]) && start[i] + r.dim[i] * step[i] >= 0)
+            end[i] = nnc_dim_const(
+                x->m->dims,
+                INT64_MIN / 2); /* below the first element; sizes agree by construction */
+        if (step[i] < 0 && nnc_dim_is_const(start[i]) && nnc_dim_is_const(r.dim[i]) &&
+            start[i] + r.dim[i] * step[i] >= 0)
             end[i] = start[i] + r.dim[i] * step[i];
     }
     const char *s = nnc_export_dims(x, r.rank, start), *e = nnc_export_dims(x, r.rank, end);
-    return nnc_export_node(x, "Slice", 5, IN(0), s, e, nnc_export_const_ints(x, r.rank, axes), nnc_export_const_ints(x, r.rank, step));
+    return nnc_export_node(x, "Slice", 5, IN(0), s, e, nnc_export_const_ints(x, r.rank, axes),
+                           nnc_export_const_ints(x, r.rank, step));
 }
 
 static const char *pad(nnc_export *x, nnc_op op)
@@ -149,9 +176,11 @@ static const char *pad(nnc_export *x, nnc_op op)
     ints(x, op, NNC_W_lo, r.rank, 0, pads);
     ints(x, op, NNC_W_hi, r.rank, 0, pads + r.rank);
     nnc_word mode = word(x, op, NNC_W_mode, NNC_W_constant);
-    const char *at = nnc_export_node(x, "Concat", 2, nnc_export_dims(x, r.rank, pads), nnc_export_dims(x, r.rank, pads + r.rank));
+    const char *at = nnc_export_node(x, "Concat", 2, nnc_export_dims(x, r.rank, pads),
+                                     nnc_export_dims(x, r.rank, pads + r.rank));
     nnc_export_int(x, "axis", 0);
-    const char *y = mode == NNC_W_constant ? nnc_export_node(x, "Pad", 3, IN(0), at, IN(1)) : nnc_export_node(x, "Pad", 2, IN(0), at);
+    const char *y = mode == NNC_W_constant ? nnc_export_node(x, "Pad", 3, IN(0), at, IN(1))
+                                           : nnc_export_node(x, "Pad", 2, IN(0), at);
     nnc_export_str(x, "mode", nnc_sym_str(x->m, nnc_w(mode)));
     return y;
 }
@@ -175,7 +204,8 @@ static const char *iota(nnc_export *x, nnc_op op)
     int64_t none = 0, shape[NNC_MAX_RANK];
     const char *n = nnc_export_dims(x, 1, &r.dim[axis]);
     n = nnc_export_node(x, "Squeeze", 2, n, nnc_export_const_ints(x, 1, &none));
-    const char *y = nnc_export_node(x, "Range", 3, nnc_export_const_scalar(x, NNC_DT_i64, 0), n, nnc_export_const_scalar(x, NNC_DT_i64, 1));
+    const char *y = nnc_export_node(x, "Range", 3, nnc_export_const_scalar(x, NNC_DT_i64, 0), n,
+                                    nnc_export_const_scalar(x, NNC_DT_i64, 1));
     for (int i = 0; i < r.rank; i++)
         shape[i] = i == axis ? -1 : 1;
     y = nnc_export_node(x, "Reshape", 2, y, nnc_export_const_ints(x, r.rank, shape));
@@ -230,7 +260,7 @@ static const char *dynamic_slice(nnc_export *x, nnc_op op)
 {
     nnc_type_rec r = out_type(x, op, 0), from = in_type(x, op, 0);
     nnc_dim room[NNC_MAX_RANK];
-    int64_t zero[NNC_MAX_RANK] = { 0 }, axes[NNC_MAX_RANK];
+    int64_t zero[NNC_MAX_RANK] = {0}, axes[NNC_MAX_RANK];
     for (int i = 0; i < r.rank; i++) {
         room[i] = nnc_dim_sub(x->m->dims, from.dim[i], r.dim[i]);
         axes[i] = i;
@@ -244,15 +274,18 @@ static const char *dynamic_slice(nnc_export *x, nnc_op op)
 static const char *prefix(nnc_export *x, nnc_op op)
 {
     int64_t zero = 0, axis = attr(x, op, NNC_W_axis, 0), shape = 1;
-    const char *count = nnc_export_node(x, "Reshape", 2, IN(1), nnc_export_const_ints(x, 1, &shape));
-    return nnc_export_node(x, "Slice", 4, IN(0), nnc_export_const_ints(x, 1, &zero), count, nnc_export_const_ints(x, 1, &axis));
+    const char *count =
+        nnc_export_node(x, "Reshape", 2, IN(1), nnc_export_const_ints(x, 1, &shape));
+    return nnc_export_node(x, "Slice", 4, IN(0), nnc_export_const_ints(x, 1, &zero), count,
+                           nnc_export_const_ints(x, 1, &axis));
 }
 
 static const char *extent(nnc_export *x, nnc_op op)
 {
     int64_t zero = 0;
     nnc_dim d = attr(x, op, NNC_W_dim, 0);
-    return nnc_export_node(x, "Squeeze", 2, nnc_export_dims(x, 1, &d), nnc_export_const_ints(x, 1, &zero));
+    return nnc_export_node(x, "Squeeze", 2, nnc_export_dims(x, 1, &d),
+                           nnc_export_const_ints(x, 1, &zero));
 }
 
 /* ---- reductions ---- */
@@ -261,7 +294,10 @@ static const char *reduce(nnc_export *x, nnc_op op)
 {
     nnc_word kind = word(x, op, NNC_W_kind, NNC_W_sum);
     bool logical = kind == NNC_W_and || kind == NNC_W_or;
-    const char *name = kind == NNC_W_sum ? "ReduceSum" : kind == NNC_W_prod ? "ReduceProd" : kind == NNC_W_max || kind == NNC_W_or ? "ReduceMax" : "ReduceMin";
+    const char *name = kind == NNC_W_sum                       ? "ReduceSum"
+                       : kind == NNC_W_prod                    ? "ReduceProd"
+                       : kind == NNC_W_max || kind == NNC_W_or ? "ReduceMax"
+                                                               : "ReduceMin";
     unsigned n;
     const int64_t *axes = nnc_attr_ints(x->m, op, NNC_W_axes, &n);
     const char *in = logical ? nnc_export_cast(x, IN(0), NNC_DT_u8) : IN(0);
@@ -273,7 +309,8 @@ static const char *reduce(nnc_export *x, nnc_op op)
 
 static const char *argreduce(nnc_export *x, nnc_op op)
 {
-    const char *y = nnc_export_node(x, word(x, op, NNC_W_kind, NNC_W_max) == NNC_W_max ? "ArgMax" : "ArgMin", 1, IN(0));
+    const char *y = nnc_export_node(
+        x, word(x, op, NNC_W_kind, NNC_W_max) == NNC_W_max ? "ArgMax" : "ArgMin", 1, IN(0));
     nnc_export_int(x, "axis", attr(x, op, NNC_W_axis, 0));
     nnc_export_int(x, "keepdims", attr(x, op, NNC_W_keep, 0));
     nnc_export_int(x, "select_last_index", attr(x, op, NNC_W_last, 0));
@@ -284,14 +321,17 @@ static const char *cumulate(nnc_export *x, nnc_op op)
 {
     if (word(x, op, NNC_W_kind, NNC_W_add) != NNC_W_add)
         return nnc_export_refuse(x, op, "cumulative products came after this opset"), "";
-    const char *y = nnc_export_node(x, "CumSum", 2, IN(0), nnc_export_const_scalar(x, NNC_DT_i64, (double)attr(x, op, NNC_W_axis, 0)));
+    const char *y =
+        nnc_export_node(x, "CumSum", 2, IN(0),
+                        nnc_export_const_scalar(x, NNC_DT_i64, (double)attr(x, op, NNC_W_axis, 0)));
     nnc_export_int(x, "exclusive", attr(x, op, NNC_W_exclusive, 0));
     nnc_export_int(x, "reverse", attr(x, op, NNC_W_reverse, 0));
     return y;
 }
 
 /* Attributes of pools and convolutions over spatial dims [first, first + n). */
-static void window_attrs(nnc_export *x, const int64_t *lo, const int64_t *hi, const int64_t *stride, const int64_t *dilation, const int64_t *size, unsigned n)
+static void window_attrs(nnc_export *x, const int64_t *lo, const int64_t *hi, const int64_t *stride,
+                         const int64_t *dilation, const int64_t *size, unsigned n)
 {
     int64_t pads[2 * NNC_MAX_RANK];
     memcpy(pads, lo, n * sizeof *lo);
@@ -304,17 +344,21 @@ static void window_attrs(nnc_export *x, const int64_t *lo, const int64_t *hi, co
 }
 
 /* Pads of pools are constants; those that depend on sizes known at run time become a Pad of [1, 1, spatial..] before. */
-static const char *pad_before(nnc_export *x, const char *in, nnc_word kind, nnc_dtype dt, unsigned n, nnc_dim *lo, nnc_dim *hi)
+static const char *pad_before(nnc_export *x, const char *in, nnc_word kind, nnc_dtype dt,
+                              unsigned n, nnc_dim *lo, nnc_dim *hi)
 {
-    nnc_dim pads[2 * NNC_MAX_RANK] = { 0 };
+    nnc_dim pads[2 * NNC_MAX_RANK] = {0};
     bool is_signed = nnc_dtype_is_float(dt) || nnc_dtype_infos[dt].numpy[0] != 'u';
-    double least = nnc_dtype_is_float(dt) ? -INFINITY : is_signed ? -ldexp(1, (int)nnc_dtype_infos[dt].bits - 1) : 0;
+    double least = nnc_dtype_is_float(dt) ? -INFINITY
+                   : is_signed            ? -ldexp(1, (int)nnc_dtype_infos[dt].bits - 1)
+                                          : 0;
     memcpy(pads + 2, lo, n * sizeof *lo);
     memcpy(pads + n + 4, hi, n * sizeof *hi);
     memset(lo, 0, n * sizeof *lo);
     memset(hi, 0, n * sizeof *hi);
     const char *at = nnc_export_dims(x, 2 * (n + 2), pads);
-    return nnc_export_node(x, "Pad", 3, in, at, nnc_export_const_scalar(x, dt, kind == NNC_W_max ? least : 0));
+    return nnc_export_node(x, "Pad", 3, in, at,
+                           nnc_export_const_scalar(x, dt, kind == NNC_W_max ? least : 0));
 }
 
 /* Windows over the trailing dims; a batch and a channel of 1 are added in front, so that any rank fits. */
@@ -322,7 +366,8 @@ static const char *window(nnc_export *x, nnc_op op, bool arg)
 {
     nnc_type_rec r = in_type(x, op, 0), to = out_type(x, op, 0);
     nnc_word kind = arg ? NNC_W_max : word(x, op, NNC_W_kind, NNC_W_max);
-    int64_t size[NNC_MAX_RANK], stride[NNC_MAX_RANK], dil[NNC_MAX_RANK], lo[NNC_MAX_RANK], hi[NNC_MAX_RANK];
+    int64_t size[NNC_MAX_RANK], stride[NNC_MAX_RANK], dil[NNC_MAX_RANK], lo[NNC_MAX_RANK],
+        hi[NNC_MAX_RANK];
     ints(x, op, NNC_W_size, r.rank, 1, size);
     ints(x, op, NNC_W_stride, r.rank, 1, stride);
     ints(x, op, NNC_W_dilation, r.rank, 1, dil);
@@ -335,18 +380,26 @@ static const char *window(nnc_export *x, nnc_op op, bool arg)
     if (!plain && r.rank - lead > 3)
         return nnc_export_refuse(x, op, "a pool over more than three dimensions"), "";
     if (kind == NNC_W_min || (arg && !plain))
-        return nnc_export_refuse(x, op, "ONNX has maximum and average pools over trailing dimensions"), "";
-    nnc_dim flat[NNC_MAX_RANK] = { 1, 1 };
+        return nnc_export_refuse(x, op,
+                                 "ONNX has maximum and average pools over trailing dimensions"),
+               "";
+    nnc_dim flat[NNC_MAX_RANK] = {1, 1};
     unsigned n = (unsigned)(r.rank - lead);
     for (int i = 0; i < lead; i++)
         flat[0] = nnc_dim_mul(x->m->dims, flat[0], r.dim[i]);
     memcpy(flat + 2, r.dim + lead, n * sizeof *flat);
-    const char *in = plain ? IN(0) : nnc_export_node(x, "Reshape", 2, IN(0), nnc_export_dims(x, n + 2, flat)), *out[2];
+    const char *in = plain
+                         ? IN(0)
+                         : nnc_export_node(x, "Reshape", 2, IN(0), nnc_export_dims(x, n + 2, flat)),
+               *out[2];
     bool symbolic = false;
     for (unsigned i = 0; i < n; i++)
         symbolic |= !nnc_dim_is_const(lo[lead + (int)i]) || !nnc_dim_is_const(hi[lead + (int)i]);
     if (symbolic && arg)
-        return nnc_export_refuse(x, op, "positions of maxima under padding that depends on sizes known at run time"), "";
+        return nnc_export_refuse(
+                   x, op,
+                   "positions of maxima under padding that depends on sizes known at run time"),
+               "";
     if (symbolic)
         in = pad_before(x, in, kind, (nnc_dtype)r.dtype, n, lo + lead, hi + lead);
     nnc_export_node_v(x, kind == NNC_W_max ? "MaxPool" : "AveragePool", 1, &in, arg ? 2 : 1, out);
@@ -356,9 +409,11 @@ static const char *window(nnc_export *x, nnc_op op, bool arg)
         for (unsigned i = 0; i < n; i++)
             cells *= (double)size[lead + (int)i];
         nnc_export_int(x, "count_include_pad", 1);
-        out[0] = nnc_export_node(x, "Mul", 2, out[0], nnc_export_const_scalar(x, (nnc_dtype)r.dtype, cells));
+        out[0] = nnc_export_node(x, "Mul", 2, out[0],
+                                 nnc_export_const_scalar(x, (nnc_dtype)r.dtype, cells));
     }
-    return plain ? out[arg] : nnc_export_node(x, "Reshape", 2, out[0], nnc_export_dims(x, to.rank, to.dim));
+    return plain ? out[arg]
+                 : nnc_export_node(x, "Reshape", 2, out[0], nnc_export_dims(x, to.rank, to.dim));
 }
 
 /* ---- contractions ---- */
@@ -368,12 +423,15 @@ static const char *dot(nnc_export *x, nnc_op op)
 {
     nnc_type_rec a = in_type(x, op, 0), b = in_type(x, op, 1), y = out_type(x, op, 0);
     unsigned nb, nc, k;
-    char la[NNC_MAX_RANK + 1] = "", lb[NNC_MAX_RANK + 1] = "", ly[2 * NNC_MAX_RANK + 1] = "", next = 'a';
-    const int64_t *ba = nnc_attr_ints(x->m, op, NNC_W_batch_a, &nb), *bb = nnc_attr_ints(x->m, op, NNC_W_batch_b, &k);
+    char la[NNC_MAX_RANK + 1] = "", lb[NNC_MAX_RANK + 1] = "", ly[2 * NNC_MAX_RANK + 1] = "",
+                           next = 'a';
+    const int64_t *ba = nnc_attr_ints(x->m, op, NNC_W_batch_a, &nb),
+                  *bb = nnc_attr_ints(x->m, op, NNC_W_batch_b, &k);
     size_t n = 0;
     for (unsigned i = 0; i < nb; i++)
         ly[n++] = la[ba[i]] = lb[bb[i]] = next++;
-    const int64_t *ca = nnc_attr_ints(x->m, op, NNC_W_contract_a, &nc), *cb = nnc_attr_ints(x->m, op, NNC_W_contract_b, &k);
+    const int64_t *ca = nnc_attr_ints(x->m, op, NNC_W_contract_a, &nc),
+                  *cb = nnc_attr_ints(x->m, op, NNC_W_contract_b, &k);
     for (unsigned i = 0; i < nc; i++)
         la[ca[i]] = lb[cb[i]] = next++;
     for (int i = 0; i < a.rank; i++)
@@ -390,7 +448,8 @@ static const char *dot(nnc_export *x, nnc_op op)
     bool matmul = a.rank == 2 && b.rank == 2 && nc == 1 && ca[0] == 1 && cb[0] == 0;
     const char *out = nnc_export_node(x, matmul ? "MatMul" : "Einsum", 2, l, r);
     if (!matmul)
-        nnc_export_str(x, "equation", nnc_arena_printf(x->a, "%.*s,%.*s->%s", a.rank, la, b.rank, lb, ly));
+        nnc_export_str(x, "equation",
+                       nnc_arena_printf(x->a, "%.*s,%.*s->%s", a.rank, la, b.rank, lb, ly));
     return out;
 }
 
@@ -402,10 +461,13 @@ static const char *permute(nnc_export *x, const char *v, unsigned n, const int64
 }
 
 /* Weights [M, C/groups, k..] of a convolution as [C, M/groups, k..] with every window turned round. */
-static const char *turned_weights(nnc_export *x, const char *w, const nnc_dim *k, int64_t m, int64_t c, int64_t groups, unsigned n)
+static const char *turned_weights(nnc_export *x, const char *w, const nnc_dim *k, int64_t m,
+                                  int64_t c, int64_t groups, unsigned n)
 {
-    int64_t split[NNC_MAX_RANK + 1] = { groups, m / groups, c }, join[NNC_MAX_RANK] = { groups * c, m / groups };
-    int64_t perm[NNC_MAX_RANK + 1] = { 0, 2, 1 }, from[NNC_MAX_RANK], to[NNC_MAX_RANK], axis[NNC_MAX_RANK], step[NNC_MAX_RANK];
+    int64_t split[NNC_MAX_RANK + 1] = {groups, m / groups, c},
+                                 join[NNC_MAX_RANK] = {groups * c, m / groups};
+    int64_t perm[NNC_MAX_RANK + 1] = {0, 2, 1}, from[NNC_MAX_RANK], to[NNC_MAX_RANK],
+                                axis[NNC_MAX_RANK], step[NNC_MAX_RANK];
     for (unsigned i = 0; i < n; i++) {
         split[3 + i] = join[2 + i] = k[i];
         perm[3 + i] = 3 + i;
@@ -415,24 +477,28 @@ static const char *turned_weights(nnc_export *x, const char *w, const nnc_dim *k
     }
     if (groups > 1) {
         w = nnc_export_node(x, "Reshape", 2, w, nnc_export_const_ints(x, n + 3, split));
-        w = nnc_export_node(x, "Reshape", 2, permute(x, w, n + 3, perm), nnc_export_const_ints(x, n + 2, join));
+        w = nnc_export_node(x, "Reshape", 2, permute(x, w, n + 3, perm),
+                            nnc_export_const_ints(x, n + 2, join));
     } else {
-        int64_t swap[NNC_MAX_RANK] = { 1, 0 };
+        int64_t swap[NNC_MAX_RANK] = {1, 0};
         for (unsigned i = 0; i < n; i++)
             swap[2 + i] = 2 + i;
         w = permute(x, w, n + 2, swap);
     }
-    return nnc_export_node(x, "Slice", 5, w, nnc_export_const_ints(x, n, from), nnc_export_const_ints(x, n, to),
-                           nnc_export_const_ints(x, n, axis), nnc_export_const_ints(x, n, step));
+    return nnc_export_node(x, "Slice", 5, w, nnc_export_const_ints(x, n, from),
+                           nnc_export_const_ints(x, n, to), nnc_export_const_ints(x, n, axis),
+                           nnc_export_const_ints(x, n, step));
 }
 
 /* A convolution of a dilated input is a transposed one; what its pads cannot take off the end is output_padding. */
-static const char *conv_transposed(nnc_export *x, nnc_op op, const char *in, const char *w, bool nhwc)
+static const char *conv_transposed(nnc_export *x, nnc_op op, const char *in, const char *w,
+                                   bool nhwc)
 {
     nnc_type_rec t = in_type(x, op, 1);
     unsigned n = t.rank - 2u, at = nhwc ? 0 : 2;
     int64_t groups = attr(x, op, NNC_W_groups, 1), adj[NNC_MAX_RANK];
-    int64_t stride[NNC_MAX_RANK], dil[NNC_MAX_RANK], lhs[NNC_MAX_RANK], lo[NNC_MAX_RANK], hi[NNC_MAX_RANK];
+    int64_t stride[NNC_MAX_RANK], dil[NNC_MAX_RANK], lhs[NNC_MAX_RANK], lo[NNC_MAX_RANK],
+        hi[NNC_MAX_RANK];
     ints(x, op, NNC_W_stride, (int)n, 1, stride);
     ints(x, op, NNC_W_dilation, (int)n, 1, dil);
     ints(x, op, NNC_W_lhs_dilation, (int)n, 1, lhs);
@@ -441,14 +507,18 @@ static const char *conv_transposed(nnc_export *x, nnc_op op, const char *in, con
     for (unsigned i = 0; i < n; i++) {
         int64_t reach = (t.dim[at + i] - 1) * dil[i];
         if (stride[i] != 1 || lo[i] > reach)
-            return nnc_export_refuse(x, op, "a convolution with a dilated or cropped input and a stride or wide padding"), "";
+            return nnc_export_refuse(x, op,
+                                     "a convolution with a dilated or cropped input and a stride "
+                                     "or wide padding"),
+                   "";
         lo[i] = reach - lo[i];
         hi[i] = reach - hi[i];
         adj[i] = hi[i] < 0 ? -hi[i] : 0;
         hi[i] += adj[i];
     }
     int64_t m = t.dim[nhwc ? n + 1 : 0], c = t.dim[nhwc ? n : 1];
-    const char *y = nnc_export_node(x, "ConvTranspose", 2, in, turned_weights(x, w, t.dim + at, m, c, groups, n));
+    const char *y = nnc_export_node(x, "ConvTranspose", 2, in,
+                                    turned_weights(x, w, t.dim + at, m, c, groups, n));
     window_attrs(x, lo, hi, lhs, dil, NULL, n);
     nnc_export_ints(x, "output_padding", n, adj);
     nnc_export_int(x, "group", groups);
@@ -459,7 +529,8 @@ static const char *conv(nnc_export *x, nnc_op op)
 {
     nnc_type_rec r = in_type(x, op, 0), to = out_type(x, op, 0);
     unsigned n = r.rank - 2u;
-    int64_t stride[NNC_MAX_RANK], dil[NNC_MAX_RANK], lhs[NNC_MAX_RANK], lo[NNC_MAX_RANK], hi[NNC_MAX_RANK], back[NNC_MAX_RANK] = { 0 };
+    int64_t stride[NNC_MAX_RANK], dil[NNC_MAX_RANK], lhs[NNC_MAX_RANK], lo[NNC_MAX_RANK],
+        hi[NNC_MAX_RANK], back[NNC_MAX_RANK] = {0};
     bool nhwc = word(x, op, NNC_W_layout, NNC_W_nchw) == NNC_W_nhwc;
     ints(x, op, NNC_W_stride, (int)n, 1, stride);
     ints(x, op, NNC_W_dilation, (int)n, 1, dil);
@@ -467,7 +538,8 @@ static const char *conv(nnc_export *x, nnc_op op)
     ints(x, op, NNC_W_lo, (int)n, 0, lo);
     ints(x, op, NNC_W_hi, (int)n, 0, hi);
     nnc_type_rec tw = in_type(x, op, 1);
-    bool whole = !nnc_dtype_is_float((nnc_dtype)to.dtype), bytes = nnc_dtype_infos[r.dtype].bits == 8 && nnc_dtype_infos[tw.dtype].bits == 8;
+    bool whole = !nnc_dtype_is_float((nnc_dtype)to.dtype),
+         bytes = nnc_dtype_infos[r.dtype].bits == 8 && nnc_dtype_infos[tw.dtype].bits == 8;
     if (whole && (!bytes || to.dtype != NNC_DT_i32))
         return nnc_export_refuse(x, op, "a convolution of integers that are not 8 bits wide"), "";
     const char *in = IN(0), *w = IN(1);
@@ -481,7 +553,7 @@ static const char *conv(nnc_export *x, nnc_op op)
     if (whole && transposed)
         return nnc_export_refuse(x, op, "a transposed convolution of integers"), "";
     if (nhwc) {
-        int64_t p[NNC_MAX_RANK] = { 0, r.rank - 1 }, q[NNC_MAX_RANK] = { r.rank - 1, r.rank - 2 };
+        int64_t p[NNC_MAX_RANK] = {0, r.rank - 1}, q[NNC_MAX_RANK] = {r.rank - 1, r.rank - 2};
         for (unsigned i = 0; i < n; i++) {
             p[2 + i] = 1 + i;
             q[2 + i] = i;
@@ -491,7 +563,8 @@ static const char *conv(nnc_export *x, nnc_op op)
         in = permute(x, in, r.rank, p);
         w = permute(x, w, r.rank, q);
     }
-    const char *y = transposed ? conv_transposed(x, op, in, w, nhwc) : nnc_export_node(x, whole ? "ConvInteger" : "Conv", 2, in, w);
+    const char *y = transposed ? conv_transposed(x, op, in, w, nhwc)
+                               : nnc_export_node(x, whole ? "ConvInteger" : "Conv", 2, in, w);
     if (!transposed) {
         window_attrs(x, lo, hi, stride, dil, NULL, n);
         nnc_export_int(x, "group", attr(x, op, NNC_W_groups, 1));
@@ -504,7 +577,7 @@ static const char *conv(nnc_export *x, nnc_op op)
 static void topk(nnc_export *x, nnc_op op)
 {
     nnc_dim k = attr(x, op, NNC_W_k, 1);
-    const char *in[2] = { IN(0), nnc_export_dims(x, 1, &k) }, *out[2];
+    const char *in[2] = {IN(0), nnc_export_dims(x, 1, &k)}, *out[2];
     nnc_export_node_v(x, "TopK", 2, in, 2, out);
     nnc_export_int(x, "axis", attr(x, op, NNC_W_axis, 0));
     nnc_export_int(x, "largest", attr(x, op, NNC_W_largest, 1));
@@ -517,7 +590,7 @@ static void sort(nnc_export *x, nnc_op op)
 {
     nnc_type_rec r = in_type(x, op, 0);
     int64_t axis = attr(x, op, NNC_W_axis, 0);
-    const char *in[2] = { IN(0), nnc_export_dims(x, 1, &r.dim[axis]) }, *out[2];
+    const char *in[2] = {IN(0), nnc_export_dims(x, 1, &r.dim[axis])}, *out[2];
     nnc_export_node_v(x, "TopK", 2, in, 2, out);
     nnc_export_int(x, "axis", axis);
     nnc_export_int(x, "largest", attr(x, op, NNC_W_descending, 0));
@@ -551,7 +624,8 @@ static const char *layer_norm(nnc_export *x, nnc_op op)
 {
     nnc_type_rec r = in_type(x, op, 0);
     int axis = (int)attr(x, op, NNC_W_axis, 0);
-    const char *ones = nnc_export_node(x, "Expand", 2, one(x, op), nnc_export_dims(x, (unsigned)(r.rank - axis), r.dim + axis));
+    const char *ones = nnc_export_node(x, "Expand", 2, one(x, op),
+                                       nnc_export_dims(x, (unsigned)(r.rank - axis), r.dim + axis));
     const char *y = nnc_export_node(x, "LayerNormalization", 2, IN(0), ones);
     nnc_export_int(x, "axis", axis);
     nnc_export_float(x, "epsilon", nnc_attr_float(x->m, op, NNC_W_eps, 1e-5));
@@ -577,7 +651,8 @@ static void branch(nnc_export *x, nnc_op op)
 {
     unsigned n = nnc_op_nout(x->m, op);
     const char **out = nnc_arena_array(x->a, n + 1u, sizeof *out), *cond = IN(0);
-    Onnx__GraphProto *yes = nnc_export_block(x, nnc_op_region(x->m, op, 0), "then"), *no = nnc_export_block(x, nnc_op_region(x->m, op, 1), "else");
+    Onnx__GraphProto *yes = nnc_export_block(x, nnc_op_region(x->m, op, 0), "then"),
+                     *no = nnc_export_block(x, nnc_op_region(x->m, op, 1), "else");
     nnc_export_node_v(x, "If", 1, &cond, n, out);
     nnc_export_graph_attr(x, "then_branch", yes);
     nnc_export_graph_attr(x, "else_branch", no);
@@ -587,18 +662,22 @@ static void branch(nnc_export *x, nnc_op op)
 /* scan as Scan: the counter becomes one more scanned input, an i64 range. */
 static void scan(nnc_export *x, nnc_op op)
 {
-    unsigned carried = (unsigned)attr(x, op, NNC_W_carried, 0), n = nnc_op_nin(x->m, op), nout = nnc_op_nout(x->m, op);
+    unsigned carried = (unsigned)attr(x, op, NNC_W_carried, 0), n = nnc_op_nin(x->m, op),
+             nout = nnc_op_nout(x->m, op);
     nnc_dim trips = attr(x, op, NNC_W_trips, 0);
     int64_t none = 0;
-    const char **in = nnc_arena_array(x->a, n + 1u, sizeof *in), **out = nnc_arena_array(x->a, nout + 1u, sizeof *out);
+    const char **in = nnc_arena_array(x->a, n + 1u, sizeof *in),
+               **out = nnc_arena_array(x->a, nout + 1u, sizeof *out);
     for (unsigned i = 0; i < carried; i++)
         in[i] = IN(i);
-    const char *t = nnc_export_node(x, "Squeeze", 2, nnc_export_dims(x, 1, &trips), nnc_export_const_ints(x, 1, &none));
+    const char *t = nnc_export_node(x, "Squeeze", 2, nnc_export_dims(x, 1, &trips),
+                                    nnc_export_const_ints(x, 1, &none));
     for (unsigned i = carried; i < n; i++)
         in[i] = IN(i);
-    in[n] = nnc_export_node(x, "Range", 3, nnc_export_const_scalar(x, NNC_DT_i64, 0), t, nnc_export_const_scalar(x, NNC_DT_i64, 1));
+    in[n] = nnc_export_node(x, "Range", 3, nnc_export_const_scalar(x, NNC_DT_i64, 0), t,
+                            nnc_export_const_scalar(x, NNC_DT_i64, 1));
     Onnx__GraphProto *body = nnc_export_block(x, nnc_op_region(x->m, op, 0), "body");
-    Onnx__ValueInfoProto *counter = body->input[0];       /* our first argument is their last */
+    Onnx__ValueInfoProto *counter = body->input[0]; /* our first argument is their last */
     memmove(body->input, body->input + 1, (body->n_input - 1) * sizeof *body->input);
     body->input[body->n_input - 1] = counter;
     nnc_export_node_v(x, "Scan", n + 1, in, nout, out);
@@ -615,7 +694,7 @@ static void several(nnc_export *x, nnc_op op)
     case NNC_OP_compact: compact(x, op); break;
     case NNC_OP_if: branch(x, op); break;
     case NNC_OP_scan: scan(x, op); break;
-    case NNC_OP_check: break;                             /* a guard; the numbers do not need it */
+    case NNC_OP_check: break; /* a guard; the numbers do not need it */
     default: nnc_export_refuse(x, op, "it has no counterpart"); break;
     }
 }
@@ -645,7 +724,8 @@ static const char *moved(nnc_export *x, nnc_op op)
 static const char *computed(nnc_export *x, nnc_op op)
 {
     switch (nnc_op_code(x->m, op)) {
-    case NNC_OP_shl: case NNC_OP_shr: return shift(x, op);
+    case NNC_OP_shl:
+    case NNC_OP_shr: return shift(x, op);
     case NNC_OP_cast: return cast(x, op);
     case NNC_OP_reduce: return reduce(x, op);
     case NNC_OP_argreduce: return argreduce(x, op);
@@ -669,7 +749,9 @@ void nnc_export_op(nnc_export *x, nnc_op op)
     bool is_bool = n && dtype_of(x, nnc_op_in(x->m, op, 0)) == NNC_DT_bool;
     const char *plain = plain_name(nnc_op_code(x->m, op), is_bool), *y = NULL;
     if (plain)
-        y = n == 1 ? nnc_export_node(x, plain, 1, IN(0)) : n == 2 ? nnc_export_node(x, plain, 2, IN(0), IN(1)) : nnc_export_node(x, plain, 3, IN(0), IN(1), IN(2));
+        y = n == 1   ? nnc_export_node(x, plain, 1, IN(0))
+            : n == 2 ? nnc_export_node(x, plain, 2, IN(0), IN(1))
+                     : nnc_export_node(x, plain, 3, IN(0), IN(1), IN(2));
     if (!y)
         y = moved(x, op);
     if (!y)

@@ -450,7 +450,8 @@ static const char *joined_names(nnc_onnx_cx *cx, const nnc_onnx_value *v, uint32
     char *s = nnc_arena_alloc(cx->a, len);
     for (uint32_t i = 0; i < n; i++) {
         char *name = s + at + (i > 0);
-        at += (size_t)snprintf(s + at, len - at, "%s%s", i ? "\n" : "", nnc_onnx_name(cx->model, v[i].name));
+        at += (size_t)snprintf(s + at, len - at, "%s%s", i ? "\n" : "",
+                               nnc_onnx_name(cx->model, v[i].name));
         for (char *nl = name; (nl = strchr(nl, '\n')) != NULL;)
             *nl = ' ';
     }

@@ -17,8 +17,8 @@ typedef struct nnc_onnx_bound {
 typedef struct nnc_onnx_options {
     const nnc_onnx_bound *bound;
     uint32_t nbound;
-    const char *
-        graph_name; /* NULL: from the model's graph, made an identifier; "net" when that is empty */
+    /* NULL: from the model's graph, made an identifier; "net" when that is empty */
+    const char *graph_name;
 } nnc_onnx_options;
 
 nnc_status nnc_onnx_import(nnc_module *m, const char *path, const nnc_onnx_options *opt);
@@ -30,7 +30,7 @@ nnc_status nnc_onnx_import_model(nnc_module *m, const nnc_onnx_model *model,
 typedef struct nnc_onnx_row_info {
     const char *domain, *op;
     int since;
-    bool refused;                 /* known, but only to say why it cannot be compiled */
+    bool refused; /* known, but only to say why it cannot be compiled */
 } nnc_onnx_row_info;
 uint32_t nnc_onnx_row_count(void);
 nnc_onnx_row_info nnc_onnx_row_at(uint32_t i);

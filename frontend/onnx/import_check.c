@@ -92,7 +92,8 @@ nnc_status nnc_import_check_output(nnc_onnx_cx *cx, uint32_t i)
     const nnc_onnx_type *want = nnc_onnx_graph_type(cx->node->graph, name);
 
     if (cx->out[i].kind == NNC_VAL_tensor && is_beyond_memory(cx, cx->out[i].v))
-        return nnc_cx_error(cx, "'%s' is %s, whose size in bytes overflows, expected one below 2^63",
+        return nnc_cx_error(cx,
+                            "'%s' is %s, whose size in bytes overflows, expected one below 2^63",
                             nnc_onnx_name(cx->model, name), nnc_cx_type_text(cx, cx->out[i].v));
     if (!want || want->kind != NNC_ONNX_TY_tensor || cx->out[i].kind != NNC_VAL_tensor)
         return NNC_OK;

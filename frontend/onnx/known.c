@@ -90,7 +90,8 @@ static bool const_at(nnc_onnx_cx *cx, nnc_value v, nnc_tensor *out, unsigned dep
     f->const_done = 2;
     if (nnc_tensor_of(cx->m, v, out)) {
         f = nnc_import_fact(cx, v);
-        if ((uintptr_t)out->data % nnc_dtype_bytes(out->dtype)) /* weights in a mapped file lie anywhere */
+        if ((uintptr_t)out->data %
+            nnc_dtype_bytes(out->dtype)) /* weights in a mapped file lie anywhere */
             out->data = nnc_arena_copy(cx->a, out->data, nnc_tensor_bytes(out));
         f->whole = nnc_arena_copy(cx->a, out, sizeof *out);
         f->const_done = 1;

@@ -4,7 +4,7 @@
 /* The window as ir/build.h wants it: one entry per dim of x. */
 static nnc_window full_window(nnc_onnx_cx *cx, const nnc_row_window *w)
 {
-    nnc_window g = { .size = { 1, 1 }, .stride = { 1, 1 }, .dilation = { 1, 1 } };
+    nnc_window g = {.size = {1, 1}, .stride = {1, 1}, .dilation = {1, 1}};
     for (int i = 0; i < w->n; i++) {
         g.size[2 + i] = w->size[i];
         g.stride[2 + i] = w->stride[i];
@@ -35,7 +35,8 @@ static nnc_value column_major(nnc_onnx_cx *cx, nnc_value index, nnc_value x)
         p = nnc_cx_extent(cx, plane, NNC_DT_i64);
         nnc_value at = nnc_cx_op2(cx, NNC_OP_div, rest, p);
         rest = nnc_cx_op2(cx, NNC_OP_rem, rest, p);
-        sum = nnc_cx_op2(cx, NNC_OP_add, sum, nnc_cx_op2(cx, NNC_OP_mul, at, nnc_cx_extent(cx, below, NNC_DT_i64)));
+        sum = nnc_cx_op2(cx, NNC_OP_add, sum,
+                         nnc_cx_op2(cx, NNC_OP_mul, at, nnc_cx_extent(cx, below, NNC_DT_i64)));
         below = nnc_dim_mul(cx->dims, below, t.dim[i]);
     }
     return sum;
@@ -50,13 +51,15 @@ nnc_status nnc_row_max_pool(nnc_onnx_cx *cx)
     nnc_cx_set(cx, 0, nnc_g_window_reduce(&cx->b, NNC_W_max, x, &g));
     if (nnc_cx_wants(cx, 1)) {
         nnc_value i = nnc_g_window_argmax(&cx->b, x, &g);
-        nnc_cx_set(cx, 1, nnc_onnx_node_int(cx->node, "storage_order", 0) ? column_major(cx, i, x) : i);
+        nnc_cx_set(cx, 1,
+                   nnc_onnx_node_int(cx->node, "storage_order", 0) ? column_major(cx, i, x) : i);
     }
     return NNC_OK;
 }
 
 /* How many cells of the input (with padding, when that counts) lie under each window: [1, 1, spatial..] in f32. */
-static nnc_value count_cells(nnc_onnx_cx *cx, nnc_value x, nnc_dtype dt, const nnc_row_window *w, bool with_pads)
+static nnc_value count_cells(nnc_onnx_cx *cx, nnc_value x, nnc_dtype dt, const nnc_row_window *w,
+                             bool with_pads)
 {
     nnc_window g = full_window(cx, w);
     nnc_dim dim[NNC_MAX_RANK];
@@ -67,7 +70,8 @@ static nnc_value count_cells(nnc_onnx_cx *cx, nnc_value x, nnc_dtype dt, const n
         even &= w->extra[i] == 0 && (with_pads || (w->lo[i] == 0 && w->hi[i] == 0));
         cells *= (double)w->size[i];
         if (with_pads) {
-            dim[2 + i] = nnc_dim_add(cx->dims, dim[2 + i], nnc_dim_add(cx->dims, w->lo[i], w->hi[i]));
+            dim[2 + i] =
+                nnc_dim_add(cx->dims, dim[2 + i], nnc_dim_add(cx->dims, w->lo[i], w->hi[i]));
             g.lo[2 + i] = 0;
             g.hi[2 + i] = w->extra[i];
         }
@@ -75,7 +79,8 @@ static nnc_value count_cells(nnc_onnx_cx *cx, nnc_value x, nnc_dtype dt, const n
     if (even)
         return nnc_cx_num(cx, dt, cells);
     dim[0] = dim[1] = 1;
-    return nnc_g_window_reduce(&cx->b, NNC_W_sum, nnc_cx_full(cx, nnc_cx_num(cx, dt, 1), w->n + 2, dim), &g);
+    return nnc_g_window_reduce(&cx->b, NNC_W_sum,
+                               nnc_cx_full(cx, nnc_cx_num(cx, dt, 1), w->n + 2, dim), &g);
 }
 
 nnc_status nnc_row_average_pool(nnc_onnx_cx *cx)
@@ -85,7 +90,8 @@ nnc_status nnc_row_average_pool(nnc_onnx_cx *cx)
     NNC_TRY(nnc_row_window_read(cx, x, NULL, &w));
     nnc_window g = full_window(cx, &w);
     nnc_value sum = nnc_g_window_reduce(&cx->b, NNC_W_sum, wide, &g);
-    nnc_value n = count_cells(cx, x, nnc_cx_dtype(cx, wide), &w, nnc_onnx_node_int(cx->node, "count_include_pad", 0) != 0);
+    nnc_value n = count_cells(cx, x, nnc_cx_dtype(cx, wide), &w,
+                              nnc_onnx_node_int(cx->node, "count_include_pad", 0) != 0);
     nnc_cx_set(cx, 0, nnc_g_cast(&cx->b, nnc_cx_op2(cx, NNC_OP_div, sum, n), nnc_cx_dtype(cx, x)));
     return NNC_OK;
 }
@@ -104,7 +110,7 @@ static nnc_value power(nnc_onnx_cx *cx, nnc_value x, double p)
 
 static nnc_status read_p(nnc_onnx_cx *cx, double *p)
 {
-    const nnc_onnx_attr *a = nnc_onnx_node_attr(cx->node, "p");       /* a float in the first opset */
+    const nnc_onnx_attr *a = nnc_onnx_node_attr(cx->node, "p"); /* a float in the first opset */
     *p = !a ? 2 : a->kind == NNC_ONNX_ATTR_float ? (double)a->u.f : (double)a->u.i;
     return *p > 0 ? NNC_OK : nnc_cx_bad_attr(cx, "p", "a positive number");
 }
@@ -117,7 +123,8 @@ nnc_status nnc_row_lp_pool(nnc_onnx_cx *cx)
     NNC_TRY(read_p(cx, &p));
     NNC_TRY(nnc_row_window_read(cx, x, NULL, &w));
     nnc_window g = full_window(cx, &w);
-    nnc_value sum = nnc_g_window_reduce(&cx->b, NNC_W_sum, power(cx, nnc_cx_op1(cx, NNC_OP_abs, wide), p), &g);
+    nnc_value sum =
+        nnc_g_window_reduce(&cx->b, NNC_W_sum, power(cx, nnc_cx_op1(cx, NNC_OP_abs, wide), p), &g);
     nnc_cx_set(cx, 0, nnc_g_cast(&cx->b, power(cx, sum, 1 / p), nnc_cx_dtype(cx, x)));
     return NNC_OK;
 }
@@ -127,7 +134,8 @@ static nnc_status spatial_axes(nnc_onnx_cx *cx, nnc_value x, unsigned *n, int64_
 {
     int rank = nnc_cx_rank(cx, x);
     if (rank < 2)
-        return nnc_cx_error(cx, "input is %s, expected batch and channel dimensions", nnc_cx_type_text(cx, x));
+        return nnc_cx_error(cx, "input is %s, expected batch and channel dimensions",
+                            nnc_cx_type_text(cx, x));
     *n = 0;
     for (int i = 2; i < rank; i++)
         axes[(*n)++] = i;
@@ -140,7 +148,9 @@ nnc_status nnc_row_global_average_pool(nnc_onnx_cx *cx)
     int64_t axes[NNC_MAX_RANK];
     unsigned n;
     NNC_TRY(spatial_axes(cx, x, &n, axes));
-    nnc_cx_set(cx, 0, nnc_g_cast(&cx->b, nnc_cx_mean(cx, nnc_cx_widen(cx, x), n, axes, true), nnc_cx_dtype(cx, x)));
+    nnc_cx_set(cx, 0,
+               nnc_g_cast(&cx->b, nnc_cx_mean(cx, nnc_cx_widen(cx, x), n, axes, true),
+                          nnc_cx_dtype(cx, x)));
     return NNC_OK;
 }
 
@@ -174,16 +184,20 @@ nnc_status nnc_row_max_unpool(nnc_onnx_cx *cx)
     nnc_value x = nnc_cx_in(cx, 0), at = nnc_cx_in(cx, 1);
     int rank = nnc_cx_rank(cx, x);
     int64_t size[3], stride[3], pads[6];
-    nnc_dim dim[NNC_MAX_RANK], flat = 1, lo[NNC_MAX_RANK] = { 0 }, hi[NNC_MAX_RANK] = { 0 }, want[NNC_MAX_RANK];
+    nnc_dim dim[NNC_MAX_RANK], flat = 1, lo[NNC_MAX_RANK] = {0}, hi[NNC_MAX_RANK] = {0},
+                               want[NNC_MAX_RANK];
     if (rank < 3 || rank > 5)
-        return nnc_cx_error(cx, "input %s: 1 to 3 spatial dimensions are supported", nnc_cx_type_text(cx, x));
+        return nnc_cx_error(cx, "input %s: 1 to 3 spatial dimensions are supported",
+                            nnc_cx_type_text(cx, x));
     NNC_TRY(nnc_row_window_list(cx, "kernel_shape", rank - 2, 1, 1, size));
     NNC_TRY(nnc_row_window_list(cx, "strides", rank - 2, 1, 1, stride));
     NNC_TRY(nnc_row_window_list(cx, "pads", 2 * (rank - 2), 0, 0, pads));
     out_dims(cx, x, dim);
     for (int i = 2; i < rank; i++) {
         nnc_dim steps = nnc_dim_mul(cx->dims, nnc_dim_sub(cx->dims, dim[i], 1), stride[i - 2]);
-        dim[i] = nnc_dim_add(cx->dims, steps, nnc_dim_const(cx->dims, size[i - 2] - pads[i - 2] - pads[i - 2 + rank - 2]));
+        dim[i] = nnc_dim_add(
+            cx->dims, steps,
+            nnc_dim_const(cx->dims, size[i - 2] - pads[i - 2] - pads[i - 2 + rank - 2]));
     }
     for (int i = 0; i < rank; i++)
         flat = nnc_dim_mul(cx->dims, flat, dim[i]);

@@ -4,5 +4,6 @@
 #include "frontend/onnx/model.h"
 
 /* Everything wrong with the file is reported; the tensor lives in `a`. */
-nnc_status nnc_onnx_vector_read(nnc_arena *a, nnc_diag *diag, const char *path, nnc_onnx_tensor *out);
+nnc_status nnc_onnx_vector_read(nnc_arena *a, nnc_diag *diag, const char *path,
+                                nnc_onnx_tensor *out);
 #endif

@@ -5,9 +5,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct chunk { struct chunk *next; size_t cap, used; };
-struct deferred { struct deferred *next; void (*fn)(void *); void *ptr; };
-struct nnc_arena { struct chunk *top; struct deferred *defers; jmp_buf *recover; size_t total; };
+struct chunk {
+    struct chunk *next;
+    size_t cap, used;
+};
+struct deferred {
+    struct deferred *next;
+    void (*fn)(void *);
+    void *ptr;
+};
+struct nnc_arena {
+    struct chunk *top;
+    struct deferred *defers;
+    jmp_buf *recover;
+    size_t total;
+};
 
 enum { CHUNK = 64 * 1024, ALIGN = 16, HEAD = (sizeof(struct chunk) + ALIGN - 1) / ALIGN * ALIGN };
 
@@ -54,7 +66,7 @@ void *nnc_arena_alloc(nnc_arena *a, size_t size)
         c = malloc(HEAD + cap);
         if (!c)
             out_of_memory(a);
-        *c = (struct chunk){ a->top, cap, 0 };
+        *c = (struct chunk){a->top, cap, 0};
         a->top = c;
     }
     void *p = (char *)c + HEAD + c->used;
@@ -108,7 +120,7 @@ void nnc_arena_defer(nnc_arena *a, void (*fn)(void *), void *ptr)
     struct deferred *d = malloc(sizeof *d);
     if (!d)
         out_of_memory(a);
-    *d = (struct deferred){ a->defers, fn, ptr };
+    *d = (struct deferred){a->defers, fn, ptr};
     a->defers = d;
 }
 
@@ -119,7 +131,7 @@ void nnc_arena_recover(nnc_arena *a, jmp_buf *where)
 
 nnc_arena_mark nnc_arena_save(nnc_arena *a)
 {
-    return (nnc_arena_mark){ a->top, a->top ? a->top->used : 0 };
+    return (nnc_arena_mark){a->top, a->top ? a->top->used : 0};
 }
 
 void nnc_arena_restore(nnc_arena *a, nnc_arena_mark mark)

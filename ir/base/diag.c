@@ -7,21 +7,28 @@
 enum loc_kind { LOC_TEXT, LOC_NODE, LOC_FILE, LOC_PASS, LOC_FUSED };
 struct loc {
     enum loc_kind kind;
-    uint32_t a, b, c;                 /* source, begin, end | index in graph | parent | first parent, count */
+    uint32_t a, b, c; /* source, begin, end | index in graph | parent | first parent, count */
     const char *path, *name, *op, *output;
 };
-struct source { const char *path, *text; size_t len; };
-struct held { char level; nnc_loc loc; const char *text; };    /* level: e, w or n */
+struct source {
+    const char *path, *text;
+    size_t len;
+};
+struct held {
+    char level;
+    nnc_loc loc;
+    const char *text;
+}; /* level: e, w or n */
 struct nnc_diag {
     nnc_arena *a;
     NNC_BUF(struct source) source;
     NNC_BUF(struct loc) loc;
     NNC_BUF(uint32_t) parent;
-    NNC_BUF(struct held) held;        /* texts kept back, and where each hold began */
+    NNC_BUF(struct held) held; /* texts kept back, and where each hold began */
     NNC_BUF(uint32_t) hold;
     nnc_intern *names;
     unsigned errors, warnings;
-    bool quiet, muted;                /* muted: the message before was dropped, its notes go with it */
+    bool quiet, muted; /* muted: the message before was dropped, its notes go with it */
     nnc_diag_sink sink;
     void *user;
 };
@@ -38,15 +45,15 @@ nnc_diag *nnc_diag_new(nnc_arena *a)
     d->a = a;
     d->names = nnc_intern_new(a);
     d->sink = to_stderr;
-    NNC_PUSH(a, &d->source, (struct source){ 0 });
-    NNC_PUSH(a, &d->loc, (struct loc){ 0 });
+    NNC_PUSH(a, &d->source, (struct source){0});
+    NNC_PUSH(a, &d->loc, (struct loc){0});
     return d;
 }
 
 nnc_source nnc_diag_source(nnc_diag *d, const char *path, const char *text, size_t len)
 {
-    NNC_PUSH(d->a, &d->source, (struct source){ nnc_arena_str(d->a, path), text, len });
-    return (nnc_source){ d->source.n - 1 };
+    NNC_PUSH(d->a, &d->source, (struct source){nnc_arena_str(d->a, path), text, len});
+    return (nnc_source){d->source.n - 1};
 }
 
 static const char *keep(nnc_diag *d, const char *s)
@@ -58,9 +65,9 @@ static const char *keep(nnc_diag *d, const char *s)
 static nnc_loc put(nnc_diag *d, struct loc l)
 {
     if (d->loc.n > 1 && !memcmp(&d->loc.at[d->loc.n - 1], &l, sizeof l))
-        return (nnc_loc){ d->loc.n - 1 };
+        return (nnc_loc){d->loc.n - 1};
     NNC_PUSH(d->a, &d->loc, l);
-    return (nnc_loc){ d->loc.n - 1 };
+    return (nnc_loc){d->loc.n - 1};
 }
 
 nnc_loc nnc_loc_text(nnc_diag *d, nnc_source s, uint32_t begin, uint32_t end)
@@ -74,7 +81,8 @@ nnc_loc nnc_loc_text(nnc_diag *d, nnc_source s, uint32_t begin, uint32_t end)
     return put(d, l);
 }
 
-nnc_loc nnc_loc_node(nnc_diag *d, const char *path, const char *name, const char *op, const char *output, uint32_t index)
+nnc_loc nnc_loc_node(nnc_diag *d, const char *path, const char *name, const char *op,
+                     const char *output, uint32_t index)
 {
     struct loc l;
     memset(&l, 0, sizeof l);
@@ -120,7 +128,8 @@ nnc_loc nnc_loc_fused(nnc_diag *d, const nnc_loc *parents, size_t n)
     return put(d, l);
 }
 
-static void line_col(const struct source *s, uint32_t at, unsigned *line, unsigned *col, size_t *start)
+static void line_col(const struct source *s, uint32_t at, unsigned *line, unsigned *col,
+                     size_t *start)
 {
     *line = 1;
     *start = 0;
@@ -154,8 +163,8 @@ const char *nnc_loc_text_of(nnc_diag *d, nnc_loc loc)
         return nnc_arena_printf(d->a, "%s:%u:%u", d->source.at[l->a].path, line, col);
     case LOC_NODE: return node_text(d, l);
     case LOC_FILE: return l->path;
-    case LOC_PASS: return nnc_loc_text_of(d, (nnc_loc){ l->a });
-    case LOC_FUSED: return nnc_loc_text_of(d, (nnc_loc){ d->parent.at[l->a] });
+    case LOC_PASS: return nnc_loc_text_of(d, (nnc_loc){l->a});
+    case LOC_FUSED: return nnc_loc_text_of(d, (nnc_loc){d->parent.at[l->a]});
     }
     return "";
 }
@@ -203,8 +212,9 @@ static void report(nnc_diag *d, nnc_loc loc, const char *level, const char *fmt,
     const char *where = nnc_loc_text_of(d, loc), *path = "";
     if (loc.id && l->kind == LOC_NODE)
         path = nnc_arena_printf(d->a, "%s: ", l->path);
-    char *line = nnc_arena_printf(d->a, "%s%s%s%s: %s%s\n%s", path, *where ? where : "nnc", passes, "", level, text,
-                                        loc.id && l->kind == LOC_TEXT ? excerpt(d, l) : "");
+    char *line =
+        nnc_arena_printf(d->a, "%s%s%s%s: %s%s\n%s", path, *where ? where : "nnc", passes, "",
+                         level, text, loc.id && l->kind == LOC_TEXT ? excerpt(d, l) : "");
     make_printable(line);
     d->sink(d->user, line);
 }
@@ -214,7 +224,7 @@ static bool held_back(nnc_diag *d, char level, nnc_loc loc, const char *fmt, va_
     if (!d->hold.n)
         return false;
     const char *text = nnc_arena_vprintf(d->a, fmt, ap);
-    NNC_PUSH(d->a, &d->held, (struct held){ level, loc, text });
+    NNC_PUSH(d->a, &d->held, (struct held){level, loc, text});
     return true;
 }
 
@@ -273,7 +283,8 @@ unsigned nnc_diag_held(const nnc_diag *d)
 void nnc_diag_release(nnc_diag *d, bool as_errors)
 {
     uint32_t from = d->hold.at[--d->hold.n], n = d->held.n - from;
-    struct held *h = nnc_arena_copy(d->a, d->held.at + from, n * sizeof *h);      /* an outer hold takes them again */
+    struct held *h =
+        nnc_arena_copy(d->a, d->held.at + from, n * sizeof *h); /* an outer hold takes them again */
     d->held.n = from;
     for (uint32_t i = 0; i < n; i++) {
         if (h[i].level == 'n')
@@ -290,8 +301,14 @@ void nnc_diag_drop(nnc_diag *d)
     d->held.n = d->hold.at[--d->hold.n];
 }
 
-unsigned nnc_diag_errors(const nnc_diag *d) { return d->errors; }
-unsigned nnc_diag_warnings(const nnc_diag *d) { return d->warnings; }
+unsigned nnc_diag_errors(const nnc_diag *d)
+{
+    return d->errors;
+}
+unsigned nnc_diag_warnings(const nnc_diag *d)
+{
+    return d->warnings;
+}
 
 void nnc_diag_set_sink(nnc_diag *d, nnc_diag_sink sink, void *user)
 {

@@ -2,8 +2,17 @@
 #include "ir/base/intern.h"
 #include <string.h>
 
-struct entry { const char *s; size_t len; uint64_t hash; };
-struct nnc_intern { nnc_arena *a; NNC_BUF(struct entry) entry; uint32_t *slot; uint32_t nslot; };
+struct entry {
+    const char *s;
+    size_t len;
+    uint64_t hash;
+};
+struct nnc_intern {
+    nnc_arena *a;
+    NNC_BUF(struct entry) entry;
+    uint32_t *slot;
+    uint32_t nslot;
+};
 
 uint64_t nnc_hash(const void *p, size_t n, uint64_t seed)
 {
@@ -20,7 +29,7 @@ nnc_intern *nnc_intern_new(nnc_arena *a)
 {
     nnc_intern *t = nnc_arena_alloc(a, sizeof *t);
     t->a = a;
-    NNC_PUSH(a, &t->entry, (struct entry){ "", 0, 0 });
+    NNC_PUSH(a, &t->entry, (struct entry){"", 0, 0});
     t->nslot = 256;
     t->slot = nnc_arena_array(a, t->nslot, sizeof *t->slot);
     return t;
@@ -49,16 +58,16 @@ static void rehash(nnc_intern *t)
 nnc_sym nnc_intern_put(nnc_intern *t, const char *s, size_t len)
 {
     if (!len)
-        return (nnc_sym){ 0 };
+        return (nnc_sym){0};
     uint64_t hash = nnc_hash(s, len, 0);
     uint32_t *slot = find_slot(t, s, len, hash);
     if (*slot)
-        return (nnc_sym){ *slot };
-    NNC_PUSH(t->a, &t->entry, (struct entry){ nnc_arena_copy(t->a, s, len), len, hash });
+        return (nnc_sym){*slot};
+    NNC_PUSH(t->a, &t->entry, (struct entry){nnc_arena_copy(t->a, s, len), len, hash});
     uint32_t id = *slot = t->entry.n - 1;
     if (t->entry.n * 2 > t->nslot)
         rehash(t);
-    return (nnc_sym){ id };
+    return (nnc_sym){id};
 }
 
 const char *nnc_intern_str(const nnc_intern *t, nnc_sym sym)

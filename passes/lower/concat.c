@@ -8,12 +8,18 @@
 #include "passes/lower/entry.h"
 
 /* An operand: where it begins along the axis, its size, the step that makes it. */
-typedef struct piece { nnc_value g; int64_t begin; uint64_t bytes; uint32_t at; bool placed; } piece;
+typedef struct piece {
+    nnc_value g;
+    int64_t begin;
+    uint64_t bytes;
+    uint32_t at;
+    bool placed;
+} piece;
 
 typedef struct block_live {
     uint32_t n;
-    uint64_t *live, peak;         /* per op of the block: bytes of its values that are needed there */
-    uint32_t *at;                 /* per op id: its place in the block, from 1 */
+    uint64_t *live, peak; /* per op of the block: bytes of its values that are needed there */
+    uint32_t *at;         /* per op id: its place in the block, from 1 */
 } block_live;
 
 static uint64_t bytes_of(const nnc_module *m, nnc_value v)
@@ -30,7 +36,8 @@ static nnc_op inside(const nnc_module *m, nnc_op op, nnc_block b)
     return op;
 }
 
-static uint32_t last_use(const nnc_module *m, const block_live *l, nnc_block b, nnc_value v, uint32_t from)
+static uint32_t last_use(const nnc_module *m, const block_live *l, nnc_block b, nnc_value v,
+                         uint32_t from)
 {
     uint32_t last = from;
 
@@ -72,10 +79,11 @@ static nnc_op only_concat(const nnc_module *m, nnc_op fused)
 
     if (!end.id || nnc_op_code(m, op) != NNC_OP_concat || !nnc_op_has(m, end, NNC_TERMINATOR) ||
         nnc_op_in(m, end, 0).id != nnc_op_out(m, op, 0).id || nnc_op_nin(m, end) != 1)
-        return (nnc_op){ 0 };
+        return (nnc_op){0};
     for (unsigned i = 0; i < nnc_op_nin(m, op); i++)
-        if (nnc_value_get(m, nnc_op_in(m, op, i))->kind != NNC_VALUE_arg || nnc_value_get(m, nnc_op_in(m, op, i))->def != body.id)
-            return (nnc_op){ 0 };
+        if (nnc_value_get(m, nnc_op_in(m, op, i))->kind != NNC_VALUE_arg ||
+            nnc_value_get(m, nnc_op_in(m, op, i))->def != body.id)
+            return (nnc_op){0};
     return op;
 }
 
@@ -87,7 +95,8 @@ static nnc_value part_view(nnc_lower *x, nnc_value whole, const piece *p, int ax
     for (int d = 0; d < part.rank; d++)
         part.stride[d] = r.stride[d];
     return nnc_k_view(&x->b, whole, nnc_const_idx(m, p->begin * r.stride[axis]),
-                      nnc_type_buffer(m, (nnc_dtype)r.dtype, 1, part.rank, part.dim, part.stride, (nnc_space)r.space));
+                      nnc_type_buffer(m, (nnc_dtype)r.dtype, 1, part.rank, part.dim, part.stride,
+                                      (nnc_space)r.space));
 }
 
 /* Operands in order, with their places in the result; false: sizes are not all constant. */
@@ -100,10 +109,12 @@ static bool find_pieces(nnc_lower *x, nnc_op fused, nnc_op concat, const block_l
     if (!nnc_type_is_static(m, nnc_value_type(m, nnc_op_out(m, fused, 0))))
         return false;
     for (unsigned i = 0; i < nnc_op_nin(m, concat); i++) {
-        nnc_value arg = nnc_op_in(m, concat, i), g = nnc_op_in(m, fused, nnc_value_get(m, arg)->index);
+        nnc_value arg = nnc_op_in(m, concat, i),
+                  g = nnc_op_in(m, fused, nnc_value_get(m, arg)->index);
         nnc_op def = nnc_value_op(m, g);
-        p[i] = (piece){ .g = g, .begin = at, .bytes = bytes_of(m, g) };
-        p[i].placed = nnc_entry_can_place(x, nnc_op_get(m, fused)->block, g) && nnc_value_nuse(m, g) == 1 && nnc_value_nuse(m, arg) == 1;
+        p[i] = (piece){.g = g, .begin = at, .bytes = bytes_of(m, g)};
+        p[i].placed = nnc_entry_can_place(x, nnc_op_get(m, fused)->block, g) &&
+                      nnc_value_nuse(m, g) == 1 && nnc_value_nuse(m, arg) == 1;
         p[i].at = def.id && p[i].placed ? l->at[def.id] : 0;
         at += nnc_value_ty(m, g)->dim[axis];
     }
@@ -163,10 +174,10 @@ void nnc_entry_concats(nnc_lower *x, nnc_block b, nnc_placed *placed)
 {
     nnc_module *m = x->m;
     nnc_entry *e = nnc_entry_of(x);
-    block_live l = { 0 };
+    block_live l = {0};
 
     for (nnc_op op = nnc_block_first(m, b); op.id; op = nnc_op_next(m, op)) {
-        nnc_op concat = nnc_op_code(m, op) == NNC_OP_fused ? only_concat(m, op) : (nnc_op){ 0 };
+        nnc_op concat = nnc_op_code(m, op) == NNC_OP_fused ? only_concat(m, op) : (nnc_op){0};
         nnc_value result, whole;
         unsigned n;
         piece *p;
@@ -189,7 +200,8 @@ void nnc_entry_concats(nnc_lower *x, nnc_block b, nnc_placed *placed)
         e->pieces[result.id] = true;
         for (unsigned i = 0; i < n; i++)
             if (p[i].placed) {
-                e->target[p[i].g.id] = part_view(x, whole, &p[i], (int)nnc_attr_int(m, concat, NNC_W_axis, 0));
+                e->target[p[i].g.id] =
+                    part_view(x, whole, &p[i], (int)nnc_attr_int(m, concat, NNC_W_axis, 0));
                 NNC_PUSH(x->cx->scratch, placed, p[i].g.id);
             }
     }
@@ -211,10 +223,11 @@ bool nnc_entry_assemble(nnc_lower *x, nnc_op fused)
     whole = nnc_lower_result(x, result);
     for (unsigned i = 0; i < nnc_op_nin(m, concat); i++) {
         nnc_value g = nnc_op_in(m, fused, nnc_value_get(m, nnc_op_in(m, concat, i))->index);
-        piece p = { .g = g, .begin = at };
+        piece p = {.g = g, .begin = at};
         nnc_value buffer = nnc_lower_buffer(x, g);
         at += nnc_value_ty(m, g)->dim[axis];
-        if (nnc_entry_base(m, buffer).id != nnc_entry_base(m, whole).id || buffer.id != e->target[g.id].id)
+        if (nnc_entry_base(m, buffer).id != nnc_entry_base(m, whole).id ||
+            buffer.id != e->target[g.id].id)
             nnc_entry_copy(x, part_view(x, whole, &p, axis), buffer);
     }
     return true;

@@ -51,7 +51,8 @@ static nnc_value make_const(nnc_lower *x, nnc_type t, nnc_blob blob, uint64_t at
 {
     nnc_entry *e = nnc_entry_of(x);
     nnc_module *m = x->m;
-    nnc_pos p = { e->top, e->last_const.id ? nnc_op_next(m, e->last_const) : nnc_block_first(m, e->top) };
+    nnc_pos p = {e->top,
+                 e->last_const.id ? nnc_op_next(m, e->last_const) : nnc_block_first(m, e->top)};
     nnc_op op = nnc_op_new(m, p, NNC_OP_const, 0, NULL, 1, &t, loc);
 
     nnc_attr_set_int(m, op, NNC_W_blob, blob.id);
@@ -99,8 +100,8 @@ nnc_value nnc_lower_result(nnc_lower *x, nnc_value g)
 {
     nnc_value *target = &nnc_entry_of(x)->target[g.id];
 
-    x->buffer[g.id] = target->id ? *target
-                                 : nnc_entry_alloc(x, nnc_value_type(x->m, g), nnc_value_name(x->m, g));
+    x->buffer[g.id] =
+        target->id ? *target : nnc_entry_alloc(x, nnc_value_type(x->m, g), nnc_value_name(x->m, g));
     return x->buffer[g.id];
 }
 
@@ -122,7 +123,8 @@ static bool dim_known(nnc_lower *x, nnc_dim d, uint32_t *missing)
         const nnc_dim_term *term = nnc_dim_terms(t, d, &n) + i;
         for (uint32_t j = 0; j < term->natom; j++) {
             nnc_dim_atom at = nnc_dim_atom_get(t, term->atom[j]);
-            if (at.op == '$' ? !x->sym[at.a].id : !dim_known(x, at.a, missing) || !dim_known(x, at.b, missing)) {
+            if (at.op == '$' ? !x->sym[at.a].id
+                             : !dim_known(x, at.a, missing) || !dim_known(x, at.b, missing)) {
                 if (at.op == '$')
                     *missing = (uint32_t)at.a;
                 return false;
@@ -134,8 +136,10 @@ static bool dim_known(nnc_lower *x, nnc_dim d, uint32_t *missing)
 
 static nnc_status unknown_size(nnc_lower *x, uint32_t missing, nnc_loc loc)
 {
-    return nnc_error(x->m->diag, loc, "size '%s' is not known here: no graph input has it and no op before this one "
-                     "defines it", nnc_sym_str(x->m, nnc_dim_symbol_name(x->m->dims, missing)));
+    return nnc_error(x->m->diag, loc,
+                     "size '%s' is not known here: no graph input has it and no op before this one "
+                     "defines it",
+                     nnc_sym_str(x->m, nnc_dim_symbol_name(x->m->dims, missing)));
 }
 
 static bool type_known(nnc_lower *x, nnc_type t, uint32_t *missing)
@@ -157,7 +161,7 @@ nnc_status nnc_entry_known(nnc_lower *x, nnc_type t, nnc_loc loc)
 /* The sizes that an op needs: of its results, in its attributes, and in a fused body. */
 static nnc_status op_known(nnc_lower *x, nnc_op op)
 {
-    static const nnc_word keys[] = { NNC_W_start, NNC_W_lo, NNC_W_hi, NNC_W_size };
+    static const nnc_word keys[] = {NNC_W_start, NNC_W_lo, NNC_W_hi, NNC_W_size};
     nnc_module *m = x->m;
     nnc_opcode code = nnc_op_code(m, op);
     uint32_t missing = 0;
@@ -196,7 +200,8 @@ bool nnc_entry_can_place(nnc_lower *x, nnc_block b, nnc_value g)
 
     if (!op.id || nnc_op_get(m, op)->block.id != b.id || nnc_entry_of(x)->target[g.id].id)
         return false;
-    return nnc_op_code(m, op) != NNC_OP_const && nnc_op_code(m, op) != NNC_OP_call && !nnc_op_has(m, op, NNC_VIEW);
+    return nnc_op_code(m, op) != NNC_OP_const && nnc_op_code(m, op) != NNC_OP_call &&
+           !nnc_op_has(m, op, NNC_VIEW);
 }
 
 /* Make `g` in `where`, or what it is a reshape of in a view of it. */
@@ -223,7 +228,8 @@ static void place(nnc_lower *x, nnc_block b, nnc_value g, nnc_value where, nnc_p
 /* The op just before the insertion point. */
 static nnc_op last_made(const nnc_lower *x)
 {
-    return x->b.pos.before.id ? nnc_op_prev(x->m, x->b.pos.before) : nnc_block_last(x->m, x->b.pos.block);
+    return x->b.pos.before.id ? nnc_op_prev(x->m, x->b.pos.before)
+                              : nnc_block_last(x->m, x->b.pos.block);
 }
 
 static nnc_status lower_op(nnc_lower *x, nnc_op op)
@@ -238,7 +244,7 @@ static nnc_status lower_op(nnc_lower *x, nnc_op op)
     if (nnc_op_has(m, op, NNC_VIEW))
         return nnc_entry_view(x, op);
     switch (code) {
-    case NNC_OP_const: return NNC_OK;         /* made when first needed */
+    case NNC_OP_const: return NNC_OK; /* made when first needed */
     case NNC_OP_fused:
         if (nnc_entry_assemble(x, op))
             return NNC_OK;
@@ -260,8 +266,10 @@ static nnc_status lower_op(nnc_lower *x, nnc_op op)
     case NNC_OP_scan:
     case NNC_OP_call: return nnc_entry_flow(x, op);
     default:
-        return nnc_error(m->diag, x->b.loc, "'%s' stands outside of a kernel: the pass `group` has to run before `lower`",
-                         nnc_op_infos[code].name);
+        return nnc_error(
+            m->diag, x->b.loc,
+            "'%s' stands outside of a kernel: the pass `group` has to run before `lower`",
+            nnc_op_infos[code].name);
     }
 }
 
@@ -269,7 +277,7 @@ nnc_status nnc_entry_block(nnc_lower *x, nnc_block b, const nnc_value *target, n
 {
     nnc_module *m = x->m;
     nnc_op last = nnc_block_last(m, b);
-    nnc_placed placed = { 0 };
+    nnc_placed placed = {0};
 
     for (unsigned i = 0; i < nnc_op_nin(m, last); i++)
         if (target[i].id)
@@ -280,7 +288,7 @@ nnc_status nnc_entry_block(nnc_lower *x, nnc_block b, const nnc_value *target, n
     for (unsigned i = 0; i < nnc_op_nin(m, last); i++)
         yields[i] = nnc_lower_buffer(x, nnc_op_in(m, last, i));
     for (uint32_t i = 0; i < placed.n; i++)
-        nnc_entry_of(x)->target[placed.at[i]] = (nnc_value){ 0 };
+        nnc_entry_of(x)->target[placed.at[i]] = (nnc_value){0};
     return NNC_OK;
 }
 
@@ -290,13 +298,14 @@ enum { ROLE_INPUT, ROLE_OUTPUT, ROLE_SYMBOL, ROLE_SYMBOL_OUT };
 
 typedef struct signature {
     NNC_BUF(int64_t) role;
-    nnc_value *in, *out;          /* arguments for graph inputs and outputs */
-    NNC_BUF(uint32_t) late;       /* symbols written back */
+    nnc_value *in, *out;    /* arguments for graph inputs and outputs */
+    NNC_BUF(uint32_t) late; /* symbols written back */
     NNC_BUF(nnc_value) late_arg;
 } signature;
 
 /* Call visit for every symbol of a type, in order. */
-static void each_symbol(nnc_lower *x, nnc_dim d, signature *s, void (*visit)(nnc_lower *, signature *, uint32_t))
+static void each_symbol(nnc_lower *x, nnc_dim d, signature *s,
+                        void (*visit)(nnc_lower *, signature *, uint32_t))
 {
     nnc_dims *t = x->m->dims;
     uint32_t n;
@@ -339,14 +348,16 @@ static void output_symbol(nnc_lower *x, signature *s, uint32_t i)
     for (uint32_t k = 0; k < s->late.n; k++)
         if (s->late.at[k] == i)
             return;
-    arg = nnc_block_add_arg(m, nnc_entry_of(x)->top, nnc_type_buffer(m, NNC_DT_i64, 1, 0, NULL, NULL, NNC_SPACE_arg),
+    arg = nnc_block_add_arg(m, nnc_entry_of(x)->top,
+                            nnc_type_buffer(m, NNC_DT_i64, 1, 0, NULL, NULL, NNC_SPACE_arg),
                             nnc_sym_str(m, nnc_dim_symbol_name(m->dims, i)));
     NNC_PUSH(x->cx->scratch, &s->late, i);
     NNC_PUSH(x->cx->scratch, &s->late_arg, arg);
     NNC_PUSH(x->cx->scratch, &s->role, ROLE_SYMBOL_OUT);
 }
 
-static void type_symbols(nnc_lower *x, nnc_type t, signature *s, void (*visit)(nnc_lower *, signature *, uint32_t))
+static void type_symbols(nnc_lower *x, nnc_type t, signature *s,
+                         void (*visit)(nnc_lower *, signature *, uint32_t))
 {
     nnc_type_rec r = *nnc_type_get(x->m, t);
 
@@ -366,12 +377,14 @@ static void make_arguments(nnc_lower *x, nnc_block g, signature *s)
     s->out = nnc_arena_array(x->cx->scratch, nout + 1u, sizeof *s->out);
     for (unsigned i = 0; i < nin; i++) {
         nnc_value v = nnc_block_arg(m, g, i);
-        s->in[i] = nnc_block_add_arg(m, top, nnc_entry_type(m, nnc_value_type(m, v), NNC_SPACE_arg), nnc_value_name(m, v));
+        s->in[i] = nnc_block_add_arg(m, top, nnc_entry_type(m, nnc_value_type(m, v), NNC_SPACE_arg),
+                                     nnc_value_name(m, v));
         NNC_PUSH(x->cx->scratch, &s->role, ROLE_INPUT);
     }
     for (unsigned i = 0; i < nout; i++) {
         nnc_value v = nnc_op_in(m, last, i);
-        s->out[i] = nnc_block_add_arg(m, top, nnc_entry_type(m, nnc_value_type(m, v), NNC_SPACE_arg), nnc_value_name(m, v));
+        s->out[i] = nnc_block_add_arg(
+            m, top, nnc_entry_type(m, nnc_value_type(m, v), NNC_SPACE_arg), nnc_value_name(m, v));
         NNC_PUSH(x->cx->scratch, &s->role, ROLE_OUTPUT);
     }
     for (unsigned i = 0; i < nin; i++)
@@ -390,7 +403,8 @@ static void set_names(nnc_lower *x, nnc_word key, unsigned n, const nnc_value *a
     if (!text) {
         text = "";
         for (unsigned i = 0; i < n; i++)
-            text = nnc_arena_printf(m->arena, "%s%s%s", text, i ? "\n" : "", nnc_value_name(m, arg[i]));
+            text = nnc_arena_printf(m->arena, "%s%s%s", text, i ? "\n" : "",
+                                    nnc_value_name(m, arg[i]));
     }
     nnc_attr_set_str(m, x->kernel, key, text);
 }
@@ -422,7 +436,7 @@ static nnc_status lower_entry(nnc_lower *x)
     unsigned nout = nnc_entry_nyield(m, g);
     nnc_value *target = nnc_arena_array(x->cx->scratch, nout + 1u, sizeof *target);
     nnc_value *yield = nnc_arena_array(x->cx->scratch, nout + 1u, sizeof *yield);
-    signature s = { 0 };
+    signature s = {0};
 
     make_arguments(x, g, &s);
     set_names(x, NNC_W_input, nnc_block_narg(m, g), s.in);
@@ -450,7 +464,7 @@ static nnc_status lower_entry(nnc_lower *x)
 static nnc_status lower_graph(nnc_pass_cx *cx, nnc_op graph)
 {
     nnc_module *m = cx->m;
-    nnc_entry e = { 0 };
+    nnc_entry e = {0};
     nnc_lower *x = &e.x;
 
     x->cx = cx;
@@ -463,7 +477,8 @@ static nnc_status lower_graph(nnc_pass_cx *cx, nnc_op graph)
     e.target = nnc_arena_array(cx->scratch, x->nbuffer, sizeof *e.target);
     e.pieces = nnc_arena_array(cx->scratch, x->nbuffer, sizeof *e.pieces);
     e.stamp = nnc_arena_array(cx->scratch, x->nbuffer, sizeof *e.stamp);
-    x->kernel = nnc_build_func(m, NNC_OP_kernel, nnc_func_name(m, graph), true, nnc_op_loc(m, graph));
+    x->kernel =
+        nnc_build_func(m, NNC_OP_kernel, nnc_func_name(m, graph), true, nnc_op_loc(m, graph));
     e.top = nnc_op_region(m, x->kernel, 0);
     return lower_entry(x);
 }
@@ -474,7 +489,7 @@ nnc_status nnc_pass_lower(nnc_pass_cx *cx)
     nnc_op entry = nnc_func_entry(m, NNC_OP_graph), next;
 
     if (!entry.id)
-        return nnc_error(m->diag, (nnc_loc){ 0 }, "there is no graph to lower");
+        return nnc_error(m->diag, (nnc_loc){0}, "there is no graph to lower");
     NNC_TRY(lower_graph(cx, entry));
     cx->changed++;
     for (nnc_op op = nnc_block_first(m, m->top); op.id; op = next) {

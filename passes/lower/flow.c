@@ -16,7 +16,8 @@ static nnc_value *array(nnc_lower *x, unsigned n)
 }
 
 /* Lower region block `b` at the end of K block `to`. */
-static nnc_status region(nnc_lower *x, nnc_block b, nnc_block to, const nnc_value *target, nnc_value *yields)
+static nnc_status region(nnc_lower *x, nnc_block b, nnc_block to, const nnc_value *target,
+                         nnc_value *yields)
 {
     size_t bytes = x->nsym * sizeof *x->sym;
     nnc_value *sym = nnc_arena_copy(x->cx->scratch, x->sym, bytes);
@@ -44,7 +45,8 @@ static void copy_all(nnc_lower *x, unsigned n, const nnc_value *to, nnc_value *f
         for (unsigned j = 0; j < n; j++)
             if (base.id == nnc_entry_base(m, to[j]).id && from[i].id != to[i].id) {
                 nnc_type_rec r = *nnc_value_ty(m, from[i]);
-                nnc_type t = nnc_type_buffer(m, (nnc_dtype)r.dtype, 1, r.rank, r.dim, NULL, NNC_SPACE_arena);
+                nnc_type t =
+                    nnc_type_buffer(m, (nnc_dtype)r.dtype, 1, r.rank, r.dim, NULL, NNC_SPACE_arena);
                 nnc_value saved = nnc_k_alloc(&x->b, t, "saved");
                 nnc_entry_copy(x, saved, from[i]);
                 from[i] = saved;
@@ -91,7 +93,8 @@ static void start_state(nnc_lower *x, nnc_op op, unsigned n, nnc_value *state)
     }
 }
 
-static void bind_args(nnc_lower *x, nnc_block b, unsigned first, unsigned n, const nnc_value *buffer)
+static void bind_args(nnc_lower *x, nnc_block b, unsigned first, unsigned n,
+                      const nnc_value *buffer)
 {
     for (unsigned i = 0; i < n; i++)
         x->buffer[nnc_block_arg(x->m, b, first + i).id] = buffer[i];
@@ -127,7 +130,8 @@ static nnc_status scan_op(nnc_lower *x, nnc_op op)
     nnc_module *m = x->m;
     unsigned nin = nnc_op_nin(m, op), nout = nnc_op_nout(m, op);
     unsigned n = (unsigned)nnc_attr_int(m, op, NNC_W_carried, 0), nx = nin - n;
-    nnc_value *state = array(x, n), *stack = array(x, nout), *target = array(x, nout), *yield = array(x, nout);
+    nnc_value *state = array(x, n), *stack = array(x, nout), *target = array(x, nout),
+              *yield = array(x, nout);
     nnc_block body = nnc_op_region(m, op, 0);
     nnc_value count = nnc_block_arg(m, body, 0), i;
     nnc_value trips = nnc_lower_dim(x, nnc_attr_int(m, op, NNC_W_trips, 0));
@@ -170,13 +174,17 @@ static nnc_status call_op(nnc_lower *x, nnc_op op)
     nnc_block b;
 
     if (!callee.id || nnc_op_code(m, callee) != NNC_OP_graph)
-        return nnc_error(m->diag, x->b.loc, "call of '%s', which is not a graph of this module", name);
+        return nnc_error(m->diag, x->b.loc, "call of '%s', which is not a graph of this module",
+                         name);
     if (nnc_entry_of(x)->calls >= MAX_CALLS)
-        return nnc_error(m->diag, x->b.loc, "calls of '%s' nest deeper than %d: a graph cannot call itself", name, MAX_CALLS);
+        return nnc_error(m->diag, x->b.loc,
+                         "calls of '%s' nest deeper than %d: a graph cannot call itself", name,
+                         MAX_CALLS);
     nnc_entry_of(x)->calls++;
     b = nnc_op_region(m, callee, 0);
     if (nnc_block_narg(m, b) != nnc_op_nin(m, op) || nnc_entry_nyield(m, b) != n)
-        return nnc_error(m->diag, x->b.loc, "'%s' has %u inputs and %u outputs, called with %u and %u", name,
+        return nnc_error(m->diag, x->b.loc,
+                         "'%s' has %u inputs and %u outputs, called with %u and %u", name,
                          nnc_block_narg(m, b), nnc_entry_nyield(m, b), nnc_op_nin(m, op), n);
     for (unsigned i = 0; i < nnc_op_nin(m, op); i++)
         x->buffer[nnc_block_arg(m, b, i).id] = nnc_lower_buffer(x, nnc_op_in(m, op, i));

@@ -19,7 +19,8 @@ static bool same_dims(const nnc_type_rec *a, const nnc_type_rec *b)
 static bool keeps_rows(const nnc_module *m, nnc_block body)
 {
     for (nnc_op op = nnc_block_first(m, body); op.id; op = nnc_op_next(m, op))
-        if (nnc_op_code(m, op) == NNC_OP_reduce || (nnc_op_has(m, op, NNC_COMPOSITE) && !nnc_op_has(m, op, NNC_ELEMENTWISE)))
+        if (nnc_op_code(m, op) == NNC_OP_reduce ||
+            (nnc_op_has(m, op, NNC_COMPOSITE) && !nnc_op_has(m, op, NNC_ELEMENTWISE)))
             return true;
     return false;
 }
@@ -66,7 +67,8 @@ static bool same_layout(const nnc_module *m, nnc_value a, nnc_value b)
 {
     const nnc_type_rec *x = nnc_value_ty(m, a), *y = nnc_value_ty(m, b);
 
-    if (nnc_dtype_bytes((nnc_dtype)x->dtype) != nnc_dtype_bytes((nnc_dtype)y->dtype) || !same_dims(x, y))
+    if (nnc_dtype_bytes((nnc_dtype)x->dtype) != nnc_dtype_bytes((nnc_dtype)y->dtype) ||
+        !same_dims(x, y))
         return false;
     for (int i = 0; i < x->rank; i++)
         if (x->stride[i] != y->stride[i])
@@ -80,7 +82,7 @@ void nnc_entry_in_place(nnc_lower *x, nnc_op fused, nnc_op call)
     nnc_block body = nnc_op_region(m, fused, 0);
     nnc_op kernel;
     nnc_type_rec result;
-    NNC_BUF(int64_t) pair = { 0 };
+    NNC_BUF(int64_t) pair = {0};
     int out;
 
     if (nnc_op_code(m, call) != NNC_OP_call || nnc_op_nout(m, fused) != 1 || keeps_rows(m, body))
@@ -93,11 +95,13 @@ void nnc_entry_in_place(nnc_lower *x, nnc_op fused, nnc_op call)
     for (unsigned i = 0; i < nnc_op_nin(m, fused); i++) {
         nnc_value arg = nnc_block_arg(m, body, i), g = nnc_op_in(m, fused, i), buffer;
         int in;
-        if (nnc_value_is_const(m, g) || nnc_value_nuse(m, arg) == 0 || !same_dims(nnc_value_ty(m, arg), &result))
+        if (nnc_value_is_const(m, g) || nnc_value_nuse(m, arg) == 0 ||
+            !same_dims(nnc_value_ty(m, arg), &result))
             continue;
         buffer = x->buffer[g.id];
         in = buffer.id ? place_of(m, call, buffer) : -1;
-        if (in < 0 || !same_layout(m, buffer, nnc_op_in(m, call, (unsigned)out)) || !stays_in_place(x, body, arg, &result))
+        if (in < 0 || !same_layout(m, buffer, nnc_op_in(m, call, (unsigned)out)) ||
+            !stays_in_place(x, body, arg, &result))
             continue;
         NNC_PUSH(x->cx->scratch, &pair, out);
         NNC_PUSH(x->cx->scratch, &pair, in);

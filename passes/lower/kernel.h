@@ -18,14 +18,14 @@
 enum { NNC_AXES = 18 };
 typedef struct nnc_kaxis {
     char name;
-    bool red;                     /* reduced? */
+    bool red; /* reduced? */
     nnc_dim extent;
-    int64_t hi;                   /* upper bound of the extent */
+    int64_t hi; /* upper bound of the extent */
 } nnc_kaxis;
 
 typedef struct nnc_kix {
-    int64_t c[NNC_AXES], k;       /* sum of c[a] * index of axis a, + k */
-    bool opaque;                  /* + op, which depends on the axes in dep and lies in lo..hi */
+    int64_t c[NNC_AXES], k; /* sum of c[a] * index of axis a, + k */
+    bool opaque;            /* + op, which depends on the axes in dep and lies in lo..hi */
     nnc_value op;
     uint32_t dep;
     int64_t lo, hi;
@@ -34,23 +34,32 @@ typedef struct nnc_kix {
 typedef enum { NNC_SHAPE_MAP, NNC_SHAPE_CONCAT, NNC_SHAPE_ROOT, NNC_SHAPE_ROWS } nnc_fused_shape;
 enum { NNC_MODE_MAIN, NNC_MODE_INIT, NNC_MODE_EPILOGUE };
 
-typedef struct nnc_kacc {         /* accumulators of one root: a buffer per width of the innermost vector loop */
-    nnc_value buf[7];             /* widths 1, 2, 4, .. 64; [0] also when there is no vector loop */
+typedef struct
+    nnc_kacc { /* accumulators of one root: a buffer per width of the innermost vector loop */
+    nnc_value buf[7]; /* widths 1, 2, 4, .. 64; [0] also when there is no vector loop */
     bool want[7];
 } nnc_kacc;
-typedef struct nnc_kdone {        /* a finished stage */
-    nnc_value v, full;            /* G value; buffer of the full shape, or */
-    nnc_kacc cell;                /* cells indexed by the counters of the inner output loops */
+typedef struct nnc_kdone { /* a finished stage */
+    nnc_value v, full;     /* G value; buffer of the full shape, or */
+    nnc_kacc cell;         /* cells indexed by the counters of the inner output loops */
 } nnc_kdone;
-typedef enum { NNC_STAGE_REDUCE, NNC_STAGE_CELL /* a value per row */, NNC_STAGE_KEEP /* a full value used again */, NNC_STAGE_RESULT } nnc_stage_kind;
+typedef enum {
+    NNC_STAGE_REDUCE,
+    NNC_STAGE_CELL /* a value per row */,
+    NNC_STAGE_KEEP /* a full value used again */,
+    NNC_STAGE_RESULT
+} nnc_stage_kind;
 typedef struct nnc_kstage {
-    nnc_value v, buffer;          /* where KEEP and RESULT are stored */
+    nnc_value v, buffer; /* where KEEP and RESULT are stored */
     nnc_stage_kind kind;
-    bool row;                     /* RESULT: v has one element per row */
-    int result;                   /* RESULT: which; KEEP: the result whose buffer it borrows, -1: scratch */
+    bool row;   /* RESULT: v has one element per row */
+    int result; /* RESULT: which; KEEP: the result whose buffer it borrows, -1: scratch */
     const char *name;
 } nnc_kstage;
-typedef struct nnc_kmemo { nnc_value v, k; nnc_kix *ix; } nnc_kmemo;
+typedef struct nnc_kmemo {
+    nnc_value v, k;
+    nnc_kix *ix;
+} nnc_kmemo;
 
 typedef struct nnc_kx {
     nnc_module *m;
@@ -58,53 +67,56 @@ typedef struct nnc_kx {
     nnc_op fused;
     nnc_block body;
     unsigned nresult;
-    nnc_value result[8];          /* G values yielded; of a trailing pad, what it pads: */
-    nnc_op pad[8];                /* the pad around result i, which offsets its store and whose border is filled; 0: none */
+    nnc_value result[8]; /* G values yielded; of a trailing pad, what it pads: */
+    nnc_op pad
+        [8]; /* the pad around result i, which offsets its store and whose border is filled; 0: none */
     nnc_fused_shape shape;
-    nnc_op root;                  /* ROOT: the reduction; ROWS: of the current stage; else 0 */
+    nnc_op root; /* ROOT: the reduction; ROWS: of the current stage; else 0 */
     nnc_kaxis ax[NNC_AXES];
     int nax;
-    nnc_kix out[NNC_MAX_RANK];    /* index of the current stage's value in terms of axes */
+    nnc_kix out[NNC_MAX_RANK]; /* index of the current stage's value in terms of axes */
     int nout;
-    nnc_kstage stage[96];         /* ROWS; more than a group has ops */
+    nnc_kstage stage[96]; /* ROWS; more than a group has ops */
     unsigned nstage;
-    nnc_plan plan;                /* complete: every axis ends with step 1 */
+    nnc_plan plan; /* complete: every axis ends with step 1 */
 
     /* emission */
     bool probe, stage_probe;
     nnc_builder b;
-    nnc_block kernel;             /* body of the kernel */
-    nnc_value *param, *store;     /* buffers: per block argument, per result */
-    nnc_value *sym, ext[NNC_AXES];/* idx values of symbols; run-time extents of dynamic axes */
-    nnc_value idx[NNC_AXES];      /* element index so far */
-    int64_t cur[NNC_AXES];        /* extent still open; -1: the run-time one */
+    nnc_block kernel;              /* body of the kernel */
+    nnc_value *param, *store;      /* buffers: per block argument, per result */
+    nnc_value *sym, ext[NNC_AXES]; /* idx values of symbols; run-time extents of dynamic axes */
+    nnc_value idx[NNC_AXES];       /* element index so far */
+    int64_t cur[NNC_AXES];         /* extent still open; -1: the run-time one */
     int loop_axis[NNC_PLAN_LOOPS];
-    nnc_value ctr[NNC_PLAN_LOOPS], actr[NNC_PLAN_LOOPS];  /* counters: all pieces continue one; per piece */
+    nnc_value ctr[NNC_PLAN_LOOPS],
+        actr[NNC_PLAN_LOOPS]; /* counters: all pieces continue one; per piece */
     int64_t trips[NNC_PLAN_LOOPS];
-    int vlog;                     /* log2 of the width of the open vector loop */
+    int vlog; /* log2 of the width of the open vector loop */
     int mode, acc_from;
-    bool acc_ready, whole_only, staging, vred;    /* vred: the open vector loop runs over a reduced axis */
-    nnc_kacc acc[2];              /* [1]: indices of argreduce and window_argmax */
+    bool acc_ready, whole_only, staging,
+        vred;        /* vred: the open vector loop runs over a reduced axis */
+    nnc_kacc acc[2]; /* [1]: indices of argreduce and window_argmax */
     NNC_BUF(nnc_kdone) done;
     NNC_BUF(nnc_kmemo) memo;
-    nnc_value keep;               /* the G value the current stage computes, 0: the results */
-    nnc_value to;                 /* and where it is stored */
+    nnc_value keep; /* the G value the current stage computes, 0: the results */
+    nnc_value to;   /* and where it is stored */
     nnc_kacc to_cell;
-    int part;                     /* CONCAT: the operand being copied */
+    int part; /* CONCAT: the operand being copied */
 
     /* conv: (kernel x, input channel) run as one axis t over this view of the input */
-    int t_axis;                   /* -1: no */
+    int t_axis; /* -1: no */
     nnc_value t_view;
     /* packing of the constant operand */
     nnc_value packed_arg, packed; /* block argument (G) and its kernel parameter; 0: none */
     int packed_loop[NNC_PLAN_LOOPS], npacked;
 
     /* answers of a probe */
-    uint32_t novec;               /* axes along which some access is neither contiguous nor constant */
-    uint32_t contig;              /* axes along which some load is contiguous */
-    bool scalar_only;             /* a dtype or operation that has no vector form */
+    uint32_t novec;   /* axes along which some access is neither contiguous nor constant */
+    uint32_t contig;  /* axes along which some load is contiguous */
+    bool scalar_only; /* a dtype or operation that has no vector form */
     unsigned flops, heavy, loads; /* per iteration; heavy: exp and such */
-    nnc_value pack_arg;           /* set before: note the linear address of loads of this argument here */
+    nnc_value pack_arg; /* set before: note the linear address of loads of this argument here */
     nnc_kix pack_address;
     unsigned pack_loads;
 } nnc_kx;
@@ -115,7 +127,7 @@ nnc_status nnc_kx_check(nnc_module *m, nnc_op fused);
 void nnc_kx_init(nnc_kx *x, nnc_module *m, nnc_arena *scratch, nnc_op fused);
 /* Axes and output index of the stage whose root is `root` (0: map over the dims of v). */
 void nnc_kx_axes(nnc_kx *x, nnc_op root, nnc_value v);
-int  nnc_kx_axis(const nnc_kx *x, char name);                 /* -1: none */
+int nnc_kx_axis(const nnc_kx *x, char name); /* -1: none */
 /* Reads the plan text and completes it: axes it does not mention become serial loops, output axes outermost, reduction
  * axes before the first mentioned one (or innermost). */
 bool nnc_kx_plan(nnc_kx *x, const char *text);
@@ -133,50 +145,54 @@ nnc_kix nnc_kix_mul(nnc_kx *x, const nnc_kix *a, int64_t k);
 nnc_kix nnc_kix_add_dim(nnc_kx *x, const nnc_kix *a, nnc_dim d);
 nnc_kix nnc_kix_sub_dim(nnc_kx *x, const nnc_kix *a, nnc_dim d);
 nnc_kix nnc_kix_mul_dim(nnc_kx *x, const nnc_kix *a, nnc_dim d);
-nnc_kix nnc_kix_div(nnc_kx *x, const nnc_kix *a, nnc_dim d);  /* a >= 0 */
-nnc_kix nnc_kix_mod(nnc_kx *x, const nnc_kix *a, nnc_dim d);  /* floor modulus: also for negative a */
-nnc_kix nnc_kix_clamp(nnc_kx *x, const nnc_kix *a, nnc_dim n);        /* to 0 .. n - 1 */
+nnc_kix nnc_kix_div(nnc_kx *x, const nnc_kix *a, nnc_dim d); /* a >= 0 */
+nnc_kix nnc_kix_mod(nnc_kx *x, const nnc_kix *a,
+                    nnc_dim d); /* floor modulus: also for negative a */
+nnc_kix nnc_kix_clamp(nnc_kx *x, const nnc_kix *a, nnc_dim n); /* to 0 .. n - 1 */
 nnc_kix nnc_kix_opaque(nnc_kx *x, nnc_value v, uint32_t dep, int64_t lo, int64_t hi);
 uint32_t nnc_kix_dep(const nnc_kix *a);
-void     nnc_kix_range(const nnc_kx *x, const nnc_kix *a, int64_t *lo, int64_t *hi);
-bool     nnc_kix_equal(const nnc_kix *a, const nnc_kix *b);
+void nnc_kix_range(const nnc_kx *x, const nnc_kix *a, int64_t *lo, int64_t *hi);
+bool nnc_kix_equal(const nnc_kix *a, const nnc_kix *b);
 nnc_value nnc_kix_value(nnc_kx *x, const nnc_kix *a);
 /* a >= 0 && a < n as a K bool; *always: it holds whatever the axes are. */
 nnc_value nnc_kix_inside(nnc_kx *x, const nnc_kix *a, nnc_dim n, bool *always);
-nnc_value nnc_kx_dim(nnc_kx *x, nnc_dim d);                   /* idx value in the kernel */
+nnc_value nnc_kx_dim(nnc_kx *x, nnc_dim d); /* idx value in the kernel */
 
 /* Values (kernel_value.c).  The K value is of the compute type of v's dtype: f32 for smaller floats, i32/u32 for
  * sub-byte integers, the dtype itself otherwise. */
 nnc_dtype nnc_compute_dtype(nnc_dtype dt);
 nnc_value nnc_kx_value(nnc_kx *x, nnc_value v, const nnc_kix *ix);
 nnc_value nnc_kx_load(nnc_kx *x, nnc_value buf, unsigned n, const nnc_kix *ix);
-void      nnc_kx_store(nnc_kx *x, nnc_value v, nnc_dtype dt, nnc_value buf, unsigned n, const nnc_kix *ix);
-void      nnc_kx_note_store(nnc_kx *x, nnc_value v, const nnc_kix *ix);       /* in a probe */
+void nnc_kx_store(nnc_kx *x, nnc_value v, nnc_dtype dt, nnc_value buf, unsigned n,
+                  const nnc_kix *ix);
+void nnc_kx_note_store(nnc_kx *x, nnc_value v, const nnc_kix *ix); /* in a probe */
 /* K builders that do nothing in a probe; b's dtype is that of a. */
 nnc_value nnc_kx_un(nnc_kx *x, nnc_opcode code, nnc_value a);
 nnc_value nnc_kx_bin(nnc_kx *x, nnc_opcode code, nnc_value a, nnc_value b);
 nnc_value nnc_kx_select(nnc_kx *x, nnc_value c, nnc_value a, nnc_value b);
 nnc_value nnc_kx_cast(nnc_kx *x, nnc_value a, nnc_dtype dt);
 nnc_value nnc_kx_number(nnc_kx *x, nnc_dtype dt, double v);
-nnc_value nnc_kx_limit(nnc_kx *x, nnc_dtype dt, bool lowest); /* -inf / inf or the dtype's own, in its compute type */
+nnc_value nnc_kx_limit(nnc_kx *x, nnc_dtype dt,
+                       bool lowest); /* -inf / inf or the dtype's own, in its compute type */
 
 /* Reductions (kernel_root.c) */
 bool nnc_kx_is_root(const nnc_module *m, nnc_op op);
-void nnc_kx_root_axes(nnc_kx *x);                             /* of x->root */
+void nnc_kx_root_axes(nnc_kx *x); /* of x->root */
 nnc_dtype nnc_kx_acc_dtype(const nnc_kx *x, int which);
-int  nnc_kx_nacc(const nnc_kx *x);
-nnc_opcode nnc_kx_combine(const nnc_kx *x);                   /* add, max, .. */
+int nnc_kx_nacc(const nnc_kx *x);
+nnc_opcode nnc_kx_combine(const nnc_kx *x); /* add, max, .. */
 void nnc_kx_root_init(nnc_kx *x);
 void nnc_kx_root_update(nnc_kx *x);
-nnc_value nnc_kx_root_value(nnc_kx *x);                       /* of the accumulator in an epilogue, rounded to the root's dtype */
+nnc_value nnc_kx_root_value(
+    nnc_kx *x); /* of the accumulator in an epilogue, rounded to the root's dtype */
 
 /* Loops (kernel_loops.c): emit the nest of the current stage at x->b. */
 void nnc_kx_nest(nnc_kx *x);
-void nnc_kx_body(nnc_kx *x);                                  /* of one iteration; for probes */
+void nnc_kx_body(nnc_kx *x); /* of one iteration; for probes */
 void nnc_kx_stage_index(nnc_kx *x, nnc_value v);
-nnc_value nnc_kx_acc_load(nnc_kx *x, int which);              /* the current cell */
+nnc_value nnc_kx_acc_load(nnc_kx *x, int which); /* the current cell */
 void nnc_kx_acc_store(nnc_kx *x, int which, nnc_value v);
-nnc_value nnc_kx_cell_load(nnc_kx *x, const nnc_kacc *cell);  /* a finished stage's cell */
+nnc_value nnc_kx_cell_load(nnc_kx *x, const nnc_kacc *cell); /* a finished stage's cell */
 
 /* Packing (kernel_pack.c): decide and make the packed constant of the contraction; entry: the builder of the entry
  * kernel.  Sets packed_arg and packed_loop and returns the buffer in the entry, or 0 when packing does not apply. */

@@ -22,7 +22,7 @@ nnc_kix nnc_kix_axis(const nnc_kx *x, int a)
 {
     nnc_kix r = nnc_kix_const(0);
     assert(a >= 0 && a < x->nax);
-    if (x->ax[a].extent != 1)                                 /* an axis of one element is always 0 */
+    if (x->ax[a].extent != 1) /* an axis of one element is always 0 */
         r.c[a] = 1;
     return r;
 }
@@ -43,12 +43,12 @@ nnc_kix nnc_kix_opaque(nnc_kx *x, nnc_value v, uint32_t dep, int64_t lo, int64_t
 
 static nnc_value bin(nnc_kx *x, nnc_opcode code, nnc_value a, nnc_value b)
 {
-    return x->probe ? (nnc_value){ 0 } : nnc_k_binary(&x->b, code, a, b);
+    return x->probe ? (nnc_value){0} : nnc_k_binary(&x->b, code, a, b);
 }
 
 static nnc_value con(nnc_kx *x, int64_t k)
 {
-    return x->probe ? (nnc_value){ 0 } : nnc_const_idx(x->m, k);
+    return x->probe ? (nnc_value){0} : nnc_const_idx(x->m, k);
 }
 
 static int64_t bounded(int64_t v)
@@ -120,13 +120,14 @@ void nnc_kix_range(const nnc_kx *x, const nnc_kix *a, int64_t *lo, int64_t *hi)
 
 bool nnc_kix_equal(const nnc_kix *a, const nnc_kix *b)
 {
-    return !memcmp(a->c, b->c, sizeof a->c) && a->k == b->k && a->opaque == b->opaque && a->op.id == b->op.id && a->dep == b->dep;
+    return !memcmp(a->c, b->c, sizeof a->c) && a->k == b->k && a->opaque == b->opaque &&
+           a->op.id == b->op.id && a->dep == b->dep;
 }
 
 nnc_value nnc_kix_value(nnc_kx *x, const nnc_kix *a)
 {
     if (x->probe)
-        return (nnc_value){ 0 };
+        return (nnc_value){0};
     nnc_value sum = nnc_const_idx(x->m, 0);
     for (int i = 0; i < x->nax; i++)
         if (a->c[i])
@@ -145,10 +146,11 @@ static nnc_kix opaque_of(nnc_kx *x, nnc_value v, const nnc_kix *deps, int64_t lo
 nnc_value nnc_kx_dim(nnc_kx *x, nnc_dim d)
 {
     if (x->probe)
-        return (nnc_value){ 0 };
+        return (nnc_value){0};
     if (nnc_dim_is_const(d))
         return nnc_const_idx(x->m, d);
-    nnc_builder top = nnc_builder_at_end(x->m, x->kernel);    /* at the head of the kernel, outside all loops */
+    nnc_builder top =
+        nnc_builder_at_end(x->m, x->kernel); /* at the head of the kernel, outside all loops */
     top.pos.before = nnc_block_first(x->m, x->kernel);
     top.loc = x->b.loc;
     return nnc_k_dim(&top, d, x->sym);
@@ -158,7 +160,8 @@ nnc_kix nnc_kix_add_dim(nnc_kx *x, const nnc_kix *a, nnc_dim d)
 {
     if (nnc_dim_is_const(d))
         return nnc_kix_addk(*a, d);
-    nnc_kix b = nnc_kix_opaque(x, nnc_kx_dim(x, d), 0, bounded(nnc_dim_lo(x->m->dims, d)), bounded(nnc_dim_hi(x->m->dims, d)));
+    nnc_kix b = nnc_kix_opaque(x, nnc_kx_dim(x, d), 0, bounded(nnc_dim_lo(x->m->dims, d)),
+                               bounded(nnc_dim_hi(x->m->dims, d)));
     return nnc_kix_add(x, a, &b);
 }
 
@@ -166,7 +169,8 @@ nnc_kix nnc_kix_sub_dim(nnc_kx *x, const nnc_kix *a, nnc_dim d)
 {
     if (nnc_dim_is_const(d))
         return nnc_kix_addk(*a, -d);
-    nnc_kix b = nnc_kix_opaque(x, nnc_kx_dim(x, d), 0, bounded(nnc_dim_lo(x->m->dims, d)), bounded(nnc_dim_hi(x->m->dims, d)));
+    nnc_kix b = nnc_kix_opaque(x, nnc_kx_dim(x, d), 0, bounded(nnc_dim_lo(x->m->dims, d)),
+                               bounded(nnc_dim_hi(x->m->dims, d)));
     b = nnc_kix_mul(x, &b, -1);
     return nnc_kix_add(x, a, &b);
 }
@@ -249,11 +253,11 @@ nnc_value nnc_kix_inside(nnc_kx *x, const nnc_kix *a, nnc_dim n, bool *always)
     bool low = lo >= 0, high = hi < nnc_dim_lo(x->m->dims, n);
     *always = low && high;
     if (*always)
-        return (nnc_value){ 0 };
-    x->novec |= nnc_kix_dep(a);                               /* a condition differs from lane to lane */
+        return (nnc_value){0};
+    x->novec |= nnc_kix_dep(a); /* a condition differs from lane to lane */
     if (x->probe)
-        return (nnc_value){ 0 };
-    nnc_value v = nnc_kix_value(x, a), ge = { 0 }, lt = { 0 };
+        return (nnc_value){0};
+    nnc_value v = nnc_kix_value(x, a), ge = {0}, lt = {0};
     if (!low)
         ge = nnc_k_binary(&x->b, NNC_OP_le, con(x, 0), v);
     if (!high)

@@ -43,15 +43,21 @@ static unsigned cell_index(const nnc_kx *x, int from, bool partial, nnc_value *i
 }
 
 /* Cells of a stage have the width of a vector loop over an output axis; a vector loop over a reduced axis reads one. */
-static int cell_width(const nnc_kx *x) { return x->vred ? 0 : x->vlog; }
+static int cell_width(const nnc_kx *x)
+{
+    return x->vred ? 0 : x->vlog;
+}
 
-static nnc_value load_cell(nnc_kx *x, nnc_value buf, unsigned n, const nnc_value *ix) { return nnc_k_load(&x->b, buf, n, ix); }
+static nnc_value load_cell(nnc_kx *x, nnc_value buf, unsigned n, const nnc_value *ix)
+{
+    return nnc_k_load(&x->b, buf, n, ix);
+}
 
 nnc_value nnc_kx_acc_load(nnc_kx *x, int which)
 {
     nnc_value ix[NNC_MAX_RANK];
     if (x->probe)
-        return (nnc_value){ 0 };
+        return (nnc_value){0};
     unsigned n = cell_index(x, x->acc_from, true, ix);
     return load_cell(x, x->acc[which].buf[x->vlog], n, ix);
 }
@@ -75,7 +81,8 @@ nnc_value nnc_kx_cell_load(nnc_kx *x, const nnc_kacc *cell)
 }
 
 /* Buffers for the widths wanted; dims: trip counts of the loops from `from` on that shape them. */
-static void alloc_cells(nnc_kx *x, nnc_kacc *c, nnc_dtype dt, int from, bool partial, const char *name)
+static void alloc_cells(nnc_kx *x, nnc_kacc *c, nnc_dtype dt, int from, bool partial,
+                        const char *name)
 {
     for (int w = 0; w < 7; w++) {
         int64_t dim[NNC_MAX_RANK], cur[NNC_AXES];
@@ -96,18 +103,30 @@ static void alloc_cells(nnc_kx *x, nnc_kacc *c, nnc_dtype dt, int from, bool par
             serial |= l->kind == ' ' && trips > 1;
             assert(rank < NNC_MAX_RANK);
         }
-        nnc_type t = nnc_type_buffer(x->m, dt, 1, rank, dim, NULL, serial ? NNC_SPACE_stack : NNC_SPACE_reg);
+        nnc_type t =
+            nnc_type_buffer(x->m, dt, 1, rank, dim, NULL, serial ? NNC_SPACE_stack : NNC_SPACE_reg);
         c->buf[w] = nnc_k_alloc(&x->b, t, name);
     }
 }
 
 /* ---- one loop ---- */
 
-static nnc_value k2(nnc_kx *x, nnc_opcode code, nnc_value a, nnc_value b) { return nnc_k_binary(&x->b, code, a, b); }
+static nnc_value k2(nnc_kx *x, nnc_opcode code, nnc_value a, nnc_value b)
+{
+    return nnc_k_binary(&x->b, code, a, b);
+}
 
-typedef struct piece { int64_t trips, step, base, count; } piece;
+typedef struct piece {
+    int64_t trips, step, base, count;
+} piece;
 
-static nnc_word kind_word(char k) { return k == 'u' || k == 's' ? NNC_W_unroll : k == 'v' ? NNC_W_vector : k == 'p' ? NNC_W_parallel : NNC_W_serial; }
+static nnc_word kind_word(char k)
+{
+    return k == 'u' || k == 's' ? NNC_W_unroll
+           : k == 'v'           ? NNC_W_vector
+           : k == 'p'           ? NNC_W_parallel
+                                : NNC_W_serial;
+}
 
 static void run_piece(nnc_kx *x, unsigned i, piece p)
 {
@@ -131,12 +150,14 @@ static void run_piece(nnc_kx *x, unsigned i, piece p)
         nnc_value c = nnc_const_idx(x->m, 0);
         bool loop = p.trips > 1;
         if (loop) {
-            char name[2] = { x->ax[a].name, 0 };
-            c = nnc_k_for(&x->b, nnc_const_idx(x->m, 0), nnc_const_idx(x->m, p.trips), nnc_const_idx(x->m, 1), kind_word(l->kind), name);
+            char name[2] = {x->ax[a].name, 0};
+            c = nnc_k_for(&x->b, nnc_const_idx(x->m, 0), nnc_const_idx(x->m, p.trips),
+                          nnc_const_idx(x->m, 1), kind_word(l->kind), name);
         }
         x->ctr[i] = k2(x, NNC_OP_add, c, nnc_const_idx(x->m, p.count));
         x->actr[i] = vector ? c : x->ctr[i];
-        nnc_value at = k2(x, NNC_OP_add, k2(x, NNC_OP_mul, c, nnc_const_idx(x->m, p.step)), nnc_const_idx(x->m, p.base));
+        nnc_value at = k2(x, NNC_OP_add, k2(x, NNC_OP_mul, c, nnc_const_idx(x->m, p.step)),
+                          nnc_const_idx(x->m, p.base));
         x->idx[a] = k2(x, NNC_OP_add, idx0, at);
         loops(x, i + 1);
         if (loop)
@@ -154,16 +175,18 @@ static void run_dynamic(nnc_kx *x, unsigned i)
     int a = x->loop_axis[i];
     nnc_value idx0 = x->idx[a], n = x->ext[a];
     const nnc_plan_loop *l = &x->plan.loop[i];
-    char name[2] = { x->ax[a].name, 0 };
+    char name[2] = {x->ax[a].name, 0};
     if (x->probe) {
         x->cur[a] = l->step;
         loops(x, i + 1);
         x->cur[a] = -1;
         return;
     }
-    nnc_value step = nnc_const_idx(x->m, l->step), zero = nnc_const_idx(x->m, 0), one = nnc_const_idx(x->m, 1);
+    nnc_value step = nnc_const_idx(x->m, l->step), zero = nnc_const_idx(x->m, 0),
+              one = nnc_const_idx(x->m, 1);
     nnc_value whole = k2(x, NNC_OP_div, n, step);
-    x->ctr[i] = x->actr[i] = nnc_k_for(&x->b, zero, whole, one, kind_word(l->kind == 'v' ? ' ' : l->kind), name);
+    x->ctr[i] = x->actr[i] =
+        nnc_k_for(&x->b, zero, whole, one, kind_word(l->kind == 'v' ? ' ' : l->kind), name);
     x->idx[a] = k2(x, NNC_OP_add, idx0, k2(x, NNC_OP_mul, x->ctr[i], step));
     x->cur[a] = l->step;
     loops(x, i + 1);
@@ -204,24 +227,24 @@ static void run_loop(nnc_kx *x, unsigned i)
         run_dynamic(x, i);
         return;
     }
-    if (x->plan.loop[i].kind == 'v') {                        /* powers of two, widest first */
+    if (x->plan.loop[i].kind == 'v') { /* powers of two, widest first */
         int64_t base = 0;
         assert(s == 1 && e <= 64);
         for (int64_t w = 64; w >= 1; w /= 2)
             for (; e - base >= w; base += w)
-                run_piece(x, i, (piece){ w, 1, base, base });
+                run_piece(x, i, (piece){w, 1, base, base});
         return;
     }
     if (e % s == 0) {
-        run_piece(x, i, (piece){ e / s, s, 0, 0 });
+        run_piece(x, i, (piece){e / s, s, 0, 0});
     } else if (inner_vector(x, i) || packs(x, a) || x->ax[a].red) {
-        run_piece(x, i, (piece){ e / s, s, 0, 0 });
-        run_piece(x, i, (piece){ 1, e % s, e / s * s, e / s });
+        run_piece(x, i, (piece){e / s, s, 0, 0});
+        run_piece(x, i, (piece){1, e % s, e / s * s, e / s});
     } else {
         int64_t n = (e + s - 1) / s, b = e / n, big = e % n;
         if (big)
-            run_piece(x, i, (piece){ big, b + 1, 0, 0 });
-        run_piece(x, i, (piece){ n - big, b, big * (b + 1), big });
+            run_piece(x, i, (piece){big, b + 1, 0, 0});
+        run_piece(x, i, (piece){n - big, b, big * (b + 1), big});
     }
 }
 
@@ -269,7 +292,8 @@ static void store_results(nnc_kx *x)
             unsigned axis = (unsigned)nnc_attr_int(x->m, op, NNC_W_axis, 0);
             nnc_dim base = 0;
             for (int p = 0; p < x->part; p++)
-                base = nnc_dim_add(x->m->dims, base, nnc_value_ty(x->m, nnc_op_in(x->m, op, (unsigned)p))->dim[axis]);
+                base = nnc_dim_add(x->m->dims, base,
+                                   nnc_value_ty(x->m, nnc_op_in(x->m, op, (unsigned)p))->dim[axis]);
             for (unsigned d = 0; d < n; d++)
                 at[d] = x->out[d];
             at[axis] = nnc_kix_add_dim(x, &at[axis], base);
@@ -314,11 +338,16 @@ void nnc_kx_body(nnc_kx *x)
 
 /* ---- the root's value after the reduction: partial results combined, rounded to its dtype ---- */
 
-static nnc_value combine(nnc_kx *x, nnc_value a, nnc_value b) { return a.id ? k2(x, nnc_kx_combine(x), a, b) : b; }
+static nnc_value combine(nnc_kx *x, nnc_value a, nnc_value b)
+{
+    return a.id ? k2(x, nnc_kx_combine(x), a, b) : b;
+}
 
 static nnc_value across_lanes(nnc_kx *x, nnc_value v)
 {
-    nnc_opcode c = nnc_kx_combine(x), h = c == NNC_OP_max ? NNC_OP_hmax : c == NNC_OP_min ? NNC_OP_hmin : NNC_OP_hsum;
+    nnc_opcode c = nnc_kx_combine(x), h = c == NNC_OP_max   ? NNC_OP_hmax
+                                          : c == NNC_OP_min ? NNC_OP_hmin
+                                                            : NNC_OP_hsum;
     nnc_type t = nnc_type_scalar(x->m, nnc_kx_acc_dtype(x, 0), 1);
     assert(c == NNC_OP_add || h != NNC_OP_hsum);
     return nnc_op_out(x->m, nnc_build_op(&x->b, h, 1, &v, 1, &t), 0);
@@ -338,7 +367,7 @@ nnc_value nnc_kx_root_value(nnc_kx *x)
             total *= trips[np++];
         }
     int which = nnc_kx_nacc(x) - 1, w = lanes >= 0 ? log2_of(x->trips[lanes]) : x->vlog;
-    nnc_value sum = { 0 };
+    nnc_value sum = {0};
     for (int64_t t = 0; t < total; t++) {
         int64_t rest = t;
         for (int k = np - 1; k >= 0; k--) {
@@ -350,7 +379,7 @@ nnc_value nnc_kx_root_value(nnc_kx *x)
             x->actr[lanes] = nnc_const_idx(x->m, 0);
         unsigned n = cell_index(x, x->acc_from, true, ix);
         if (lanes >= 0) {
-            nnc_value in[NNC_MAX_RANK + 1] = { x->acc[which].buf[w] };
+            nnc_value in[NNC_MAX_RANK + 1] = {x->acc[which].buf[w]};
             memcpy(in + 1, ix, n * sizeof *ix);
             nnc_type vt = nnc_type_scalar(x->m, nnc_kx_acc_dtype(x, which), (int)x->trips[lanes]);
             v = nnc_op_out(x->m, nnc_build_op(&x->b, NNC_OP_load, n + 1, in, 1, &vt), 0);
@@ -382,17 +411,17 @@ static void note_trips(nnc_kx *x, unsigned i)
 
 static void accumulate(nnc_kx *x, unsigned i)
 {
-    static const char *const names[2] = { "acc", "at" };
+    static const char *const names[2] = {"acc", "at"};
     x->acc_from = (int)i;
     x->acc_ready = true;
     note_trips(x, i);
     memset(x->acc, 0, sizeof x->acc);
-    if (!x->probe) {                                          /* which vector widths are there? */
+    if (!x->probe) { /* which vector widths are there? */
         nnc_kx save = *x;
         x->probe = true;
         x->mode = NNC_MODE_INIT;
         loops(x, i);
-        nnc_kacc want[2] = { x->acc[0], x->acc[1] };
+        nnc_kacc want[2] = {x->acc[0], x->acc[1]};
         *x = save;
         memcpy(x->acc, want, sizeof want);
         for (int w = 0; w < nnc_kx_nacc(x); w++)
@@ -454,7 +483,7 @@ static void lane_tail(nnc_kx *x, int a, int64_t e, int64_t lanes, nnc_value whol
     for (int r = 0; r < x->nax; r++)
         if (x->ax[r].red) {
             x->loop_axis[x->plan.n] = r;
-            x->plan.loop[x->plan.n++] = (nnc_plan_loop){ x->ax[r].name, ' ', 1 };
+            x->plan.loop[x->plan.n++] = (nnc_plan_loop){x->ax[r].name, ' ', 1};
         }
     nnc_value idx0 = x->idx[a], ext0 = x->ext[a];
     x->idx[a] = k2(x, NNC_OP_add, idx0, whole);
@@ -482,10 +511,13 @@ static void reduce_stage(nnc_kx *x, const nnc_kstage *s)
     x->root = nnc_value_op(x->m, s->v);
     x->acc_ready = false;
     if (lanes) {
-        for (unsigned j = n0; j < last && (e >= 0 || w == 1); j++)     /* run-time extent: whole steps of the outermost loop */
+        for (unsigned j = n0; j < last && (e >= 0 || w == 1);
+             j++) /* run-time extent: whole steps of the outermost loop */
             if (x->loop_axis[j] == a)
                 w = x->plan.loop[j].step;
-        whole = e < 0 ? k2(x, NNC_OP_mul, k2(x, NNC_OP_div, x->ext[a], nnc_const_idx(x->m, w)), nnc_const_idx(x->m, w)) : nnc_const_idx(x->m, e / w * w);
+        whole = e < 0 ? k2(x, NNC_OP_mul, k2(x, NNC_OP_div, x->ext[a], nnc_const_idx(x->m, w)),
+                           nnc_const_idx(x->m, w))
+                      : nnc_const_idx(x->m, e / w * w);
         x->whole_only = true;
         if (e >= 0)
             x->cur[a] = e / w * w;
@@ -498,7 +530,7 @@ static void reduce_stage(nnc_kx *x, const nnc_kstage *s)
     if (lanes && (e < 0 || e % w))
         lane_tail(x, a, e, w, whole);
     x->acc_ready = false;
-    NNC_PUSH(x->scratch, &x->done, (nnc_kdone){ s->v, { 0 }, x->to_cell });
+    NNC_PUSH(x->scratch, &x->done, (nnc_kdone){s->v, {0}, x->to_cell});
     x->root.id = 0;
 }
 
@@ -517,13 +549,13 @@ static void stages(nnc_kx *x)
             reduce_stage(x, s);
         } else if (s->kind == NNC_STAGE_CELL) {
             into_cells(x, (nnc_dtype)nnc_value_ty(x->m, s->v)->dtype, s->name);
-            NNC_PUSH(x->scratch, &x->done, (nnc_kdone){ s->v, { 0 }, x->to_cell });
+            NNC_PUSH(x->scratch, &x->done, (nnc_kdone){s->v, {0}, x->to_cell});
         } else {
             x->mode = s->row ? NNC_MODE_EPILOGUE : NNC_MODE_MAIN;
             loops(x, x->plan.nouter);
             x->mode = NNC_MODE_MAIN;
             if (s->kind == NNC_STAGE_KEEP)
-                NNC_PUSH(x->scratch, &x->done, (nnc_kdone){ .v = s->v, .full = s->buffer });
+                NNC_PUSH(x->scratch, &x->done, (nnc_kdone){.v = s->v, .full = s->buffer});
         }
         x->keep.id = 0;
     }
@@ -534,7 +566,7 @@ void nnc_kx_nest(nnc_kx *x)
 {
     for (int a = 0; a < x->nax; a++) {
         if (!x->ax[a].red && x->ax[a].extent == 0)
-            return;                                           /* nothing to write */
+            return; /* nothing to write */
         x->idx[a] = nnc_const_idx(x->m, 0);
         x->cur[a] = nnc_dim_is_const(x->ax[a].extent) ? x->ax[a].extent : -1;
         if (x->cur[a] < 0 && !x->probe)
@@ -554,7 +586,7 @@ static void loops(nnc_kx *x, unsigned i)
     }
     if (i == x->plan.n) {
         if (x->root.id && x->mode == NNC_MODE_MAIN && !x->acc_ready)
-            accumulate(x, i);                                 /* nothing is reduced */
+            accumulate(x, i); /* nothing is reduced */
         else
             nnc_kx_body(x);
         return;
@@ -562,7 +594,8 @@ static void loops(nnc_kx *x, unsigned i)
     int a = x->loop_axis[i];
     bool red = x->ax[a].red;
     char kind = x->plan.loop[i].kind;
-    if (red && !x->root.id && x->mode == NNC_MODE_MAIN) {     /* a map stage of ROWS runs over these as well */
+    if (red && !x->root.id &&
+        x->mode == NNC_MODE_MAIN) { /* a map stage of ROWS runs over these as well */
         run_loop(x, i);
         return;
     }

@@ -7,14 +7,15 @@
 
 nnc_value nnc_kx_packable(nnc_kx *x)
 {
-    nnc_value none = { 0 };
+    nnc_value none = {0};
     if (x->shape != NNC_SHAPE_ROOT || !x->root.id)
         return none;
     nnc_opcode code = nnc_op_code(x->m, x->root);
     if (code != NNC_OP_dot && code != NNC_OP_conv)
         return none;
     nnc_value v = nnc_op_in(x->m, x->root, 1);
-    for (nnc_op op = nnc_value_op(x->m, v); op.id && nnc_op_has(x->m, op, NNC_VIEW); op = nnc_value_op(x->m, v)) {
+    for (nnc_op op = nnc_value_op(x->m, v); op.id && nnc_op_has(x->m, op, NNC_VIEW);
+         op = nnc_value_op(x->m, v)) {
         if (nnc_value_nuse(x->m, v) != 1)
             return none;
         v = nnc_op_in(x->m, op, 0);
@@ -37,11 +38,15 @@ nnc_value nnc_kx_packable(nnc_kx *x)
     return p.pack_loads == 1 && !p.pack_address.opaque ? v : none;
 }
 
-typedef struct pack_dim { int64_t n, mult; int axis; } pack_dim;      /* axis: of the kernel */
+typedef struct pack_dim {
+    int64_t n, mult;
+    int axis;
+} pack_dim; /* axis: of the kernel */
 
 static void set_attributes(nnc_kx *x, nnc_op op, nnc_op source, const pack_dim *d, unsigned n)
 {
-    int64_t axis[NNC_MAX_RANK + 1], mult[NNC_MAX_RANK + 1], extent[NNC_AXES], stride[NNC_AXES], logical[NNC_AXES], k = 0;
+    int64_t axis[NNC_MAX_RANK + 1], mult[NNC_MAX_RANK + 1], extent[NNC_AXES], stride[NNC_AXES],
+        logical[NNC_AXES], k = 0;
     nnc_module *m = x->m;
     for (int a = 0; a < x->nax; a++)
         if (x->pack_address.c[a]) {
@@ -69,21 +74,21 @@ static unsigned dims_of_loop(const nnc_kx *x, unsigned j, int64_t trips, pack_di
     if (a != x->t_axis) {
         if (!x->pack_address.c[a])
             return 0;
-        to[0] = (pack_dim){ trips, x->plan.loop[j].step, a };
+        to[0] = (pack_dim){trips, x->plan.loop[j].step, a};
         return 1;
     }
     unsigned n = 0;
     for (int k = 0; k < 2; k++) {
         int part = nnc_kx_axis(x, "xi"[k]);
         if (x->pack_address.c[part])
-            to[n++] = (pack_dim){ x->ax[part].hi, 1, part };
+            to[n++] = (pack_dim){x->ax[part].hi, 1, part};
     }
     return n;
 }
 
 nnc_value nnc_kx_pack(nnc_kx *x, nnc_builder *entry)
 {
-    nnc_value none = { 0 }, arg = nnc_kx_packable(x);
+    nnc_value none = {0}, arg = nnc_kx_packable(x);
     nnc_module *m = x->m;
     pack_dim d[NNC_PLAN_LOOPS];
     nnc_dim dim[NNC_PLAN_LOOPS], seen[NNC_PLAN_LOOPS];

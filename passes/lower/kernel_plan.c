@@ -12,9 +12,10 @@ static bool runs_joined(nnc_kx *x)
     nnc_op op = x->root;
     nnc_value in = nnc_op_in(x->m, op, 0);
     unsigned s = nnc_value_ty(x->m, in)->rank - 2u, k;
-    if (nnc_attr_word(x->m, op, NNC_W_layout, NNC_W_nchw) != NNC_W_nhwc || nnc_attr_int(x->m, op, NNC_W_groups, 1) != 1)
+    if (nnc_attr_word(x->m, op, NNC_W_layout, NNC_W_nchw) != NNC_W_nhwc ||
+        nnc_attr_int(x->m, op, NNC_W_groups, 1) != 1)
         return false;
-    nnc_word key[4] = { NNC_W_dilation, NNC_W_lhs_dilation, NNC_W_lo, NNC_W_hi };
+    nnc_word key[4] = {NNC_W_dilation, NNC_W_lhs_dilation, NNC_W_lo, NNC_W_hi};
     for (unsigned i = 0; i < 4; i++) {
         const int64_t *a = nnc_attr_ints(x->m, op, key[i], &k);
         if (k == s && a[s - 1] != (i < 2))
@@ -23,7 +24,7 @@ static bool runs_joined(nnc_kx *x)
     const nnc_value_rec *r = nnc_value_get(x->m, in);
     if (r->kind != NNC_VALUE_arg || r->def != x->body.id || !nnc_kx_packable(x).id)
         return false;
-    if (x->param) {                                           /* the buffer itself: dense in its last two dims? */
+    if (x->param) { /* the buffer itself: dense in its last two dims? */
         const nnc_type_rec *t = nnc_value_ty(x->m, x->param[r->index]);
         return t->stride[s + 1] == 1 && t->stride[s] == t->dim[s + 1];
     }
@@ -34,7 +35,7 @@ static void join_axes(nnc_kx *x)
 {
     int a = nnc_kx_axis(x, 'x'), b = nnc_kx_axis(x, 'i');
     nnc_dim n = nnc_dim_mul(x->m->dims, x->ax[a].extent, x->ax[b].extent);
-    x->ax[x->nax] = (nnc_kaxis){ 't', true, n, nnc_dim_hi(x->m->dims, n) };
+    x->ax[x->nax] = (nnc_kaxis){'t', true, n, nnc_dim_hi(x->m->dims, n)};
     x->t_axis = x->nax++;
 }
 
@@ -72,10 +73,13 @@ bool nnc_kx_plan(nnc_kx *x, const char *text)
     if (mentions(p, 't') && nnc_kx_axis(x, 't') < 0 && runs_joined(x))
         join_axes(x);
     for (unsigned i = p->n; i-- > 0;)
-        if (nnc_kx_axis(x, p->loop[i].axis) < 0 || (x->t_axis >= 0 && strchr("xi", p->loop[i].axis)))
+        if (nnc_kx_axis(x, p->loop[i].axis) < 0 ||
+            (x->t_axis >= 0 && strchr("xi", p->loop[i].axis)))
             drop_loop(p, i);
-    if (x->shape == NNC_SHAPE_ROWS && !p->nouter)             /* leading output loops are shared by the stages */
-        while (p->nouter < p->n && !x->ax[nnc_kx_axis(x, p->loop[p->nouter].axis)].red && p->loop[p->nouter].kind == ' ')
+    if (x->shape == NNC_SHAPE_ROWS &&
+        !p->nouter) /* leading output loops are shared by the stages */
+        while (p->nouter < p->n && !x->ax[nnc_kx_axis(x, p->loop[p->nouter].axis)].red &&
+               p->loop[p->nouter].kind == ' ')
             p->nouter++;
     for (int a = x->nax; a-- > 0;) {
         if (mentions(p, x->ax[a].name) || (x->t_axis >= 0 && strchr("xi", x->ax[a].name)))
@@ -99,7 +103,7 @@ bool nnc_kx_plan(nnc_kx *x, const char *text)
         last[a] = (int)i;
     }
     for (int a = 0; a < x->nax; a++)
-        if (last[a] >= 0 && p->loop[last[a]].step != 1) {     /* every axis ends in single steps */
+        if (last[a] >= 0 && p->loop[last[a]].step != 1) { /* every axis ends in single steps */
             nnc_plan_insert(p, (unsigned)last[a] + 1, x->ax[a].name, 1, ' ');
             for (int b = 0; b < x->nax; b++)
                 last[b] += last[b] > last[a];

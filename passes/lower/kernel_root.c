@@ -17,16 +17,26 @@ bool nnc_kx_is_root(const nnc_module *m, nnc_op op)
 static int add_axis(nnc_kx *x, char name, bool red, nnc_dim extent)
 {
     assert(x->nax < NNC_AXES);
-    x->ax[x->nax] = (nnc_kaxis){ name, red, extent, nnc_dim_hi(x->m->dims, extent) };
+    x->ax[x->nax] = (nnc_kaxis){name, red, extent, nnc_dim_hi(x->m->dims, extent)};
     return x->nax++;
 }
 
-static char dim_letter(unsigned rank, unsigned d) { return "lmnopqrc"[8 - rank + d]; }
+static char dim_letter(unsigned rank, unsigned d)
+{
+    return "lmnopqrc"[8 - rank + d];
+}
 
-static nnc_type_rec operand_type(const nnc_kx *x, unsigned i) { return *nnc_value_ty(x->m, nnc_op_in(x->m, x->root, i)); }
-static nnc_dtype result_dtype(const nnc_kx *x) { return (nnc_dtype)nnc_value_ty(x->m, nnc_op_out(x->m, x->root, 0))->dtype; }
+static nnc_type_rec operand_type(const nnc_kx *x, unsigned i)
+{
+    return *nnc_value_ty(x->m, nnc_op_in(x->m, x->root, i));
+}
+static nnc_dtype result_dtype(const nnc_kx *x)
+{
+    return (nnc_dtype)nnc_value_ty(x->m, nnc_op_out(x->m, x->root, 0))->dtype;
+}
 
-static unsigned ints(const nnc_kx *x, nnc_op op, nnc_word key, int64_t *to, int64_t dflt, unsigned n)
+static unsigned ints(const nnc_kx *x, nnc_op op, nnc_word key, int64_t *to, int64_t dflt,
+                     unsigned n)
 {
     unsigned k;
     const int64_t *a = nnc_attr_ints(x->m, op, key, &k);
@@ -48,7 +58,7 @@ static bool has(const int64_t *a, unsigned n, int64_t v)
 static void reduce_axes(nnc_kx *x)
 {
     nnc_type_rec t = operand_type(x, 0);
-    int64_t axes[NNC_MAX_RANK] = { 0 };
+    int64_t axes[NNC_MAX_RANK] = {0};
     unsigned n = 1;
     if (nnc_op_code(x->m, x->root) == NNC_OP_argreduce)
         axes[0] = nnc_attr_int(x->m, x->root, NNC_W_axis, 0);
@@ -67,14 +77,17 @@ static void reduce_axes(nnc_kx *x)
 
 /* ---- dot ---- */
 
-typedef struct dot_axes { int a[NNC_MAX_RANK], b[NNC_MAX_RANK]; } dot_axes;
+typedef struct dot_axes {
+    int a[NNC_MAX_RANK], b[NNC_MAX_RANK];
+} dot_axes;
 
 /* The letter of a free dim: the last one that is not 1 gets the first, so that a row tile never falls on a dim of 1. */
 static char free_letter(const nnc_type_rec *t, const bool *taken, unsigned d, const char *letters)
 {
     unsigned at = 0;
     for (unsigned e = 0; e < t->rank; e++) {
-        bool later = t->dim[e] != 1 && (t->dim[d] == 1 || e > d), one = t->dim[e] == 1 && t->dim[d] == 1 && e > d;
+        bool later = t->dim[e] != 1 && (t->dim[d] == 1 || e > d),
+             one = t->dim[e] == 1 && t->dim[d] == 1 && e > d;
         at += !taken[e] && e != d && (later || one);
     }
     return letters[at];
@@ -84,7 +97,8 @@ static char free_letter(const nnc_type_rec *t, const bool *taken, unsigned d, co
 static void dot_map(nnc_kx *x, dot_axes *to, bool make)
 {
     int64_t ba[8], bb[8], ca[8], cb[8];
-    unsigned nb = ints(x, x->root, NNC_W_batch_a, ba, 0, 8), nc = ints(x, x->root, NNC_W_contract_a, ca, 0, 8);
+    unsigned nb = ints(x, x->root, NNC_W_batch_a, ba, 0, 8),
+             nc = ints(x, x->root, NNC_W_contract_a, ca, 0, 8);
     ints(x, x->root, NNC_W_batch_b, bb, 0, 8);
     ints(x, x->root, NNC_W_contract_b, cb, 0, 8);
     nnc_type_rec a = operand_type(x, 0), b = operand_type(x, 1);
@@ -103,14 +117,16 @@ static void dot_map(nnc_kx *x, dot_axes *to, bool make)
         if (ta[d])
             continue;
         if (make)
-            x->out[x->nout++] = nnc_kix_axis(x, add_axis(x, free_letter(&a, ta, d, "mpqrwxyz"), false, a.dim[d]));
+            x->out[x->nout++] =
+                nnc_kix_axis(x, add_axis(x, free_letter(&a, ta, d, "mpqrwxyz"), false, a.dim[d]));
         to->a[d] = at++;
     }
     for (unsigned d = 0; d < b.rank; d++) {
         if (tb[d])
             continue;
         if (make)
-            x->out[x->nout++] = nnc_kix_axis(x, add_axis(x, free_letter(&b, tb, d, "nstuMNPQ"), false, b.dim[d]));
+            x->out[x->nout++] =
+                nnc_kix_axis(x, add_axis(x, free_letter(&b, tb, d, "nstuMNPQ"), false, b.dim[d]));
         to->b[d] = at++;
     }
     for (unsigned i = 0; i < nc; i++, at++) {
@@ -148,16 +164,16 @@ static void dot_update(nnc_kx *x)
 /* ---- conv ---- */
 
 typedef struct conv_info {
-    unsigned s;                   /* spatial dims */
+    unsigned s; /* spatial dims */
     bool nhwc;
     int64_t groups, stride[3], lo[3], hi[3], dil[3], ldil[3];
     nnc_type_rec x, w;
-    unsigned xs, xc, ws, wo, wi;  /* first spatial dim and channel dims of x and w */
+    unsigned xs, xc, ws, wo, wi; /* first spatial dim and channel dims of x and w */
 } conv_info;
 
 static conv_info conv_of(const nnc_kx *x)
 {
-    conv_info c = { .x = operand_type(x, 0), .w = operand_type(x, 1) };
+    conv_info c = {.x = operand_type(x, 0), .w = operand_type(x, 1)};
     c.s = c.x.rank - 2u;
     c.nhwc = nnc_attr_word(x->m, x->root, NNC_W_layout, NNC_W_nchw) == NNC_W_nhwc;
     c.groups = nnc_attr_int(x->m, x->root, NNC_W_groups, 1);
@@ -198,7 +214,10 @@ static void conv_axes(nnc_kx *x)
     x->nout = (int)c.s + 2;
 }
 
-static nnc_kix named(const nnc_kx *x, char name) { return nnc_kix_axis(x, nnc_kx_axis(x, name)); }
+static nnc_kix named(const nnc_kx *x, char name)
+{
+    return nnc_kix_axis(x, nnc_kx_axis(x, name));
+}
 
 /* Position in x of output position `pos` and kernel position `ker`; *valid: none when always inside. */
 static nnc_kix conv_position(nnc_kx *x, const conv_info *c, unsigned i, nnc_value *valid)
@@ -221,7 +240,8 @@ static nnc_kix conv_position(nnc_kx *x, const conv_info *c, unsigned i, nnc_valu
         nnc_kix r = nnc_kix_mod(x, &p, c->ldil[i]);
         x->novec |= nnc_kix_dep(&p);
         if (!x->probe) {
-            nnc_value hit = nnc_k_binary(&x->b, NNC_OP_eq, nnc_kix_value(x, &r), nnc_const_idx(x->m, 0));
+            nnc_value hit =
+                nnc_k_binary(&x->b, NNC_OP_eq, nnc_kix_value(x, &r), nnc_const_idx(x->m, 0));
             in = always ? hit : nnc_k_binary(&x->b, NNC_OP_and, in, hit);
         }
         always = false;
@@ -237,7 +257,7 @@ static void conv_update(nnc_kx *x)
     conv_info c = conv_of(x);
     nnc_kix xi[NNC_MAX_RANK], wi[NNC_MAX_RANK];
     const char *ker = "zyx" + 3 - c.s;
-    nnc_value valid = { 0 }, acc = nnc_kx_acc_load(x, 0);
+    nnc_value valid = {0}, acc = nnc_kx_acc_load(x, 0);
     nnc_kix group = named(x, 'g'), in = named(x, 'i'), out = named(x, 'o');
     int64_t og = c.w.dim[c.wo] / c.groups, ig = c.w.dim[c.wi];
     xi[0] = named(x, 'b');
@@ -250,7 +270,7 @@ static void conv_update(nnc_kx *x)
     wi[c.wo] = nnc_kix_add(x, &go, &out);
     wi[c.wi] = in;
     nnc_value w = nnc_kx_value(x, nnc_op_in(x->m, x->root, 1), wi), a;
-    if (x->t_axis >= 0 && !x->probe) {                        /* last spatial dim and channel are one dim of the view */
+    if (x->t_axis >= 0 && !x->probe) { /* last spatial dim and channel are one dim of the view */
         nnc_kix t = named(x, 'w');
         t = nnc_kix_mul(x, &t, c.stride[c.s - 1] * c.x.dim[c.xc]);
         nnc_kix run = nnc_kix_axis(x, x->t_axis);
@@ -261,7 +281,8 @@ static void conv_update(nnc_kx *x)
         a = nnc_kx_value(x, nnc_op_in(x->m, x->root, 0), xi);
     }
     if (valid.id)
-        a = nnc_kx_select(x, valid, a, nnc_kx_number(x, nnc_compute_dtype((nnc_dtype)c.x.dtype), 0));
+        a = nnc_kx_select(x, valid, a,
+                          nnc_kx_number(x, nnc_compute_dtype((nnc_dtype)c.x.dtype), 0));
     nnc_kx_acc_store(x, 0, multiply_add(x, acc, a, w));
 }
 
@@ -315,7 +336,8 @@ void nnc_kx_root_axes(nnc_kx *x)
 {
     dot_axes unused;
     switch (nnc_op_code(x->m, x->root)) {
-    case NNC_OP_reduce: case NNC_OP_argreduce: reduce_axes(x); break;
+    case NNC_OP_reduce:
+    case NNC_OP_argreduce: reduce_axes(x); break;
     case NNC_OP_dot: dot_map(x, &unused, true); break;
     case NNC_OP_conv: conv_axes(x); break;
     default: window_axes(x); break;
@@ -328,7 +350,10 @@ static bool is_arg(const nnc_kx *x)
     return c == NNC_OP_argreduce || c == NNC_OP_window_argmax;
 }
 
-int nnc_kx_nacc(const nnc_kx *x) { return is_arg(x) ? 2 : 1; }
+int nnc_kx_nacc(const nnc_kx *x)
+{
+    return is_arg(x) ? 2 : 1;
+}
 
 nnc_dtype nnc_kx_acc_dtype(const nnc_kx *x, int which)
 {
@@ -340,7 +365,8 @@ nnc_dtype nnc_kx_acc_dtype(const nnc_kx *x, int which)
 static nnc_word kind_of(const nnc_kx *x)
 {
     switch (nnc_op_code(x->m, x->root)) {
-    case NNC_OP_dot: case NNC_OP_conv: return NNC_W_sum;
+    case NNC_OP_dot:
+    case NNC_OP_conv: return NNC_W_sum;
     case NNC_OP_window_argmax: return NNC_W_max;
     default: return nnc_attr_word(x->m, x->root, NNC_W_kind, NNC_W_sum);
     }
@@ -361,7 +387,8 @@ nnc_opcode nnc_kx_combine(const nnc_kx *x)
 
 static nnc_value identity(nnc_kx *x)
 {
-    nnc_dtype acc = nnc_kx_acc_dtype(x, 0), dt = is_arg(x) ? (nnc_dtype)operand_type(x, 0).dtype : result_dtype(x);
+    nnc_dtype acc = nnc_kx_acc_dtype(x, 0),
+              dt = is_arg(x) ? (nnc_dtype)operand_type(x, 0).dtype : result_dtype(x);
     nnc_word k = kind_of(x);
     if (acc == NNC_DT_bool)
         return nnc_kx_number(x, acc, k == NNC_W_and || k == NNC_W_min);
@@ -378,10 +405,16 @@ void nnc_kx_root_init(nnc_kx *x)
 {
     nnc_kx_acc_store(x, 0, identity(x));
     if (is_arg(x))
-        nnc_kx_acc_store(x, 1, nnc_kx_number(x, NNC_DT_i64, nnc_op_code(x->m, x->root) == NNC_OP_window_argmax ? -1 : 0));
+        nnc_kx_acc_store(
+            x, 1,
+            nnc_kx_number(x, NNC_DT_i64,
+                          nnc_op_code(x->m, x->root) == NNC_OP_window_argmax ? -1 : 0));
 }
 
-static nnc_value is_nan(nnc_kx *x, nnc_value v) { return nnc_kx_un(x, NNC_OP_isnan, v); }
+static nnc_value is_nan(nnc_kx *x, nnc_value v)
+{
+    return nnc_kx_un(x, NNC_OP_isnan, v);
+}
 
 /* Does v displace best?  nan displaces numbers, and with `last` whatever is equal does too. */
 static nnc_value displaces(nnc_kx *x, nnc_value v, nnc_value best, bool last)
@@ -401,7 +434,7 @@ static void arg_update(nnc_kx *x)
 {
     nnc_type_rec t = operand_type(x, 0);
     nnc_kix ix[NNC_MAX_RANK], where = nnc_kix_const(0);
-    nnc_value valid = { 0 };
+    nnc_value valid = {0};
     bool window = nnc_op_code(x->m, x->root) == NNC_OP_window_argmax;
     if (window) {
         window_index(x, ix, &valid);
@@ -415,14 +448,17 @@ static void arg_update(nnc_kx *x)
         where = ix[nnc_attr_int(x->m, x->root, NNC_W_axis, 0)];
     }
     x->scalar_only = true;
-    nnc_value v = nnc_kx_value(x, nnc_op_in(x->m, x->root, 0), ix), best = nnc_kx_acc_load(x, 0), at = nnc_kx_acc_load(x, 1);
+    nnc_value v = nnc_kx_value(x, nnc_op_in(x->m, x->root, 0), ix), best = nnc_kx_acc_load(x, 0),
+              at = nnc_kx_acc_load(x, 1);
     nnc_value take = displaces(x, v, best, nnc_attr_int(x->m, x->root, NNC_W_last, 0) != 0);
-    if (window)                                               /* nothing seen yet: the first valid element */
-        take = nnc_kx_bin(x, NNC_OP_or, take, nnc_kx_bin(x, NNC_OP_lt, at, nnc_kx_number(x, NNC_DT_i64, 0)));
+    if (window) /* nothing seen yet: the first valid element */
+        take = nnc_kx_bin(x, NNC_OP_or, take,
+                          nnc_kx_bin(x, NNC_OP_lt, at, nnc_kx_number(x, NNC_DT_i64, 0)));
     if (valid.id)
         take = nnc_kx_bin(x, NNC_OP_and, take, valid);
     nnc_kx_acc_store(x, 0, nnc_kx_select(x, take, v, best));
-    nnc_kx_acc_store(x, 1, nnc_kx_select(x, take, nnc_kx_cast(x, nnc_kix_value(x, &where), NNC_DT_i64), at));
+    nnc_kx_acc_store(
+        x, 1, nnc_kx_select(x, take, nnc_kx_cast(x, nnc_kix_value(x, &where), NNC_DT_i64), at));
 }
 
 /* Partial results in lanes need a horizontal operation at the end: sums and extremes of 32-bit numbers have one. */
@@ -430,7 +466,8 @@ static void note_lanes(nnc_kx *x)
 {
     nnc_opcode c = nnc_kx_combine(x);
     nnc_dtype dt = nnc_kx_acc_dtype(x, 0);
-    if ((dt == NNC_DT_f32 || dt == NNC_DT_i32) && (c == NNC_OP_add || c == NNC_OP_max || c == NNC_OP_min))
+    if ((dt == NNC_DT_f32 || dt == NNC_DT_i32) &&
+        (c == NNC_OP_add || c == NNC_OP_max || c == NNC_OP_min))
         return;
     for (int a = 0; a < x->nax; a++)
         if (x->ax[a].red)
@@ -440,7 +477,7 @@ static void note_lanes(nnc_kx *x)
 static void reduce_update(nnc_kx *x)
 {
     nnc_kix ix[NNC_MAX_RANK];
-    nnc_value valid = { 0 };
+    nnc_value valid = {0};
     if (x->probe)
         note_lanes(x);
     if (nnc_op_code(x->m, x->root) == NNC_OP_window_reduce) {
@@ -461,7 +498,8 @@ void nnc_kx_root_update(nnc_kx *x)
     switch (nnc_op_code(x->m, x->root)) {
     case NNC_OP_dot: dot_update(x); break;
     case NNC_OP_conv: conv_update(x); break;
-    case NNC_OP_argreduce: case NNC_OP_window_argmax: arg_update(x); break;
+    case NNC_OP_argreduce:
+    case NNC_OP_window_argmax: arg_update(x); break;
     default: reduce_update(x); break;
     }
 }

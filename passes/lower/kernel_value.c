@@ -25,8 +25,9 @@ nnc_dtype nnc_compute_dtype(nnc_dtype dt)
 
 static bool heavy_op(nnc_opcode code)
 {
-    return (code >= NNC_OP_exp && code <= NNC_OP_log1p) || (code >= NNC_OP_sin && code <= NNC_OP_sigmoid) ||
-           code == NNC_OP_pow || code == NNC_OP_atan2 || code == NNC_OP_rem;
+    return (code >= NNC_OP_exp && code <= NNC_OP_log1p) ||
+           (code >= NNC_OP_sin && code <= NNC_OP_sigmoid) || code == NNC_OP_pow ||
+           code == NNC_OP_atan2 || code == NNC_OP_rem;
 }
 
 static void count(nnc_kx *x, nnc_opcode code)
@@ -39,38 +40,39 @@ static void count(nnc_kx *x, nnc_opcode code)
 nnc_value nnc_kx_un(nnc_kx *x, nnc_opcode code, nnc_value a)
 {
     count(x, code);
-    return x->probe ? (nnc_value){ 0 } : nnc_k_unary(&x->b, code, a);
+    return x->probe ? (nnc_value){0} : nnc_k_unary(&x->b, code, a);
 }
 
 nnc_value nnc_kx_bin(nnc_kx *x, nnc_opcode code, nnc_value a, nnc_value b)
 {
     count(x, code);
-    return x->probe ? (nnc_value){ 0 } : nnc_k_binary(&x->b, code, a, b);
+    return x->probe ? (nnc_value){0} : nnc_k_binary(&x->b, code, a, b);
 }
 
 nnc_value nnc_kx_select(nnc_kx *x, nnc_value c, nnc_value a, nnc_value b)
 {
     x->flops++;
-    return x->probe ? (nnc_value){ 0 } : nnc_k_select(&x->b, c, a, b);
+    return x->probe ? (nnc_value){0} : nnc_k_select(&x->b, c, a, b);
 }
 
 nnc_value nnc_kx_cast(nnc_kx *x, nnc_value a, nnc_dtype dt)
 {
-    return x->probe ? (nnc_value){ 0 } : nnc_k_cast(&x->b, a, dt);
+    return x->probe ? (nnc_value){0} : nnc_k_cast(&x->b, a, dt);
 }
 
 nnc_value nnc_kx_number(nnc_kx *x, nnc_dtype dt, double v)
 {
     if (x->probe)
-        return (nnc_value){ 0 };
+        return (nnc_value){0};
     nnc_type t = nnc_type_scalar(x->m, dt, 1);
-    return nnc_dtype_is_float(dt) ? nnc_const_float(x->m, t, v) : nnc_const_int(x->m, t, (int64_t)v);
+    return nnc_dtype_is_float(dt) ? nnc_const_float(x->m, t, v)
+                                  : nnc_const_int(x->m, t, (int64_t)v);
 }
 
 nnc_value nnc_kx_limit(nnc_kx *x, nnc_dtype dt, bool lowest)
 {
     if (x->probe)
-        return (nnc_value){ 0 };
+        return (nnc_value){0};
     const nnc_dtype_info *i = &nnc_dtype_infos[dt];
     nnc_type t = nnc_type_scalar(x->m, nnc_compute_dtype(dt), 1);
     if (i->class == NNC_DC_FLOAT)
@@ -92,15 +94,21 @@ static nnc_value rounded(nnc_kx *x, nnc_value v, nnc_dtype dt)
     return nnc_kx_cast(x, nnc_kx_cast(x, v, dt), c);
 }
 
-static nnc_type_rec type_of(const nnc_kx *x, nnc_value v) { return *nnc_value_ty(x->m, v); }
-static nnc_dtype dtype_of(const nnc_kx *x, nnc_value v) { return (nnc_dtype)nnc_value_ty(x->m, v)->dtype; }
+static nnc_type_rec type_of(const nnc_kx *x, nnc_value v)
+{
+    return *nnc_value_ty(x->m, v);
+}
+static nnc_dtype dtype_of(const nnc_kx *x, nnc_value v)
+{
+    return (nnc_dtype)nnc_value_ty(x->m, v)->dtype;
+}
 
 /* ---- memory ---- */
 
 /* What an access along the vector axis would look like. */
 static void note_access(nnc_kx *x, const nnc_type_rec *t, unsigned n, const nnc_kix *ix, bool store)
 {
-    int64_t at[NNC_AXES] = { 0 };
+    int64_t at[NNC_AXES] = {0};
     uint32_t opaque = 0;
     for (unsigned d = 0; d < n; d++) {
         for (int a = 0; a < x->nax; a++)
@@ -121,14 +129,15 @@ nnc_value nnc_kx_load(nnc_kx *x, nnc_value buf, unsigned n, const nnc_kix *ix)
 {
     nnc_value k[NNC_MAX_RANK];
     if (x->probe)
-        return (nnc_value){ 0 };
+        return (nnc_value){0};
     for (unsigned i = 0; i < n; i++)
         k[i] = nnc_kix_value(x, &ix[i]);
     nnc_dtype dt = (nnc_dtype)nnc_value_ty(x->m, buf)->dtype;
     return nnc_kx_cast(x, nnc_k_load(&x->b, buf, n, k), nnc_compute_dtype(dt));
 }
 
-void nnc_kx_store(nnc_kx *x, nnc_value v, nnc_dtype dt, nnc_value buf, unsigned n, const nnc_kix *ix)
+void nnc_kx_store(nnc_kx *x, nnc_value v, nnc_dtype dt, nnc_value buf, unsigned n,
+                  const nnc_kix *ix)
 {
     nnc_value k[NNC_MAX_RANK];
     if (x->probe)
@@ -150,7 +159,8 @@ static nnc_value packed_load(nnc_kx *x)
     nnc_value k[NNC_MAX_RANK];
     for (int i = 0; i < x->npacked; i++)
         k[i] = x->ctr[x->packed_loop[i]];
-    return nnc_kx_cast(x, nnc_k_load(&x->b, x->packed, (unsigned)x->npacked, k), nnc_compute_dtype((nnc_dtype)nnc_value_ty(x->m, x->packed)->dtype));
+    return nnc_kx_cast(x, nnc_k_load(&x->b, x->packed, (unsigned)x->npacked, k),
+                       nnc_compute_dtype((nnc_dtype)nnc_value_ty(x->m, x->packed)->dtype));
 }
 
 static nnc_value load_arg(nnc_kx *x, nnc_value v, unsigned n, const nnc_kix *ix)
@@ -169,7 +179,7 @@ static nnc_value load_arg(nnc_kx *x, nnc_value v, unsigned n, const nnc_kix *ix)
         } else {
             note_access(x, &t, n, ix, false);
         }
-        return (nnc_value){ 0 };
+        return (nnc_value){0};
     }
     if (x->packed.id && v.id == x->packed_arg.id)
         return packed_load(x);
@@ -179,7 +189,7 @@ static nnc_value load_arg(nnc_kx *x, nnc_value v, unsigned n, const nnc_kix *ix)
 static nnc_value constant(nnc_kx *x, nnc_value v)
 {
     if (x->probe)
-        return (nnc_value){ 0 };
+        return (nnc_value){0};
     nnc_dtype dt = dtype_of(x, v);
     nnc_value k = nnc_const_bits(x->m, nnc_type_scalar(x->m, dt, 1), nnc_value_get(x->m, v)->bits);
     return nnc_k_cast(&x->b, k, nnc_compute_dtype(dt));
@@ -199,7 +209,8 @@ static nnc_value operand_at(nnc_kx *x, nnc_op op, unsigned i, unsigned n, const 
 }
 
 /* One group of dims with equal products: linearise the result's, split into the operand's. */
-static void regroup(nnc_kx *x, unsigned no, const nnc_dim *od, const nnc_kix *oi, unsigned ni, const nnc_dim *id, nnc_kix *ii)
+static void regroup(nnc_kx *x, unsigned no, const nnc_dim *od, const nnc_kix *oi, unsigned ni,
+                    const nnc_dim *id, nnc_kix *ii)
 {
     nnc_kix lin = nnc_kix_const(0);
     for (unsigned d = 0; d < no; d++) {
@@ -207,7 +218,7 @@ static void regroup(nnc_kx *x, unsigned no, const nnc_dim *od, const nnc_kix *oi
         lin = nnc_kix_add(x, &lin, &oi[d]);
     }
     int first = 0;
-    for (unsigned d = 0; d < ni; d++)                         /* the outermost real dim takes what is left */
+    for (unsigned d = 0; d < ni; d++) /* the outermost real dim takes what is left */
         if (id[d] != 1) {
             first = (int)d;
             break;
@@ -222,7 +233,8 @@ static void regroup(nnc_kx *x, unsigned no, const nnc_dim *od, const nnc_kix *oi
         ii[first] = id[first] == 1 ? nnc_kix_const(0) : lin;
 }
 
-static void reshape_index(nnc_kx *x, const nnc_type_rec *out, const nnc_kix *oi, const nnc_type_rec *in, nnc_kix *ii)
+static void reshape_index(nnc_kx *x, const nnc_type_rec *out, const nnc_kix *oi,
+                          const nnc_type_rec *in, nnc_kix *ii)
 {
     nnc_dims *ds = x->m->dims;
     unsigned i = 0, o = 0;
@@ -230,7 +242,8 @@ static void reshape_index(nnc_kx *x, const nnc_type_rec *out, const nnc_kix *oi,
         unsigned i0 = i, o0 = o;
         nnc_dim pi = i < in->rank ? in->dim[i++] : 1, po = o < out->rank ? out->dim[o++] : 1;
         while (pi != po && (i < in->rank || o < out->rank)) {
-            bool more_in = i < in->rank && (o == out->rank || nnc_dim_hi(ds, pi) <= nnc_dim_hi(ds, po));
+            bool more_in =
+                i < in->rank && (o == out->rank || nnc_dim_hi(ds, pi) <= nnc_dim_hi(ds, po));
             if (more_in)
                 pi = nnc_dim_mul(ds, pi, in->dim[i++]);
             else
@@ -255,7 +268,8 @@ static nnc_value gather(nnc_kx *x, nnc_op op, const nnc_kix *ix)
 {
     nnc_value data = nnc_op_in(x->m, op, 0), index = nnc_op_in(x->m, op, 1);
     nnc_type_rec t = type_of(x, data), it = type_of(x, index);
-    unsigned axis = (unsigned)nnc_attr_int(x->m, op, NNC_W_axis, 0), batch = (unsigned)nnc_attr_int(x->m, op, NNC_W_batch_dims, 0);
+    unsigned axis = (unsigned)nnc_attr_int(x->m, op, NNC_W_axis, 0),
+             batch = (unsigned)nnc_attr_int(x->m, op, NNC_W_batch_dims, 0);
     unsigned nj = it.rank - batch;
     nnc_kix w[NNC_MAX_RANK], j[NNC_MAX_RANK];
     for (unsigned d = 0; d < batch; d++)
@@ -340,11 +354,13 @@ static nnc_kix reflected(nnc_kx *x, const nnc_kix *i, nnc_dim n)
         return nnc_kix_const(0);
     nnc_dims *ds = x->m->dims;
     nnc_dim last = nnc_dim_sub(ds, n, 1), period = nnc_dim_mul(ds, 2, last);
-    nnc_kix r = nnc_kix_mod(x, i, nnc_dim_lo(ds, period) >= 1 ? period : nnc_dim_max(ds, period, 1));
+    nnc_kix r =
+        nnc_kix_mod(x, i, nnc_dim_lo(ds, period) >= 1 ? period : nnc_dim_max(ds, period, 1));
     if (x->probe)
-        return nnc_kix_opaque(x, (nnc_value){ 0 }, nnc_kix_dep(i), 0, nnc_dim_hi(ds, last));
+        return nnc_kix_opaque(x, (nnc_value){0}, nnc_kix_dep(i), 0, nnc_dim_hi(ds, last));
     nnc_value v = nnc_kix_value(x, &r);
-    v = nnc_k_binary(&x->b, NNC_OP_min, v, nnc_k_binary(&x->b, NNC_OP_sub, nnc_kx_dim(x, period), v));
+    v = nnc_k_binary(&x->b, NNC_OP_min, v,
+                     nnc_k_binary(&x->b, NNC_OP_sub, nnc_kx_dim(x, period), v));
     return nnc_kix_opaque(x, v, nnc_kix_dep(i), 0, nnc_dim_hi(ds, last));
 }
 
@@ -354,15 +370,16 @@ static nnc_value pad(nnc_kx *x, nnc_op op, unsigned n, const nnc_kix *ix)
     nnc_type_rec t = type_of(x, data);
     nnc_word mode = nnc_attr_word(x->m, op, NNC_W_mode, NNC_W_constant);
     nnc_kix w[NNC_MAX_RANK];
-    nnc_value inside = { 0 };
+    nnc_value inside = {0};
     bool all = true;
     unsigned k;
-    int64_t lo[NNC_MAX_RANK] = { 0 };
+    int64_t lo[NNC_MAX_RANK] = {0};
     const int64_t *a = nnc_attr_ints(x->m, op, NNC_W_lo, &k);
     for (unsigned d = 0; d < k; d++)
         lo[d] = a[d];
     for (unsigned d = 0; d < n; d++) {
-        bool none = t.dim[d] == nnc_value_ty(x->m, nnc_op_out(x->m, op, 0))->dim[d];   /* not padded here */
+        bool none =
+            t.dim[d] == nnc_value_ty(x->m, nnc_op_out(x->m, op, 0))->dim[d]; /* not padded here */
         if (none) {
             w[d] = ix[d];
             continue;
@@ -374,7 +391,8 @@ static nnc_value pad(nnc_kx *x, nnc_op op, unsigned n, const nnc_kix *ix)
             w[d] = nnc_kix_mod(x, &w[d], t.dim[d]);
         } else {
             bool always;
-            nnc_value in = mode == NNC_W_constant ? nnc_kix_inside(x, &w[d], t.dim[d], &always) : (always = true, (nnc_value){ 0 });
+            nnc_value in = mode == NNC_W_constant ? nnc_kix_inside(x, &w[d], t.dim[d], &always)
+                                                  : (always = true, (nnc_value){0});
             if (!always)
                 inside = all ? in : nnc_kx_bin(x, NNC_OP_and, inside, in);
             all &= always;
@@ -392,7 +410,7 @@ static nnc_value concat(nnc_kx *x, nnc_op op, unsigned n, const nnc_kix *ix)
 {
     unsigned axis = (unsigned)nnc_attr_int(x->m, op, NNC_W_axis, 0);
     nnc_kix w[NNC_MAX_RANK];
-    nnc_value sum = { 0 };
+    nnc_value sum = {0};
     nnc_dim at = nnc_value_ty(x->m, nnc_op_out(x->m, op, 0))->dim[axis];
     bool first = true;
     for (unsigned i = nnc_op_nin(x->m, op); i-- > 0;) {
@@ -405,7 +423,9 @@ static nnc_value concat(nnc_kx *x, nnc_op op, unsigned n, const nnc_kix *ix)
         for (unsigned d = 0; d < n; d++)
             w[d] = ix[d];
         nnc_kix low = nnc_kix_sub_dim(x, &ix[axis], at);
-        nnc_value below = first ? (nnc_value){ 0 } : nnc_kix_inside(x, &ix[axis], nnc_dim_add(x->m->dims, at, size), &always);
+        nnc_value below =
+            first ? (nnc_value){0}
+                  : nnc_kix_inside(x, &ix[axis], nnc_dim_add(x->m->dims, at, size), &always);
         w[axis] = nnc_kix_clamp(x, &low, size);
         nnc_value k = nnc_kx_value(x, v, w);
         sum = first || always ? k : nnc_kx_select(x, below, k, sum);
@@ -441,7 +461,10 @@ static nnc_value cast(nnc_kx *x, nnc_op op, nnc_value v)
 static bool vector_op(nnc_opcode code)
 {
     switch (code) {
-    case NNC_OP_pow: case NNC_OP_rem: case NNC_OP_atan2: case NNC_OP_bitcast: return false;
+    case NNC_OP_pow:
+    case NNC_OP_rem:
+    case NNC_OP_atan2:
+    case NNC_OP_bitcast: return false;
     default: return true;
     }
 }
@@ -450,7 +473,7 @@ static nnc_value elementwise(nnc_kx *x, nnc_op op, unsigned n, const nnc_kix *ix
 {
     nnc_opcode code = nnc_op_code(x->m, op);
     nnc_dtype dt = dtype_of(x, nnc_op_out(x->m, op, 0));
-    nnc_value in[3] = { { 0 } };
+    nnc_value in[3] = {{0}};
     assert(nnc_op_nin(x->m, op) <= 3);
     for (unsigned i = 0; i < nnc_op_nin(x->m, op); i++)
         in[i] = operand_at(x, op, i, n, ix);
@@ -466,13 +489,16 @@ static nnc_value elementwise(nnc_kx *x, nnc_op op, unsigned n, const nnc_kix *ix
         nnc_attr_set_int(x->m, k, NNC_W_fmod, 1);
         return rounded(x, nnc_op_out(x->m, k, 0), dt);
     }
-    return rounded(x, nnc_op_nin(x->m, op) == 1 ? nnc_kx_un(x, code, in[0]) : nnc_kx_bin(x, code, in[0], in[1]), dt);
+    return rounded(x,
+                   nnc_op_nin(x->m, op) == 1 ? nnc_kx_un(x, code, in[0])
+                                             : nnc_kx_bin(x, code, in[0], in[1]),
+                   dt);
 }
 
 static nnc_value op_value(nnc_kx *x, nnc_op op, unsigned n, const nnc_kix *ix)
 {
     nnc_kix w[NNC_MAX_RANK];
-    nnc_value in = nnc_op_nin(x->m, op) ? nnc_op_in(x->m, op, 0) : (nnc_value){ 0 };
+    nnc_value in = nnc_op_nin(x->m, op) ? nnc_op_in(x->m, op, 0) : (nnc_value){0};
     nnc_type_rec t = type_of(x, nnc_op_out(x->m, op, 0));
     unsigned k;
     switch (nnc_op_code(x->m, op)) {
@@ -498,13 +524,13 @@ static nnc_value op_value(nnc_kx *x, nnc_op op, unsigned n, const nnc_kix *ix)
     case NNC_OP_iota: {
         const nnc_kix *i = &ix[nnc_attr_int(x->m, op, NNC_W_axis, 0)];
         x->novec |= nnc_kix_dep(i);
-        return rounded(x, nnc_kx_cast(x, nnc_kix_value(x, i), nnc_compute_dtype((nnc_dtype)t.dtype)), (nnc_dtype)t.dtype);
+        return rounded(x,
+                       nnc_kx_cast(x, nnc_kix_value(x, i), nnc_compute_dtype((nnc_dtype)t.dtype)),
+                       (nnc_dtype)t.dtype);
     }
     case NNC_OP_extent:
         return nnc_kx_cast(x, nnc_kx_dim(x, nnc_attr_int(x->m, op, NNC_W_dim, 0)), NNC_DT_i64);
-    default:
-        assert(nnc_op_has(x->m, op, NNC_ELEMENTWISE));
-        return elementwise(x, op, n, ix);
+    default: assert(nnc_op_has(x->m, op, NNC_ELEMENTWISE)); return elementwise(x, op, n, ix);
     }
 }
 
@@ -512,7 +538,9 @@ static nnc_value op_value(nnc_kx *x, nnc_op op, unsigned n, const nnc_kix *ix)
 
 static bool vector_dtype(nnc_dtype dt)
 {
-    return dt == NNC_DT_f32 || dt == NNC_DT_bool || (nnc_dtype_is_int(dt) && nnc_dtype_infos[dt].bits >= 8 && nnc_dtype_infos[dt].bits <= 32);
+    return dt == NNC_DT_f32 || dt == NNC_DT_bool ||
+           (nnc_dtype_is_int(dt) && nnc_dtype_infos[dt].bits >= 8 &&
+            nnc_dtype_infos[dt].bits <= 32);
 }
 
 static nnc_value compute(nnc_kx *x, nnc_value v, unsigned n, const nnc_kix *ix)
@@ -523,16 +551,18 @@ static nnc_value compute(nnc_kx *x, nnc_value v, unsigned n, const nnc_kix *ix)
     for (uint32_t i = 0; i < x->done.n; i++) {
         const nnc_kdone *d = &x->done.at[i];
         if (d->v.id == v.id)
-            return x->probe ? (nnc_value){ 0 } : d->full.id ? nnc_kx_load(x, d->full, n, ix) : nnc_kx_cell_load(x, &d->cell);
+            return x->probe     ? (nnc_value){0}
+                   : d->full.id ? nnc_kx_load(x, d->full, n, ix)
+                                : nnc_kx_cell_load(x, &d->cell);
     }
     if (r->kind == NNC_VALUE_arg)
         return load_arg(x, v, n, ix);
     nnc_op op = nnc_value_op(x->m, v);
     if (op.id == x->root.id)
-        return x->probe ? (nnc_value){ 0 } : nnc_kx_root_value(x);
+        return x->probe ? (nnc_value){0} : nnc_kx_root_value(x);
     if (nnc_kx_is_root(x->m, op)) {
-        assert(x->probe);                                     /* another stage's result: made before it is asked for */
-        return (nnc_value){ 0 };
+        assert(x->probe); /* another stage's result: made before it is asked for */
+        return (nnc_value){0};
     }
     return op_value(x, op, n, ix);
 }
@@ -555,6 +585,6 @@ nnc_value nnc_kx_value(nnc_kx *x, nnc_value v, const nnc_kix *ix)
     }
     nnc_value k = compute(x, v, n, ix);
     nnc_kix *copy = nnc_arena_copy(x->scratch, ix, n * sizeof *ix);
-    NNC_PUSH(x->scratch, &x->memo, (nnc_kmemo){ v, k, copy });
+    NNC_PUSH(x->scratch, &x->memo, (nnc_kmemo){v, k, copy});
     return k;
 }

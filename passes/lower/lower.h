@@ -15,12 +15,12 @@
 typedef struct nnc_lower {
     nnc_pass_cx *cx;
     nnc_module *m;
-    nnc_op graph, kernel;         /* being lowered, being made */
-    nnc_builder b;                /* insertion point in the entry kernel (moves into loops and branches) */
-    nnc_value *buffer;            /* per G value id: its K buffer in the entry kernel, 0: not yet */
+    nnc_op graph, kernel; /* being lowered, being made */
+    nnc_builder b;        /* insertion point in the entry kernel (moves into loops and branches) */
+    nnc_value *buffer;    /* per G value id: its K buffer in the entry kernel, 0: not yet */
     uint32_t nbuffer;
-    nnc_value *sym;               /* per symbol: its idx value in the entry kernel, 0: not (yet) known */
-    uint32_t nsym, serial;        /* serial: for kernel names */
+    nnc_value *sym;        /* per symbol: its idx value in the entry kernel, 0: not (yet) known */
+    uint32_t nsym, serial; /* serial: for kernel names */
 } nnc_lower;
 
 /* The buffer that holds G value g (argument, result already made, alias, or constant); a rank-0 interned constant

@@ -8,7 +8,7 @@
 
 bool nnc_entry_plain(const nnc_dims *t, int rank, const nnc_dim *dim)
 {
-    bool outer = false;           /* is there a dimension before this one that is not 1? */
+    bool outer = false; /* is there a dimension before this one that is not 1? */
 
     for (int i = 0; i < rank; i++) {
         if (outer && !nnc_dim_is_const(dim[i]))
@@ -37,9 +37,11 @@ static nnc_value view_as(nnc_lower *x, nnc_value buffer, nnc_value offset, const
     t.kind = NNC_TYPE_buffer;
     t.space = b->space;
     t.lanes = b->lanes;
-    type = nnc_type_buffer(x->m, (nnc_dtype)t.dtype, t.lanes, t.rank, t.dim, t.stride, (nnc_space)t.space);
+    type = nnc_type_buffer(x->m, (nnc_dtype)t.dtype, t.lanes, t.rank, t.dim, t.stride,
+                           (nnc_space)t.space);
     /* look through views that begin at the same place: going back and forth between shapes ends where it began */
-    for (nnc_op op; !offset.id && type.id != nnc_value_type(x->m, buffer).id; buffer = nnc_op_in(x->m, op, 0)) {
+    for (nnc_op op; !offset.id && type.id != nnc_value_type(x->m, buffer).id;
+         buffer = nnc_op_in(x->m, op, 0)) {
         op = nnc_value_op(x->m, buffer);
         if (!op.id || nnc_op_code(x->m, op) != NNC_OP_view || nnc_op_nin(x->m, op) > 1)
             break;
@@ -56,18 +58,20 @@ static nnc_value view_as(nnc_lower *x, nnc_value buffer, nnc_value offset, const
 typedef struct side {
     nnc_value buffer;
     bool flat;
-    const nnc_dim *start;         /* NULL: 0 */
-    const int64_t *step;          /* NULL: 1 */
+    const nnc_dim *start; /* NULL: 0 */
+    const int64_t *step;  /* NULL: 1 */
 } side;
 
-static unsigned side_index(nnc_kb *k, const side *s, int rank, const nnc_dim *dim, const nnc_value *i, nnc_value *out)
+static unsigned side_index(nnc_kb *k, const side *s, int rank, const nnc_dim *dim,
+                           const nnc_value *i, nnc_value *out)
 {
     nnc_module *m = k->x->m;
 
     if (s->flat) {
         nnc_value at = nnc_const_idx(m, 0);
         for (int d = 0; d < rank; d++)
-            at = nnc_kb_idx(k, NNC_OP_add, nnc_kb_idx(k, NNC_OP_mul, at, nnc_kb_dim(k, dim[d])), i[d]);
+            at = nnc_kb_idx(k, NNC_OP_add, nnc_kb_idx(k, NNC_OP_mul, at, nnc_kb_dim(k, dim[d])),
+                            i[d]);
         out[0] = at;
         return 1;
     }
@@ -91,7 +95,7 @@ nnc_value nnc_entry_flat(nnc_lower *x, nnc_value buffer)
     r.rank = 1;
     r.dim[0] = n;
     r.stride[0] = 1;
-    return view_as(x, buffer, (nnc_value){ 0 }, &r);
+    return view_as(x, buffer, (nnc_value){0}, &r);
 }
 
 static bool same_strides(const nnc_module *m, nnc_value a, nnc_value b)
@@ -109,7 +113,8 @@ static bool same_strides(const nnc_module *m, nnc_value a, nnc_value b)
 /* A kernel for to[..] = from[..] over `dim`.  Between equal layouts it is marked [copy]: the planner may drop the call. */
 static void copy_kernel(nnc_lower *x, int rank, const nnc_dim *dim, side to, side from)
 {
-    bool plain = !to.flat && !from.flat && !from.start && !from.step && same_strides(x->m, to.buffer, from.buffer);
+    bool plain = !to.flat && !from.flat && !from.start && !from.step &&
+                 same_strides(x->m, to.buffer, from.buffer);
     nnc_kb k;
     nnc_value i[NNC_MAX_RANK], ti[NNC_MAX_RANK], fi[NNC_MAX_RANK], v;
     unsigned nt, nf;
@@ -165,32 +170,37 @@ void nnc_entry_copy(nnc_lower *x, nnc_value to, nnc_value from)
 
     assert(t.rank == f.rank && t.dtype == f.dtype);
     if (is_dense(m, &t) && is_dense(m, &f)) {
-        bool equal = true;            /* strides of axes of size 1 may differ */
+        bool equal = true; /* strides of axes of size 1 may differ */
         for (int i = 0; i < t.rank; i++)
             equal = equal && t.dim[i] == f.dim[i] && t.stride[i] == f.stride[i];
-        nnc_value in[2] = { equal ? to : nnc_entry_flat(x, to), equal ? from : nnc_entry_flat(x, from) };
+        nnc_value in[2] = {equal ? to : nnc_entry_flat(x, to),
+                           equal ? from : nnc_entry_flat(x, from)};
         if (nnc_type_count(m, nnc_value_type(m, to)) > 0)
             nnc_build_op(&x->b, NNC_OP_copy, 2, in, 0, NULL);
         return;
     }
-    copy_kernel(x, f.rank, f.dim, (side){ .buffer = to }, (side){ .buffer = from });
+    copy_kernel(x, f.rank, f.dim, (side){.buffer = to}, (side){.buffer = from});
 }
 
 void nnc_entry_import(nnc_lower *x, nnc_value ours, nnc_value dense)
 {
     nnc_type_rec t = *nnc_value_ty(x->m, ours);
-    copy_kernel(x, t.rank, t.dim, (side){ .buffer = ours }, (side){ .buffer = dense, .flat = true });
+    copy_kernel(x, t.rank, t.dim, (side){.buffer = ours}, (side){.buffer = dense, .flat = true});
 }
 
 void nnc_entry_export(nnc_lower *x, nnc_value dense, nnc_value ours)
 {
     nnc_type_rec t = *nnc_value_ty(x->m, ours);
-    copy_kernel(x, t.rank, t.dim, (side){ .buffer = dense, .flat = true }, (side){ .buffer = ours });
+    copy_kernel(x, t.rank, t.dim, (side){.buffer = dense, .flat = true}, (side){.buffer = ours});
 }
 
 /* ---- reshape ---- */
 
-typedef struct extent { nnc_dim dim; int64_t stride; int at; } extent;
+typedef struct extent {
+    nnc_dim dim;
+    int64_t stride;
+    int at;
+} extent;
 
 /* The axes of a shape that are not 1. */
 static int real_axes(const nnc_type_rec *t, extent *out)
@@ -199,7 +209,7 @@ static int real_axes(const nnc_type_rec *t, extent *out)
 
     for (int i = 0; i < t->rank; i++)
         if (t->dim[i] != 1)
-            out[n++] = (extent){ t->dim[i], t->stride[i], i };
+            out[n++] = (extent){t->dim[i], t->stride[i], i};
     return n;
 }
 
@@ -210,7 +220,8 @@ static bool group_strides(const extent *from, int nf, extent *to, int nt)
     if (nf == 0 || nt == 0)
         return false;
     for (int i = 0; i + 1 < nf; i++)
-        if (!nnc_dim_is_const(from[i + 1].dim) || from[i].stride != from[i + 1].stride * from[i + 1].dim)
+        if (!nnc_dim_is_const(from[i + 1].dim) ||
+            from[i].stride != from[i + 1].stride * from[i + 1].dim)
             return false;
     to[nt - 1].stride = from[nf - 1].stride;
     for (int i = nt - 1; i > 0; i--) {
@@ -257,17 +268,18 @@ nnc_value nnc_entry_reshaped(nnc_lower *x, nnc_value buffer, nnc_type tensor)
     nnc_type_dense_strides(m->dims, to.rank, to.dim, to.stride);
     if (nnc_type_count(m, tensor) != 0) {
         if (!match_axes(m->dims, af, nf, at, nt))
-            return (nnc_value){ 0 };
+            return (nnc_value){0};
         for (int i = 0, k = 0; i < to.rank; i++)
             if (k < nt && at[k].at == i)
                 to.stride[i] = at[k++].stride;
         /* axes of size 1: as if dense, so that a dense view has the dense type */
         for (int i = to.rank - 1; i >= 0; i--)
             if (to.dim[i] == 1)
-                to.stride[i] = i + 1 < to.rank ? to.stride[i + 1] * nnc_dim_hi(m->dims, to.dim[i + 1]) : 1;
+                to.stride[i] =
+                    i + 1 < to.rank ? to.stride[i + 1] * nnc_dim_hi(m->dims, to.dim[i + 1]) : 1;
     }
     to.dtype = from.dtype;
-    return view_as(x, buffer, (nnc_value){ 0 }, &to);
+    return view_as(x, buffer, (nnc_value){0}, &to);
 }
 
 static void reshape_op(nnc_lower *x, nnc_value from, nnc_value result)
@@ -282,8 +294,9 @@ static void reshape_op(nnc_lower *x, nnc_value from, nnc_value result)
     /* Gather into a buffer that is dense in real sizes, then spread: either half may have nothing to do. */
     if (!is_real_dense(m, nnc_value_ty(m, from))) {
         nnc_type_rec r = *nnc_value_ty(m, from);
-        nnc_value dense = nnc_k_alloc(&x->b, nnc_type_buffer(m, (nnc_dtype)r.dtype, 1, r.rank, r.dim, NULL, NNC_SPACE_arena),
-                                      nnc_value_name(m, result));
+        nnc_value dense = nnc_k_alloc(
+            &x->b, nnc_type_buffer(m, (nnc_dtype)r.dtype, 1, r.rank, r.dim, NULL, NNC_SPACE_arena),
+            nnc_value_name(m, result));
         nnc_entry_export(x, dense, from);
         from = dense;
     }
@@ -292,7 +305,7 @@ static void reshape_op(nnc_lower *x, nnc_value from, nnc_value result)
     if (nnc_entry_plain(m->dims, nnc_value_ty(m, to)->rank, nnc_value_ty(m, to)->dim)) {
         nnc_value in = nnc_entry_flat(x, from), out = nnc_entry_flat(x, to);
         nnc_type_rec r = *nnc_value_ty(m, in);
-        copy_kernel(x, 1, r.dim, (side){ .buffer = out }, (side){ .buffer = in });
+        copy_kernel(x, 1, r.dim, (side){.buffer = out}, (side){.buffer = in});
     } else {
         nnc_entry_import(x, to, from);
     }
@@ -326,7 +339,7 @@ static void transpose_op(nnc_lower *x, nnc_op op, nnc_value from, nnc_value resu
         r.dim[i] = f.dim[perm[i]];
         r.stride[i] = f.stride[perm[i]];
     }
-    x->buffer[result.id] = view_as(x, from, (nnc_value){ 0 }, &r);
+    x->buffer[result.id] = view_as(x, from, (nnc_value){0}, &r);
 }
 
 static void broadcast_op(nnc_lower *x, nnc_value from, nnc_value result)
@@ -338,14 +351,14 @@ static void broadcast_op(nnc_lower *x, nnc_value from, nnc_value result)
         int k = i - (r.rank - f.rank);
         r.stride[i] = k >= 0 && (f.dim[k] != 1 || r.dim[i] == 1) ? f.stride[k] : 0;
     }
-    x->buffer[result.id] = view_as(x, from, (nnc_value){ 0 }, &r);
+    x->buffer[result.id] = view_as(x, from, (nnc_value){0}, &r);
 }
 
 static void slice_op(nnc_lower *x, nnc_op op, nnc_value from, nnc_value result)
 {
     nnc_module *m = x->m;
     nnc_type_rec f = *nnc_value_ty(m, from), r = *nnc_value_ty(m, result);
-    int64_t start[NNC_MAX_RANK] = { 0 }, step[NNC_MAX_RANK] = { 0 };
+    int64_t start[NNC_MAX_RANK] = {0}, step[NNC_MAX_RANK] = {0};
     nnc_value offset = nnc_const_idx(m, 0);
     bool forward = true;
     unsigned n;
@@ -360,17 +373,18 @@ static void slice_op(nnc_lower *x, nnc_op op, nnc_value from, nnc_value result)
     }
     if (!forward) {
         nnc_value to = nnc_lower_result(x, result);
-        copy_kernel(x, r.rank, r.dim, (side){ .buffer = to }, (side){ from, false, start, step });
+        copy_kernel(x, r.rank, r.dim, (side){.buffer = to}, (side){from, false, start, step});
         return;
     }
     for (int i = 0; i < r.rank; i++) {
-        nnc_value at = nnc_k_binary(&x->b, NNC_OP_mul, nnc_lower_dim(x, start[i]), nnc_const_idx(m, f.stride[i]));
+        nnc_value at = nnc_k_binary(&x->b, NNC_OP_mul, nnc_lower_dim(x, start[i]),
+                                    nnc_const_idx(m, f.stride[i]));
         offset = nnc_k_binary(&x->b, NNC_OP_add, offset, at);
         r.stride[i] = f.stride[i] * step[i];
     }
     int64_t at;
     if (nnc_value_idx(m, offset, &at) && at == 0)
-        offset = (nnc_value){ 0 };
+        offset = (nnc_value){0};
     x->buffer[result.id] = view_as(x, from, offset, &r);
 }
 
@@ -385,12 +399,13 @@ static nnc_status prefix_op(nnc_lower *x, nnc_op op, nnc_value from, nnc_value r
     if (symbol >= 0 && !x->sym[symbol].id) {
         nnc_value n = nnc_entry_cell(x, nnc_lower_buffer(x, nnc_op_in(m, op, 1)));
         n = nnc_k_binary(&x->b, NNC_OP_max, n, nnc_const_idx(m, 0));
-        x->sym[symbol] = nnc_k_binary(&x->b, NNC_OP_min, n, nnc_const_idx(m, nnc_dim_hi(m->dims, r.dim[axis])));
+        x->sym[symbol] =
+            nnc_k_binary(&x->b, NNC_OP_min, n, nnc_const_idx(m, nnc_dim_hi(m->dims, r.dim[axis])));
     }
     NNC_TRY(nnc_entry_known(x, nnc_value_type(m, result), x->b.loc));
     for (int i = 0; i < r.rank; i++)
         r.stride[i] = f.stride[i];
-    x->buffer[result.id] = view_as(x, from, (nnc_value){ 0 }, &r);
+    x->buffer[result.id] = view_as(x, from, (nnc_value){0}, &r);
     return NNC_OK;
 }
 
@@ -405,6 +420,7 @@ nnc_status nnc_entry_view(nnc_lower *x, nnc_op op)
     case NNC_OP_slice: slice_op(x, op, from, result); return NNC_OK;
     case NNC_OP_prefix: return prefix_op(x, op, from, result);
     default:
-        return nnc_error(x->m->diag, x->b.loc, "no view is known for '%s'", nnc_op_infos[nnc_op_code(x->m, op)].name);
+        return nnc_error(x->m->diag, x->b.loc, "no view is known for '%s'",
+                         nnc_op_infos[nnc_op_code(x->m, op)].name);
     }
 }

@@ -16,7 +16,9 @@ static bool is_power_of_two(nnc_dtype dt, const nnc_num *c)
 {
     int e;
     double m = frexp(fabs(c[0].f), &e);
-    int limit = dt == NNC_DT_f16 ? 14 : dt == NNC_DT_f64 ? 1000 : 120; /* the reciprocal must be a normal number */
+    int limit = dt == NNC_DT_f16   ? 14
+                : dt == NNC_DT_f64 ? 1000
+                                   : 120; /* the reciprocal must be a normal number */
 
     return nnc_dtype_is_float(dt) && isfinite(c[0].f) && m == 0.5 && e > -limit && e < limit;
 }
@@ -43,8 +45,11 @@ static bool c_le_d(nnc_dtype dt, const nnc_num *c)
 #define OP2(code, a, b)    (&(const nnc_pat){NNC_PAT_OP, NNC_OP_##code, 0, 0, {a, b}})
 #define OP3(code, a, b, c) (&(const nnc_pat){NNC_PAT_OP, NNC_OP_##code, 0, 0, {a, b, c}})
 #define N(v)               (&(const nnc_pat){NNC_PAT_NUM, NNC_OP_none, 0, v, {0}})
-static const nnc_pat var_x = {NNC_PAT_VAR, NNC_OP_none, 0, 0, {0}}, var_y = {NNC_PAT_VAR, NNC_OP_none, 1, 0, {0}}, var_z = {NNC_PAT_VAR, NNC_OP_none, 2, 0, {0}};
-static const nnc_pat const_c = {NNC_PAT_CONST, NNC_OP_none, FIRST_CONST, 0, {0}}, const_d = {NNC_PAT_CONST, NNC_OP_none, FIRST_CONST + 1, 0, {0}};
+static const nnc_pat var_x = {NNC_PAT_VAR, NNC_OP_none, 0, 0, {0}},
+                     var_y = {NNC_PAT_VAR, NNC_OP_none, 1, 0, {0}},
+                     var_z = {NNC_PAT_VAR, NNC_OP_none, 2, 0, {0}};
+static const nnc_pat const_c = {NNC_PAT_CONST, NNC_OP_none, FIRST_CONST, 0, {0}},
+                     const_d = {NNC_PAT_CONST, NNC_OP_none, FIRST_CONST + 1, 0, {0}};
 #define X               (&var_x)
 #define Y               (&var_y)
 #define Z               (&var_z)
@@ -82,8 +87,10 @@ static const nnc_pat const_c = {NNC_PAT_CONST, NNC_OP_none, FIRST_CONST, 0, {0}}
 #define SELECT(a, b, c) OP3(select, a, b, c)
 
 const nnc_rule nnc_rules[] = {
-#define RULE(name, class, dtypes, lhs, rhs)                 {name, NNC_RULE_##class, NNC_RULE_##dtypes, lhs, rhs, NULL},
-#define RULE_WHEN(name, class, dtypes, condition, lhs, rhs) {name, NNC_RULE_##class, NNC_RULE_##dtypes, lhs, rhs, condition},
+#define RULE(name, class, dtypes, lhs, rhs) \
+    {name, NNC_RULE_##class, NNC_RULE_##dtypes, lhs, rhs, NULL},
+#define RULE_WHEN(name, class, dtypes, condition, lhs, rhs) \
+    {name, NNC_RULE_##class, NNC_RULE_##dtypes, lhs, rhs, condition},
 #include "passes/rules/algebra.def"
 };
 const unsigned nnc_rule_count = sizeof nnc_rules / sizeof nnc_rules[0];
@@ -118,8 +125,10 @@ static bool number_matches(const nnc_module *m, nnc_value v, double num)
     if (nnc_dtype_infos[dt].class == NNC_DC_OTHER || !nnc_value_splat(m, v, &bits))
         return false;
     if (!nnc_dtype_is_float(dt))
-        return isfinite(num) && (num >= 0 || nnc_dtype_infos[dt].class == NNC_DC_SINT) && nnc_num_of_bits(dt, bits).i == n.i;
-    return nnc_num_of_bits(dt, nnc_num_bits(dt, n)).f == num && nnc_num_bits(dt, nnc_num_of_bits(dt, bits)) == nnc_num_bits(dt, n);
+        return isfinite(num) && (num >= 0 || nnc_dtype_infos[dt].class == NNC_DC_SINT) &&
+               nnc_num_of_bits(dt, bits).i == n.i;
+    return nnc_num_of_bits(dt, nnc_num_bits(dt, n)).f == num &&
+           nnc_num_bits(dt, nnc_num_of_bits(dt, bits)) == nnc_num_bits(dt, n);
 }
 
 /* The value a constant is captured as: a splat as its rank-0 form, any other constant as it is. */
@@ -148,7 +157,8 @@ static bool match_operands(match *k, const nnc_pat *p, nnc_op op)
     if (ok || n != 2 || !nnc_op_has(k->m, op, NNC_COMMUTES))
         return ok;
     memcpy(k->var, saved, sizeof saved);
-    return match_pat(k, p->in[0], nnc_op_in(k->m, op, 1)) && match_pat(k, p->in[1], nnc_op_in(k->m, op, 0));
+    return match_pat(k, p->in[0], nnc_op_in(k->m, op, 1)) &&
+           match_pat(k, p->in[1], nnc_op_in(k->m, op, 0));
 }
 
 static bool match_pat(match *k, const nnc_pat *p, nnc_value v)
@@ -206,7 +216,9 @@ static nnc_value build_pat(nnc_builder *b, const match *k, const nnc_pat *p, nnc
         if (!in[n].id)
             return in[n];
     }
-    out = n == 1 ? nnc_g_unary(b, p->code, in[0]) : n == 2 ? nnc_g_binary(b, p->code, in[0], in[1]) : nnc_g_select(b, in[0], in[1], in[2]);
+    out = n == 1   ? nnc_g_unary(b, p->code, in[0])
+          : n == 2 ? nnc_g_binary(b, p->code, in[0], in[1])
+                   : nnc_g_select(b, in[0], in[1], in[2]);
     return grows(b->m, p, in, out) ? (nnc_value){0} : nnc_value_fold(b->m, out);
 }
 

@@ -27,9 +27,10 @@ static bool one_loop(nnc_plan *p, const char **t)
 {
     const char *s = *t;
     char *end;
-    if (!isalpha((unsigned char)s[0]) || s[1] != ':' || !isdigit((unsigned char)s[2]) || p->n == NNC_PLAN_LOOPS)
+    if (!isalpha((unsigned char)s[0]) || s[1] != ':' || !isdigit((unsigned char)s[2]) ||
+        p->n == NNC_PLAN_LOOPS)
         return false;
-    nnc_plan_loop l = { .axis = s[0], .kind = ' ' };
+    nnc_plan_loop l = {.axis = s[0], .kind = ' '};
     l.step = strtoll(s + 2, &end, 10);
     if (*end && strchr("uvps", *end))
         l.kind = *end++;
@@ -48,7 +49,7 @@ bool nnc_plan_parse(nnc_plan *p, const char *text, const char **at)
     while (*t) {
         if (word(&t, "pack")) {
             p->pack = true;
-            if (*t && !t[1])                                  /* the operand's name is only for readers */
+            if (*t && !t[1]) /* the operand's name is only for readers */
                 t++;
             break;
         }
@@ -67,12 +68,15 @@ int nnc_plan_print(const nnc_plan *p, char *to, size_t size)
 {
     int n = 0;
     to[0] = 0;
-#define PUT(...) (n += snprintf(to + ((size_t)n < size ? (size_t)n : size - 1), (size_t)n < size ? size - (size_t)n : 1, __VA_ARGS__))
+#define PUT(...)                                                   \
+    (n += snprintf(to + ((size_t)n < size ? (size_t)n : size - 1), \
+                   (size_t)n < size ? size - (size_t)n : 1, __VA_ARGS__))
     if (p->nouter)
         PUT("outer ");
     for (unsigned i = 0; i < p->n; i++) {
-        char kind[2] = { p->loop[i].kind == ' ' ? '\0' : p->loop[i].kind, 0 };
-        PUT("%s%c:%lld%s", i && i != p->nouter ? " " : "", p->loop[i].axis, (long long)p->loop[i].step, kind);
+        char kind[2] = {p->loop[i].kind == ' ' ? '\0' : p->loop[i].kind, 0};
+        PUT("%s%c:%lld%s", i && i != p->nouter ? " " : "", p->loop[i].axis,
+            (long long)p->loop[i].step, kind);
         if (i + 1 == p->nouter)
             PUT(" stage ");
     }
@@ -86,7 +90,7 @@ void nnc_plan_insert(nnc_plan *p, unsigned i, char axis, int64_t step, char kind
 {
     assert(p->n < NNC_PLAN_LOOPS && i <= p->n);
     memmove(p->loop + i + 1, p->loop + i, (p->n - i) * sizeof p->loop[0]);
-    p->loop[i] = (nnc_plan_loop){ axis, kind, step };
+    p->loop[i] = (nnc_plan_loop){axis, kind, step};
     p->n++;
     if (i < p->nouter)
         p->nouter++;

@@ -14,17 +14,20 @@
 #include <stdint.h>
 
 enum { NNC_PLAN_LOOPS = 40 };
-typedef struct nnc_plan_loop { char axis, kind; int64_t step; } nnc_plan_loop;    /* kind: ' ' u v p s */
+typedef struct nnc_plan_loop {
+    char axis, kind;
+    int64_t step;
+} nnc_plan_loop; /* kind: ' ' u v p s */
 typedef struct nnc_plan {
     nnc_plan_loop loop[NNC_PLAN_LOOPS];
-    unsigned n, nouter;           /* the first nouter loops are the outer ones */
+    unsigned n, nouter; /* the first nouter loops are the outer ones */
     bool pack;
 } nnc_plan;
 
 /* false: not a plan; *at is where reading stopped. */
 bool nnc_plan_parse(nnc_plan *p, const char *text, const char **at);
 /* The text of a plan; returns the length without the NUL, like snprintf. */
-int  nnc_plan_print(const nnc_plan *p, char *to, size_t size);
+int nnc_plan_print(const nnc_plan *p, char *to, size_t size);
 /* Add a loop at position i. */
 void nnc_plan_insert(nnc_plan *p, unsigned i, char axis, int64_t step, char kind);
 #endif

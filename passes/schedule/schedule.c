@@ -15,15 +15,25 @@ bool nnc_schedule_claims(nnc_opcode code)
     return code == NNC_OP_softmax || code == NNC_OP_log_softmax || code == NNC_OP_layer_norm;
 }
 
-typedef enum { KIND_any, KIND_dot, KIND_conv, KIND_depthwise, KIND_window, KIND_rows, KIND_map, KIND_concat } kernel_kind;
+typedef enum {
+    KIND_any,
+    KIND_dot,
+    KIND_conv,
+    KIND_depthwise,
+    KIND_window,
+    KIND_rows,
+    KIND_map,
+    KIND_concat
+} kernel_kind;
 typedef struct facts {
     nnc_kx *x;
     const nnc_target *t;
     kernel_kind kind;
-    int64_t m, n, k, o, h, w, c, taps, lanes, outer;  /* extents of the axes (1 when absent); taps: window positions; outer: batches */
+    int64_t m, n, k, o, h, w, c, taps, lanes,
+        outer; /* extents of the axes (1 when absent); taps: window positions; outer: batches */
     bool packed, joined, heavy, scalar;
-    uint32_t vec;                 /* axes that may be vectors */
-    int64_t mr, nr, ku;           /* the tile being tried */
+    uint32_t vec;       /* axes that may be vectors */
+    int64_t mr, nr, ku; /* the tile being tried */
 } facts;
 typedef double (*cost_fn)(const facts *f);
 
@@ -55,7 +65,9 @@ static kernel_kind kind_of(const nnc_kx *x)
         return KIND_rows;
     switch (nnc_op_code(x->m, x->root)) {
     case NNC_OP_dot: return KIND_dot;
-    case NNC_OP_conv: return extent(x, 'g') > 1 && extent(x, 'o') == 1 && extent(x, 'i') == 1 ? KIND_depthwise : KIND_conv;
+    case NNC_OP_conv:
+        return extent(x, 'g') > 1 && extent(x, 'o') == 1 && extent(x, 'i') == 1 ? KIND_depthwise
+                                                                                : KIND_conv;
     case NNC_OP_window_reduce: return KIND_window;
     default: return KIND_any;
     }
@@ -98,8 +110,14 @@ static void gather(facts *f, nnc_kx *x, const nnc_target *t)
 
 /* ---- costs, in cycles ---- */
 
-static double larger(double a, double b) { return a > b ? a : b; }
-static double ceil_div(int64_t a, int64_t b) { return (double)((a + b - 1) / b); }
+static double larger(double a, double b)
+{
+    return a > b ? a : b;
+}
+static double ceil_div(int64_t a, int64_t b)
+{
+    return (double)((a + b - 1) / b);
+}
 
 /* Vector instructions that n elements take: whole vectors and the powers of two of the rest. */
 static double vectors(int64_t n, int64_t lanes)
@@ -113,11 +131,15 @@ static double vectors(int64_t n, int64_t lanes)
 /* rows x cols outputs with a reduction of length k in tiles of mr x nr. */
 static double tiles(const facts *f, int64_t rows, int64_t cols, int64_t k)
 {
-    double panel = (double)(k * f->nr * 4), bytes_per_cycle = panel <= f->t->l1_bytes / 2 ? 128 : panel <= f->t->l2_bytes * 3 / 4 ? 48 : 24;
+    double panel = (double)(k * f->nr * 4), bytes_per_cycle = panel <= f->t->l1_bytes / 2 ? 128
+                                                              : panel <= f->t->l2_bytes * 3 / 4
+                                                                  ? 48
+                                                                  : 24;
     double total = 0, blocks = ceil_div(rows, f->mr), mr = (double)rows / blocks;
     for (int64_t n = 0; n < cols; n += f->nr) {
         double nv = vectors(cols - n < f->nr ? cols - n : f->nr, f->lanes);
-        double step = larger(mr * nv * 0.55, larger((mr + nv) * 0.5, 4));          /* multiply-adds; loads; latency */
+        double step =
+            larger(mr * nv * 0.55, larger((mr + nv) * 0.5, 4)); /* multiply-adds; loads; latency */
         double spill = mr * nv + nv + 1 > f->t->vector_regs ? 3 : 1;
         step = larger(step * spill, nv * (double)f->lanes * 4 / bytes_per_cycle);
         total += blocks * ((double)k * step + 15 + 2 * mr * nv);
@@ -125,20 +147,26 @@ static double tiles(const facts *f, int64_t rows, int64_t cols, int64_t k)
     return total;
 }
 
-static double cost_gemm(const facts *f) { return (double)f->outer * tiles(f, f->m, f->n, f->k); }
+static double cost_gemm(const facts *f)
+{
+    return (double)f->outer * tiles(f, f->m, f->n, f->k);
+}
 
 static double cost_gemv(const facts *f)
 {
     double nv = vectors(f->nr < f->n ? f->nr : f->n, f->lanes);
-    double step = larger(nv, 4.0 / (double)f->ku), spill = nv * (double)f->ku > f->t->vector_regs - 4 ? 4 : 1;
+    double step = larger(nv, 4.0 / (double)f->ku),
+           spill = nv * (double)f->ku > f->t->vector_regs - 4 ? 4 : 1;
     return (double)f->outer * ceil_div(f->n, f->nr) * ((double)f->k * step * spill + 30);
 }
 
 static double cost_conv(const facts *f)
 {
     int64_t k = extent(f->x, 'x') * extent(f->x, 'i');
-    double rows = (double)(f->h * extent(f->x, 'y')), inner = extent(f->x, 'i') < 4 && !f->joined ? 1.5 : 1.0;
-    return (double)(extent(f->x, 'b') * extent(f->x, 'd') * extent(f->x, 'g')) * rows * inner * tiles(f, f->w, f->o, k);
+    double rows = (double)(f->h * extent(f->x, 'y')),
+           inner = extent(f->x, 'i') < 4 && !f->joined ? 1.5 : 1.0;
+    return (double)(extent(f->x, 'b') * extent(f->x, 'd') * extent(f->x, 'g')) * rows * inner *
+           tiles(f, f->w, f->o, k);
 }
 
 static double outputs(const facts *f)
@@ -149,11 +177,26 @@ static double outputs(const facts *f)
     return n;
 }
 
-static double cost_conv_rows(const facts *f) { return outputs(f) / (double)f->lanes * 1.5; }
-static double cost_depthwise(const facts *f) { return outputs(f) / (double)f->lanes; }
-static double cost_vector(const facts *f) { return outputs(f) / (double)f->lanes * 2; }
-static double cost_cells(const facts *f) { return outputs(f) * 2; }
-static double cost_scalar(const facts *f) { return outputs(f) * 4; }
+static double cost_conv_rows(const facts *f)
+{
+    return outputs(f) / (double)f->lanes * 1.5;
+}
+static double cost_depthwise(const facts *f)
+{
+    return outputs(f) / (double)f->lanes;
+}
+static double cost_vector(const facts *f)
+{
+    return outputs(f) / (double)f->lanes * 2;
+}
+static double cost_cells(const facts *f)
+{
+    return outputs(f) * 2;
+}
+static double cost_scalar(const facts *f)
+{
+    return outputs(f) * 4;
+}
 
 /* ---- rows ---- */
 
@@ -168,11 +211,15 @@ typedef struct row {
 #define VEC(a) can_vector(f, a)
 #define RED(a) reduced(f, a)
 #define SCHED(name, match, condition, loops, cost) \
-    static bool holds_##name(const facts *f) { (void)f; return condition; }
+    static bool holds_##name(const facts *f)       \
+    {                                              \
+        (void)f;                                   \
+        return condition;                          \
+    }
 #include "passes/schedule/rows.def"
 
 static const row rows[] = {
-#define SCHED(name, match, condition, loops, cost) { #name, KIND_##match, holds_##name, loops, cost },
+#define SCHED(name, match, condition, loops, cost) {#name, KIND_##match, holds_##name, loops, cost},
 #include "passes/schedule/rows.def"
 };
 

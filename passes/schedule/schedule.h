@@ -7,5 +7,5 @@
 bool nnc_schedule_claims(nnc_opcode code);
 /* Choose a plan for one fused op and set its attribute; the name of the row it came from. */
 const char *nnc_schedule_choose(nnc_pass_cx *cx, nnc_op fused);
-const char *nnc_schedule_row_name(unsigned i);                /* NULL past the last */
+const char *nnc_schedule_row_name(unsigned i); /* NULL past the last */
 #endif

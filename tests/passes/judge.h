@@ -15,15 +15,20 @@
 #include "tests/test.h"
 
 typedef struct judge_options {
-    const int64_t *sym;           /* values of the symbols in the order of the text's `dim` lines */
-    int64_t lo, hi;               /* integer inputs are drawn from lo .. hi; both 0: -3 .. 6 */
+    const int64_t *sym; /* values of the symbols in the order of the text's `dim` lines */
+    int64_t lo, hi;     /* integer inputs are drawn from lo .. hi; both 0: -3 .. 6 */
     bool special;
-    double tolerance;             /* 0: bitwise, but nan equals nan */
-    bool show;                    /* print the lowered text */
-    int64_t valid_rows;           /* > 0: only that many leading rows of results[0] are specified; -1: result 1 says so */
+    double tolerance; /* 0: bitwise, but nan equals nan */
+    bool show;        /* print the lowered text */
+    /* > 0: only that many leading rows of results[0] are specified; -1: result 1 says so */
+    int64_t valid_rows;
 } judge_options;
 
-typedef struct judge_result { uint64_t arena, bound; int copies, kernels; bool ok; } judge_result;
+typedef struct judge_result {
+    uint64_t arena, bound;
+    int copies, kernels;
+    bool ok;
+} judge_result;
 
 static uint64_t judge_seed = 12345;
 
@@ -36,11 +41,11 @@ static inline uint64_t judge_draw(void)
 
 static inline void judge_fill(nnc_tensor *t, const judge_options *o)
 {
-    static const double odd[] = { NAN, INFINITY, -INFINITY, -0.0, 0.0, 1, 1 };
+    static const double odd[] = {NAN, INFINITY, -INFINITY, -0.0, 0.0, 1, 1};
     int64_t lo = o->lo || o->hi ? o->lo : -3, hi = o->lo || o->hi ? o->hi : 6;
 
     for (int64_t i = 0; i < nnc_tensor_count(t); i++) {
-        nnc_num v = { 0, 0 };
+        nnc_num v = {0, 0};
         if (nnc_dtype_is_float(t->dtype)) {
             v.f = (double)((int64_t)(judge_draw() % 2001) - 1000) / 250;
             if (o->special && judge_draw() % 3 == 0)
@@ -78,8 +83,8 @@ static inline int judge_count(const nnc_module *m, nnc_block b, nnc_opcode code)
     return n;
 }
 
-static inline void judge_compare(const nnc_tensor *want, const nnc_tensor *got, int64_t rows, double tol, const char *when,
-                                 const char *text, unsigned result)
+static inline void judge_compare(const nnc_tensor *want, const nnc_tensor *got, int64_t rows,
+                                 double tol, const char *when, const char *text, unsigned result)
 {
     int64_t n = nnc_tensor_count(want), row = want->rank && want->dim[0] ? n / want->dim[0] : n;
     size_t size = nnc_dtype_bytes(want->dtype);
@@ -91,13 +96,16 @@ static inline void judge_compare(const nnc_tensor *want, const nnc_tensor *got, 
         nnc_num g = nnc_num_load(want->dtype, (const char *)got->data + (size_t)i * size);
         bool fl = nnc_dtype_is_float(want->dtype);
         double scale = fmax(1, fmax(fabs(w.f), fabs(g.f)));
-        bool ok = fl ? (isnan(w.f) && isnan(g.f)) || w.f == g.f || (tol > 0 && fabs(w.f - g.f) <= tol * scale) : w.i == g.i;
+        bool ok = fl ? (isnan(w.f) && isnan(g.f)) || w.f == g.f ||
+                           (tol > 0 && fabs(w.f - g.f) <= tol * scale)
+                     : w.i == g.i;
         if (fl && ok && tol == 0 && w.f == 0 && signbit(w.f) != signbit(g.f))
             ok = false;
         test_state.checks++;
         if (!ok) {
-            test_failed(__FILE__, __LINE__, "%s, result %u, element %lld: %.9g (%lld), expected %.9g (%lld), in\n%s", when,
-                        result, (long long)i, g.f, (long long)g.i, w.f, (long long)w.i, text);
+            test_failed(__FILE__, __LINE__,
+                        "%s, result %u, element %lld: %.9g (%lld), expected %.9g (%lld), in\n%s",
+                        when, result, (long long)i, g.f, (long long)g.i, w.f, (long long)w.i, text);
             return;
         }
     }
@@ -105,7 +113,8 @@ static inline void judge_compare(const nnc_tensor *want, const nnc_tensor *got, 
 
 /* Run the kernel on the inputs and compare with the graph's results. */
 static inline void judge_kernel(nnc_module *m, nnc_arena *a, const nnc_tensor *in, unsigned nout,
-                                const nnc_tensor *want, const judge_options *o, const char *when, const char *text)
+                                const nnc_tensor *want, const judge_options *o, const char *when,
+                                const char *text)
 {
     nnc_op entry = nnc_func_entry(m, NNC_OP_kernel);
     nnc_block b = nnc_op_region(m, entry, 0);
@@ -127,12 +136,14 @@ static inline void judge_kernel(nnc_module *m, nnc_arena *a, const nnc_tensor *i
             got[iout] = nnc_tensor_new(a, want[iout].dtype, want[iout].rank, want[iout].dim);
             arg[i].bytes = nnc_tensor_bytes(&got[iout]);
             /* data-dependent sizes: the caller must have room for the most */
-            if ((size_t)nnc_type_bytes(m, nnc_value_type(m, nnc_block_arg(m, b, i))) > arg[i].bytes) {
+            if ((size_t)nnc_type_bytes(m, nnc_value_type(m, nnc_block_arg(m, b, i))) >
+                arg[i].bytes) {
                 bool late_size = false;
                 for (unsigned k = i; k < n; k++)
                     late_size |= role[k] == 3;
                 if (late_size)
-                    arg[i].bytes = (size_t)nnc_type_bytes(m, nnc_value_type(m, nnc_block_arg(m, b, i)));
+                    arg[i].bytes =
+                        (size_t)nnc_type_bytes(m, nnc_value_type(m, nnc_block_arg(m, b, i)));
             }
             arg[i].buf = nnc_arena_alloc(a, arg[i].bytes);
             memset(arg[i].buf, 0xFF, arg[i].bytes);
@@ -140,7 +151,7 @@ static inline void judge_kernel(nnc_module *m, nnc_arena *a, const nnc_tensor *i
         } else if (role[i] == 2) {
             arg[i].idx = o->sym[isym++];
         } else {
-            arg[i] = (nnc_kernel_arg){ &late[i % 16], 8, 0 };
+            arg[i] = (nnc_kernel_arg){&late[i % 16], 8, 0};
         }
     }
     if (nnc_interp_kernel(m, entry, a, n, arg) != NNC_OK) {
@@ -164,10 +175,11 @@ static inline judge_result judge(const char *text, judge_options o)
     nnc_op graph = nnc_func_entry(m, NNC_OP_graph);
     nnc_block body = nnc_op_region(m, graph, 0);
     unsigned nin = nnc_block_narg(m, body), nout = nnc_op_nin(m, nnc_block_last(m, body));
-    nnc_tensor *in = nnc_arena_array(a, nin + 1, sizeof *in), *out = nnc_arena_array(a, nout + 1, sizeof *out);
-    nnc_options opt = { .target = nnc_target_by_name("scalar") };
-    nnc_pass_cx cx = { .scratch = nnc_arena_new(), .opt = &opt };
-    judge_result r = { 0 };
+    nnc_tensor *in = nnc_arena_array(a, nin + 1, sizeof *in),
+               *out = nnc_arena_array(a, nout + 1, sizeof *out);
+    nnc_options opt = {.target = nnc_target_by_name("scalar")};
+    nnc_pass_cx cx = {.scratch = nnc_arena_new(), .opt = &opt};
+    judge_result r = {0};
     int before = test_state.failures;
 
     for (unsigned i = 0; i < nin; i++) {
@@ -188,7 +200,7 @@ static inline judge_result judge(const char *text, judge_options o)
         return r;
     }
     if (o.show)
-        nnc_print_module(m, stdout, &(nnc_print_options){ 0 });
+        nnc_print_module(m, stdout, &(nnc_print_options){0});
     judge_kernel(m, a, in, nout, out, &o, "lowered", text);
     if (nnc_pass_merge(&cx) != NNC_OK || nnc_verify(m) != NNC_OK || nnc_pass_plan(&cx) != NNC_OK ||
         nnc_verify(m) != NNC_OK) {
@@ -196,7 +208,7 @@ static inline judge_result judge(const char *text, judge_options o)
         return r;
     }
     if (o.show)
-        nnc_print_module(m, stdout, &(nnc_print_options){ 0 });
+        nnc_print_module(m, stdout, &(nnc_print_options){0});
     judge_kernel(m, a, in, nout, out, &o, "planned", text);
     nnc_op entry = nnc_func_entry(m, NNC_OP_kernel);
     r.arena = (uint64_t)nnc_attr_int(m, entry, NNC_W_arena, 0);

@@ -7,7 +7,8 @@ nnc_status nnc_named_compact(nnc_lower *x, nnc_op op)
     nnc_value gx = nnc_op_in(m, op, 0);
     nnc_type_rec t = *nnc_value_ty(m, gx);
     nnc_value from = nnc_lower_buffer(x, gx), mask = nnc_lower_buffer(x, nnc_op_in(m, op, 1));
-    nnc_value to = nnc_lower_result(x, nnc_op_out(m, op, 0)), count = nnc_lower_result(x, nnc_op_out(m, op, 1));
+    nnc_value to = nnc_lower_result(x, nnc_op_out(m, op, 0)),
+              count = nnc_lower_result(x, nnc_op_out(m, op, 1));
     nnc_value i[NNC_MAX_RANK], n, at, v;
     nnc_kb k;
     int loops;

@@ -9,7 +9,8 @@ nnc_status nnc_named_dynamic_update_slice(nnc_lower *x, nnc_op op)
     nnc_value gx = nnc_op_in(m, op, 0), gu = nnc_op_in(m, op, 1);
     nnc_type_rec tx = *nnc_value_ty(m, gx), tu = *nnc_value_ty(m, gu);
     nnc_value from = nnc_lower_buffer(x, gx), ku = nnc_lower_buffer(x, gu);
-    nnc_value ks = nnc_lower_buffer(x, nnc_op_in(m, op, 2)), y = nnc_lower_result(x, nnc_op_out(m, op, 0));
+    nnc_value ks = nnc_lower_buffer(x, nnc_op_in(m, op, 2)),
+              y = nnc_lower_result(x, nnc_op_out(m, op, 0));
     nnc_value start[NNC_MAX_RANK], i[NNC_MAX_RANK], u;
     nnc_kb k;
 
@@ -20,7 +21,8 @@ nnc_status nnc_named_dynamic_update_slice(nnc_lower *x, nnc_op op)
     y = nnc_kb_param(&k, y, "y");
     for (int d = 0; d < tx.rank; d++) {
         nnc_value at = nnc_kb_int(&k, d);
-        nnc_value room = nnc_kb_idx(&k, NNC_OP_sub, nnc_kb_dim(&k, tx.dim[d]), nnc_kb_dim(&k, tu.dim[d]));
+        nnc_value room =
+            nnc_kb_idx(&k, NNC_OP_sub, nnc_kb_dim(&k, tx.dim[d]), nnc_kb_dim(&k, tu.dim[d]));
         start[d] = nnc_kb_idx(&k, NNC_OP_max, nnc_kb_load_idx(&k, ks, 1, &at), nnc_kb_int(&k, 0));
         start[d] = nnc_kb_idx(&k, NNC_OP_min, start[d], room);
     }

@@ -9,7 +9,7 @@ void nnc_kb_begin(nnc_kb *k, nnc_lower *x, const char *stem, nnc_loc loc)
     nnc_module *m = x->m;
     const char *name = nnc_arena_printf(m->arena, "%s_%u", stem, ++x->serial);
 
-    *k = (nnc_kb){ .x = x };
+    *k = (nnc_kb){.x = x};
     k->kernel = nnc_build_func(m, NNC_OP_kernel, name, false, loc);
     k->b = nnc_builder_at_end(m, nnc_op_region(m, k->kernel, 0));
     k->b.loc = loc;

@@ -68,7 +68,7 @@ void nnc_kb_while(nnc_kb *k)
 
     nnc_op_add_region(m, op);
     nnc_op_add_region(m, op);
-    k->b.pos = (nnc_pos){ nnc_op_region(m, op, 0), { 0 } };
+    k->b.pos = (nnc_pos){nnc_op_region(m, op, 0), {0}};
 }
 
 void nnc_kb_do(nnc_kb *k, nnc_value cond)
@@ -76,7 +76,7 @@ void nnc_kb_do(nnc_kb *k, nnc_value cond)
     nnc_op op = nnc_block_parent(k->x->m, k->b.pos.block);
 
     nnc_build_yield(&k->b, 1, &cond);
-    k->b.pos = (nnc_pos){ nnc_op_region(k->x->m, op, 1), { 0 } };
+    k->b.pos = (nnc_pos){nnc_op_region(k->x->m, op, 1), {0}};
 }
 
 nnc_dtype nnc_kb_wide_type(nnc_dtype dt)

@@ -17,16 +17,16 @@ nnc_status nnc_named_rng_bits(nnc_lower *x, nnc_op op);
 nnc_status nnc_named_nms(nnc_lower *x, nnc_op op);
 
 /* A loop per dimension except `skip` (-1: none); i[d] gets the variable.  Returns the number of loops opened. */
-int       nnc_kb_nest(nnc_kb *k, int rank, const nnc_dim *dim, int skip, nnc_value *i);
-void      nnc_kb_close(nnc_kb *k, int loops);
+int nnc_kb_nest(nnc_kb *k, int rank, const nnc_dim *dim, int skip, nnc_value *i);
+void nnc_kb_close(nnc_kb *k, int loops);
 /* A variable: a one-cell register buffer. */
 nnc_value nnc_kb_var(nnc_kb *k, nnc_dtype dt, nnc_value init, const char *name);
 nnc_value nnc_kb_get(nnc_kb *k, nnc_value var);
-void      nnc_kb_set(nnc_kb *k, nnc_value var, nnc_value v);
-nnc_value nnc_kb_int(nnc_kb *k, int64_t v);                   /* idx constant */
+void nnc_kb_set(nnc_kb *k, nnc_value var, nnc_value v);
+nnc_value nnc_kb_int(nnc_kb *k, int64_t v); /* idx constant */
 /* A `while` loop: nnc_kb_while enters the condition, nnc_kb_do(cond) the body, nnc_kb_close(k, 1) ends it. */
-void      nnc_kb_while(nnc_kb *k);
-void      nnc_kb_do(nnc_kb *k, nnc_value cond);
+void nnc_kb_while(nnc_kb *k);
+void nnc_kb_do(nnc_kb *k, nnc_value cond);
 /* The type that dt is computed in, and both ways. */
 nnc_dtype nnc_kb_wide_type(nnc_dtype dt);
 nnc_value nnc_kb_wide(nnc_kb *k, nnc_value v);

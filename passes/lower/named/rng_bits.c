@@ -16,8 +16,10 @@ static void philox(nnc_kb *k, nnc_value c[4], nnc_value key0, nnc_value key1)
     nnc_value m0 = word(k, 0xD2511F53), m1 = word(k, 0xCD9E8D57);
 
     for (int round = 0; round < 10; round++) {
-        nnc_value h0 = nnc_k_binary(b, NNC_OP_mulhi, c[0], m0), l0 = nnc_k_binary(b, NNC_OP_mul, c[0], m0);
-        nnc_value h1 = nnc_k_binary(b, NNC_OP_mulhi, c[2], m1), l1 = nnc_k_binary(b, NNC_OP_mul, c[2], m1);
+        nnc_value h0 = nnc_k_binary(b, NNC_OP_mulhi, c[0], m0),
+                  l0 = nnc_k_binary(b, NNC_OP_mul, c[0], m0);
+        nnc_value h1 = nnc_k_binary(b, NNC_OP_mulhi, c[2], m1),
+                  l1 = nnc_k_binary(b, NNC_OP_mul, c[2], m1);
         c[0] = nnc_k_binary(b, NNC_OP_xor, nnc_k_binary(b, NNC_OP_xor, h1, c[1]), key0);
         c[2] = nnc_k_binary(b, NNC_OP_xor, nnc_k_binary(b, NNC_OP_xor, h0, c[3]), key1);
         c[1] = l1;
@@ -43,10 +45,13 @@ static void rng_kernel(nnc_lower *x, nnc_value key, nnc_value flat, nnc_loc loc)
     key0 = nnc_k_load(&k.b, key, 1, &zero);
     key1 = nnc_k_load(&k.b, key, 1, &one);
     n = nnc_kb_dim(&k, size);
-    block = nnc_kb_for(&k, nnc_kb_idx(&k, NNC_OP_div, nnc_kb_idx(&k, NNC_OP_add, n, nnc_kb_int(&k, 3)), four), "block");
+    block = nnc_kb_for(
+        &k, nnc_kb_idx(&k, NNC_OP_div, nnc_kb_idx(&k, NNC_OP_add, n, nnc_kb_int(&k, 3)), four),
+        "block");
     wide = nnc_k_cast(&k.b, block, NNC_DT_u64);
     c[0] = nnc_k_cast(&k.b, wide, NNC_DT_u32);
-    wide = nnc_k_binary(&k.b, NNC_OP_shr, wide, nnc_const_int(m, nnc_type_scalar(m, NNC_DT_u64, 1), 32));
+    wide = nnc_k_binary(&k.b, NNC_OP_shr, wide,
+                        nnc_const_int(m, nnc_type_scalar(m, NNC_DT_u64, 1), 32));
     c[1] = nnc_k_cast(&k.b, wide, NNC_DT_u32);
     c[2] = c[3] = word(&k, 0);
     philox(&k, c, key0, key1);
@@ -62,7 +67,8 @@ static void rng_kernel(nnc_lower *x, nnc_value key, nnc_value flat, nnc_loc loc)
 nnc_status nnc_named_rng_bits(nnc_lower *x, nnc_op op)
 {
     nnc_module *m = x->m;
-    nnc_value key = nnc_lower_buffer(x, nnc_op_in(m, op, 0)), to = nnc_lower_result(x, nnc_op_out(m, op, 0));
+    nnc_value key = nnc_lower_buffer(x, nnc_op_in(m, op, 0)),
+              to = nnc_lower_result(x, nnc_op_out(m, op, 0));
 
     if (nnc_entry_real_dense(m, to)) {
         rng_kernel(x, key, nnc_entry_flat(x, to), nnc_op_loc(m, op));

@@ -11,7 +11,8 @@ nnc_status nnc_named_scatter_elements(nnc_lower *x, nnc_op op)
     nnc_type_rec tx = *nnc_value_ty(m, gx), tu = *nnc_value_ty(m, gu);
     nnc_word kind = nnc_attr_word(m, op, NNC_W_reduction, NNC_W_none);
     int axis = (int)nnc_attr_int(m, op, NNC_W_axis, 0);
-    nnc_value from = nnc_lower_buffer(x, gx), ki = nnc_lower_buffer(x, gi), ku = nnc_lower_buffer(x, gu);
+    nnc_value from = nnc_lower_buffer(x, gx), ki = nnc_lower_buffer(x, gi),
+              ku = nnc_lower_buffer(x, gu);
     nnc_value y = nnc_lower_result(x, nnc_op_out(m, op, 0)), i[NNC_MAX_RANK], u, at;
     nnc_kb k;
 
@@ -27,7 +28,8 @@ nnc_status nnc_named_scatter_elements(nnc_lower *x, nnc_op op)
     i[axis] = at;
     if (kind != NNC_W_none) {
         nnc_value old = nnc_kb_wide(&k, nnc_k_load(&k.b, y, tx.rank, i));
-        u = nnc_kb_narrow(&k, nnc_kb_combine(&k, kind, old, nnc_kb_wide(&k, u)), (nnc_dtype)tx.dtype);
+        u = nnc_kb_narrow(&k, nnc_kb_combine(&k, kind, old, nnc_kb_wide(&k, u)),
+                          (nnc_dtype)tx.dtype);
     }
     nnc_k_store(&k.b, u, y, tx.rank, i);
     nnc_kb_end(&k);

@@ -10,9 +10,10 @@ nnc_status nnc_named_scatter_nd(nnc_lower *x, nnc_op op)
     nnc_type_rec tx = *nnc_value_ty(m, gx), ti = *nnc_value_ty(m, gi), tu = *nnc_value_ty(m, gu);
     nnc_word kind = nnc_attr_word(m, op, NNC_W_reduction, NNC_W_none);
     int nq = ti.rank - 1, n = (int)ti.dim[nq];
-    nnc_value from = nnc_lower_buffer(x, gx), ki = nnc_lower_buffer(x, gi), ku = nnc_lower_buffer(x, gu);
+    nnc_value from = nnc_lower_buffer(x, gx), ki = nnc_lower_buffer(x, gi),
+              ku = nnc_lower_buffer(x, gu);
     nnc_value y = nnc_lower_result(x, nnc_op_out(m, op, 0));
-    nnc_value iu[NNC_MAX_RANK], iy[NNC_MAX_RANK], ii[NNC_MAX_RANK], ok = { 0 }, u;
+    nnc_value iu[NNC_MAX_RANK], iy[NNC_MAX_RANK], ii[NNC_MAX_RANK], ok = {0}, u;
     nnc_kb k;
 
     nnc_entry_copy(x, y, from);
@@ -38,7 +39,8 @@ nnc_status nnc_named_scatter_nd(nnc_lower *x, nnc_op op)
     u = nnc_k_load(&k.b, ku, tu.rank, iu);
     if (kind != NNC_W_none) {
         nnc_value old = nnc_kb_wide(&k, nnc_k_load(&k.b, y, tx.rank, iy));
-        u = nnc_kb_narrow(&k, nnc_kb_combine(&k, kind, old, nnc_kb_wide(&k, u)), (nnc_dtype)tx.dtype);
+        u = nnc_kb_narrow(&k, nnc_kb_combine(&k, kind, old, nnc_kb_wide(&k, u)),
+                          (nnc_dtype)tx.dtype);
     }
     nnc_k_store(&k.b, u, y, tx.rank, iy);
     nnc_kb_end(&k);

@@ -33,7 +33,7 @@ nnc_value nnc_kb_before(nnc_kb *k, const nnc_line *line, nnc_value vb, nnc_value
 
 nnc_value nnc_kb_order_scratch(nnc_kb *k, nnc_dim n)
 {
-    nnc_dim dim[2] = { 2, n };
+    nnc_dim dim[2] = {2, n};
     bool small = nnc_dim_hi(k->x->m->dims, n) <= INT32_MAX;
 
     return nnc_kb_scratch(k, small ? NNC_DT_i32 : NNC_DT_i64, 2, dim, "order");
@@ -41,28 +41,31 @@ nnc_value nnc_kb_order_scratch(nnc_kb *k, nnc_dim n)
 
 static void store_order(nnc_kb *k, nnc_value perm, nnc_value row, nnc_value at, nnc_value v)
 {
-    nnc_value i[2] = { row, at };
-    nnc_k_store(&k->b, nnc_k_cast(&k->b, v, (nnc_dtype)nnc_value_ty(k->x->m, perm)->dtype), perm, 2, i);
+    nnc_value i[2] = {row, at};
+    nnc_k_store(&k->b, nnc_k_cast(&k->b, v, (nnc_dtype)nnc_value_ty(k->x->m, perm)->dtype), perm, 2,
+                i);
 }
 
 static nnc_value load_order(nnc_kb *k, nnc_value perm, nnc_value row, nnc_value at)
 {
-    nnc_value i[2] = { row, at };
+    nnc_value i[2] = {row, at};
     return nnc_kb_load_idx(k, perm, 2, i);
 }
 
 /* Merge runs [lo, mid) and [mid, hi) of row `from` into row `to`. */
-static void merge(nnc_kb *k, const nnc_line *line, nnc_value n, nnc_value perm, nnc_value from, nnc_value to,
-                  nnc_value lo, nnc_value mid, nnc_value hi)
+static void merge(nnc_kb *k, const nnc_line *line, nnc_value n, nnc_value perm, nnc_value from,
+                  nnc_value to, nnc_value lo, nnc_value mid, nnc_value hi)
 {
     nnc_builder *b = &k->b;
     nnc_value one = nnc_kb_int(k, 1), last = nnc_kb_idx(k, NNC_OP_sub, n, one);
-    nnc_value left = nnc_kb_var(k, NNC_DT_idx, lo, "left"), right = nnc_kb_var(k, NNC_DT_idx, mid, "right");
+    nnc_value left = nnc_kb_var(k, NNC_DT_idx, lo, "left"),
+              right = nnc_kb_var(k, NNC_DT_idx, mid, "right");
     nnc_value t = nnc_k_for(b, lo, hi, one, NNC_W_serial, "t");
     nnc_value i = nnc_kb_get(k, left), j = nnc_kb_get(k, right);
     nnc_value pi = load_order(k, perm, from, nnc_kb_idx(k, NNC_OP_min, i, last));
     nnc_value pj = load_order(k, perm, from, nnc_kb_idx(k, NNC_OP_min, j, last));
-    nnc_value before = nnc_kb_before(k, line, nnc_kb_line_load(k, line, pj), nnc_kb_line_load(k, line, pi));
+    nnc_value before =
+        nnc_kb_before(k, line, nnc_kb_line_load(k, line, pj), nnc_kb_line_load(k, line, pi));
     nnc_value take = nnc_k_binary(b, NNC_OP_or, before, nnc_kb_idx(k, NNC_OP_le, mid, i));
 
     take = nnc_k_binary(b, NNC_OP_and, take, nnc_kb_idx(k, NNC_OP_lt, j, hi));
@@ -90,7 +93,8 @@ nnc_value nnc_kb_order(nnc_kb *k, const nnc_line *line, nnc_value n, nnc_value p
     w2 = nnc_kb_idx(k, NNC_OP_mul, w, two);
     from = nnc_kb_get(k, row);
     to = nnc_kb_idx(k, NNC_OP_sub, one, from);
-    runs = nnc_kb_idx(k, NNC_OP_div, nnc_kb_idx(k, NNC_OP_add, n, nnc_kb_idx(k, NNC_OP_sub, w2, one)), w2);
+    runs = nnc_kb_idx(k, NNC_OP_div,
+                      nnc_kb_idx(k, NNC_OP_add, n, nnc_kb_idx(k, NNC_OP_sub, w2, one)), w2);
     q = nnc_kb_for(k, runs, "run");
     lo = nnc_kb_idx(k, NNC_OP_mul, q, w2);
     mid = nnc_kb_idx(k, NNC_OP_min, nnc_kb_idx(k, NNC_OP_add, lo, w), n);
@@ -108,9 +112,11 @@ nnc_status nnc_named_sort(nnc_lower *x, nnc_op op)
     nnc_module *m = x->m;
     unsigned n = nnc_op_nin(m, op);
     nnc_type_rec t = *nnc_value_ty(m, nnc_op_in(m, op, 0));
-    nnc_value *in = nnc_arena_array(x->cx->scratch, n, sizeof *in), *out = nnc_arena_array(x->cx->scratch, n, sizeof *out);
-    nnc_line line = { .rank = t.rank, .axis = (int)nnc_attr_int(m, op, NNC_W_axis, 0),
-                      .descending = nnc_attr_int(m, op, NNC_W_descending, 0) != 0 };
+    nnc_value *in = nnc_arena_array(x->cx->scratch, n, sizeof *in),
+              *out = nnc_arena_array(x->cx->scratch, n, sizeof *out);
+    nnc_line line = {.rank = t.rank,
+                     .axis = (int)nnc_attr_int(m, op, NNC_W_axis, 0),
+                     .descending = nnc_attr_int(m, op, NNC_W_descending, 0) != 0};
     nnc_value size, perm, row, j, from, to[NNC_MAX_RANK], at[NNC_MAX_RANK];
     nnc_kb k;
 

@@ -9,7 +9,7 @@ enum { SMALL_K = 32 /* beyond it, insertion is slower than merging */ };
 typedef struct topk {
     nnc_kb k;
     nnc_line line;
-    nnc_value values, numbers, n, count;      /* count = min(k, n) */
+    nnc_value values, numbers, n, count; /* count = min(k, n) */
 } topk;
 
 static void at_place(topk *t, nnc_value place, nnc_value *i)
@@ -24,7 +24,8 @@ static void put(topk *t, nnc_value place, nnc_value value, nnc_value number)
 
     at_place(t, place, i);
     nnc_k_store(&t->k.b, value, t->values, (unsigned)t->line.rank, i);
-    nnc_k_store(&t->k.b, nnc_k_cast(&t->k.b, number, NNC_DT_i64), t->numbers, (unsigned)t->line.rank, i);
+    nnc_k_store(&t->k.b, nnc_k_cast(&t->k.b, number, NNC_DT_i64), t->numbers,
+                (unsigned)t->line.rank, i);
 }
 
 static nnc_value load_at(topk *t, nnc_value buf, nnc_value place)
@@ -55,7 +56,8 @@ static void by_insertion(topk *t)
     nnc_kb_do(k, nnc_k_binary(&k->b, NNC_OP_and, nnc_kb_idx(k, NNC_OP_lt, zero, p), beats));
     p = nnc_kb_get(k, place);
     prev = nnc_kb_idx(k, NNC_OP_sub, p, one);
-    put(t, p, load_at(t, t->values, prev), nnc_k_cast(&k->b, load_at(t, t->numbers, prev), NNC_DT_idx));
+    put(t, p, load_at(t, t->values, prev),
+        nnc_k_cast(&k->b, load_at(t, t->numbers, prev), NNC_DT_idx));
     nnc_kb_set(k, place, prev);
     nnc_kb_close(k, 1);
     put(t, nnc_kb_get(k, place), v, j);
@@ -78,10 +80,11 @@ static void by_sorting(topk *t, nnc_value perm)
 nnc_status nnc_named_topk(nnc_lower *x, nnc_op op)
 {
     nnc_module *m = x->m;
-    nnc_value gx = nnc_op_in(m, op, 0), from = nnc_lower_buffer(x, gx), perm = { 0 };
+    nnc_value gx = nnc_op_in(m, op, 0), from = nnc_lower_buffer(x, gx), perm = {0};
     nnc_type_rec r = *nnc_value_ty(m, gx);
-    topk t = { .line = { .rank = r.rank, .axis = (int)nnc_attr_int(m, op, NNC_W_axis, 0),
-                         .descending = nnc_attr_int(m, op, NNC_W_largest, 1) != 0 } };
+    topk t = {.line = {.rank = r.rank,
+                       .axis = (int)nnc_attr_int(m, op, NNC_W_axis, 0),
+                       .descending = nnc_attr_int(m, op, NNC_W_largest, 1) != 0}};
     nnc_dim dk = nnc_value_ty(m, nnc_op_out(m, op, 0))->dim[t.line.axis];
     bool small = nnc_dim_is_const(dk) && dk > 0 && dk <= SMALL_K;
 

@@ -21,8 +21,8 @@ typedef struct emitted {
     nnc_module *m;
     char dir[64];
     unsigned n, nin;
-    nnc_kernel_arg
-        *arg; /* of the entry: inputs, then outputs; sizes in elements of the types' upper bounds */
+    /* of the entry: inputs, then outputs; sizes in elements of the types' upper bounds */
+    nnc_kernel_arg *arg;
 } emitted;
 
 static inline emitted emitted_new(void)

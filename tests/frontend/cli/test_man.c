@@ -41,7 +41,7 @@ static void test_man(void)
 
 static void test_help_fits(void)
 {
-    static const char *const commands[] = { "", "build", "info", "run", "check", "ops" };
+    static const char *const commands[] = {"", "build", "info", "run", "check", "ops"};
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
         char line[200];
         int rows = 0;

@@ -22,7 +22,8 @@ static void to_constant(nnc_module *m, nnc_op graph, unsigned i)
     char *data = nnc_arena_alloc(m->arena, (size_t)n * size + 1);
     for (int64_t k = 0; k < n; k++) {
         int64_t r = (k * 7919 + 13 * (int64_t)i) % 41 - 20;
-        nnc_num num = { .f = (double)r / 16, .i = nnc_dtype_infos[t.dtype].class == NNC_DC_BOOL ? r & 1 : r };
+        nnc_num num = {.f = (double)r / 16,
+                       .i = nnc_dtype_infos[t.dtype].class == NNC_DC_BOOL ? r & 1 : r};
         nnc_num_store((nnc_dtype)t.dtype, data + (size_t)k * size, num);
     }
     nnc_builder at = nnc_builder_at_end(m, b);
@@ -51,7 +52,10 @@ static bool run(const char *name, const char *text, const char *plan)
         for (unsigned i = nnc_block_narg(m, nnc_op_region(m, g, 0)); i-- > 0;)
             if (nnc_value_name(m, nnc_block_arg(m, nnc_op_region(m, g, 0), i))[0] == 'w')
                 to_constant(m, g, i);
-        nnc_options opt = { .target = nnc_target_by_name(target_name), .passes = plan ? "layout,dce,halo,group" : pass_list, .check = true, .check_seed = 7 };
+        nnc_options opt = {.target = nnc_target_by_name(target_name),
+                           .passes = plan ? "layout,dce,halo,group" : pass_list,
+                           .check = true,
+                           .check_seed = 7};
         opt.print_after = getenv("PRINT");
         ok = nnc_passes_run(m, &opt) == NNC_OK;
         if (ok && plan) {
@@ -69,14 +73,16 @@ static bool run(const char *name, const char *text, const char *plan)
     return ok;
 }
 
-typedef struct test_case { const char *name, *text, *plan[8]; } test_case;
+typedef struct test_case {
+    const char *name, *text, *plan[8];
+} test_case;
 static const test_case cases[] = {
 #include "tests/passes/lower/cases.def"
 };
 
 static void lowers_like_the_graph(void)
 {
-    static const char *const targets[] = { "avx512", "avx2", "neon", "scalar" };
+    static const char *const targets[] = {"avx512", "avx2", "neon", "scalar"};
     const char *only = getenv("CASE");
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         if (only && strcmp(only, cases[i].name))
@@ -95,11 +101,15 @@ static void lowers_like_the_graph(void)
 /* A plan is text that a user may write: what cannot be carried out is an error, not a crash. */
 static void refuses_bad_plans(void)
 {
-    static const char map[] = "graph @g (%x: f32[3,128]) {\n %y = exp %x : f32[3,128]\n yield %y\n}\n";
+    static const char map[] =
+        "graph @g (%x: f32[3,128]) {\n %y = exp %x : f32[3,128]\n yield %y\n}\n";
     static const char dot[] = "dim n = 1..9\ngraph @g (%x: f32[n,12], %z: f32[12,20]) {\n"
-                              " %y = dot %x, %z [batch_a=[], batch_b=[], contract_a=[1], contract_b=[0]] : f32[n,20]\n yield %y\n}\n";
-    static const char rows[] = "graph @g (%x: f32[3,128]) {\n %y = softmax %x [axis=1] : f32[3,128]\n yield %y\n}\n";
-    static const char best[] = "graph @g (%x: f32[3,128]) {\n %y = argreduce %x [kind=max, axis=1] : i64[3]\n yield %y\n}\n";
+                              " %y = dot %x, %z [batch_a=[], batch_b=[], contract_a=[1], "
+                              "contract_b=[0]] : f32[n,20]\n yield %y\n}\n";
+    static const char rows[] =
+        "graph @g (%x: f32[3,128]) {\n %y = softmax %x [axis=1] : f32[3,128]\n yield %y\n}\n";
+    static const char best[] = "graph @g (%x: f32[3,128]) {\n %y = argreduce %x [kind=max, axis=1] "
+                               ": i64[3]\n yield %y\n}\n";
     printf("(errors follow, as they should)\n");
     CHECK(!run("map", map, "c:1v"));
     CHECK(!run("map", map, "c:16 c:1v r:1"));
@@ -116,12 +126,18 @@ static void refuses_bad_regions(void)
     static const char *const texts[] = {
         "graph @g (%x: f32[4,4]) {\n %y = fused %x : f32[4,4] (%a: f32[4,4]) {\n"
         "  %b = dot %a, %a [batch_a=[], batch_b=[], contract_a=[1], contract_b=[0]] : f32[4,4]\n"
-        "  %c = dot %b, %a [batch_a=[], batch_b=[], contract_a=[1], contract_b=[0]] : f32[4,4]\n  yield %c\n }\n yield %y\n}\n",
-        "graph @g (%x: f32[4,4]) {\n %y = fused %x : f32[4,4] (%a: f32[4,4]) {\n  %b = softmax %a [axis=1] : f32[4,4]\n  yield %b\n }\n yield %y\n}\n",
-        "graph @g (%x: f32[4,4]) {\n %y, %z = fused %x : f32[4,4], f32[4,1] (%a: f32[4,4]) {\n  %b = exp %a : f32[4,4]\n"
-        "  %s = slice %a [start=[0,0], step=[1,1]] : f32[4,1]\n  yield %b, %s\n }\n yield %y, %z\n}\n",
-        "graph @g (%x: f32[4,4]) {\n %y, %z = fused %x : f32[4], f32[4] (%a: f32[4,4]) {\n  %b = reduce %a [kind=sum, axes=[0], keep=0] : f32[4]\n"
-        "  %s = reduce %a [kind=sum, axes=[1], keep=0] : f32[4]\n  yield %b, %s\n }\n yield %y, %z\n}\n",
+        "  %c = dot %b, %a [batch_a=[], batch_b=[], contract_a=[1], contract_b=[0]] : f32[4,4]\n  "
+        "yield %c\n }\n yield %y\n}\n",
+        "graph @g (%x: f32[4,4]) {\n %y = fused %x : f32[4,4] (%a: f32[4,4]) {\n  %b = softmax %a "
+        "[axis=1] : f32[4,4]\n  yield %b\n }\n yield %y\n}\n",
+        "graph @g (%x: f32[4,4]) {\n %y, %z = fused %x : f32[4,4], f32[4,1] (%a: f32[4,4]) {\n  %b "
+        "= exp %a : f32[4,4]\n"
+        "  %s = slice %a [start=[0,0], step=[1,1]] : f32[4,1]\n  yield %b, %s\n }\n yield %y, "
+        "%z\n}\n",
+        "graph @g (%x: f32[4,4]) {\n %y, %z = fused %x : f32[4], f32[4] (%a: f32[4,4]) {\n  %b = "
+        "reduce %a [kind=sum, axes=[0], keep=0] : f32[4]\n"
+        "  %s = reduce %a [kind=sum, axes=[1], keep=0] : f32[4]\n  yield %b, %s\n }\n yield %y, "
+        "%z\n}\n",
     };
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         CHECK(!run("region", texts[i], NULL));

@@ -18,7 +18,8 @@ static bool meet(const nnc_plan_item *a, const nnc_plan_item *b)
 
 /* The least height over all orders of placing every item into its lowest gap: the optimum, since the items of an
  * optimal plan, settled and taken from the bottom up, are one of these orders. */
-static uint64_t brute(nnc_plan_item *it, uint32_t n, uint32_t *placed, uint32_t nplaced, uint64_t height, uint64_t best)
+static uint64_t brute(nnc_plan_item *it, uint32_t n, uint32_t *placed, uint32_t nplaced,
+                      uint64_t height, uint64_t best)
 {
     if (height >= best)
         return best;
@@ -43,7 +44,8 @@ static uint64_t brute(nnc_plan_item *it, uint32_t n, uint32_t *placed, uint32_t 
         }
         it[i].offset = at;
         placed[nplaced] = i;
-        h = brute(it, n, placed, nplaced + 1, at + it[i].bytes > height ? at + it[i].bytes : height, best);
+        h = brute(it, n, placed, nplaced + 1, at + it[i].bytes > height ? at + it[i].bytes : height,
+                  best);
         best = h < best ? h : best;
     }
     return best;
@@ -83,8 +85,10 @@ static void small_instances_are_optimal(void)
         uint64_t arena, bound, best;
         for (uint32_t i = 0; i < n; i++) {
             uint32_t first = below(8);
-            it[i] = (nnc_plan_item){ .id = i + 1, .bytes = 64 * (1 + below(4)), .first = first,
-                                     .last = first + below(5) };
+            it[i] = (nnc_plan_item){.id = i + 1,
+                                    .bytes = 64 * (1 + below(4)),
+                                    .first = first,
+                                    .last = first + below(5)};
         }
         memcpy(copy, it, sizeof it);
         CHECK_INT(nnc_plan(a, it, n, 0, &arena, &bound), NNC_OK);
@@ -94,7 +98,8 @@ static void small_instances_are_optimal(void)
         check_disjoint(it, n, arena);
         /* branch and bound alone, from a bad start and without the bound to stop at */
         for (uint32_t i = 0; i < n; i++)
-            box[i] = (nnc_pack_box){ .size = it[i].bytes, .align = 64, .first = it[i].first, .last = it[i].last };
+            box[i] = (nnc_pack_box){
+                .size = it[i].bytes, .align = 64, .first = it[i].first, .last = it[i].last};
         arena = UINT64_MAX;
         CHECK(nnc_pack_exact(a, box, n, 0, &arena, 1000000));
         CHECK_INT(arena, best);
@@ -112,8 +117,10 @@ static void chains_with_skips_meet_the_bound(void)
         nnc_plan_item it[300];
         uint64_t arena, bound;
         for (uint32_t i = 0; i < 300; i++)
-            it[i] = (nnc_plan_item){ .id = i + 1, .bytes = 1 + below(100000), .first = i,
-                                     .last = i + 1 + (below(4) == 0 ? below(6) : 0) };
+            it[i] = (nnc_plan_item){.id = i + 1,
+                                    .bytes = 1 + below(100000),
+                                    .first = i,
+                                    .last = i + 1 + (below(4) == 0 ? below(6) : 0)};
         CHECK_INT(nnc_plan(a, it, 300, 0, &arena, &bound), NNC_OK);
         check_disjoint(it, 300, arena);
         CHECK((double)arena <= 1.02 * (double)bound);
@@ -125,21 +132,21 @@ static void aliases_lie_where_they_are_told(void)
 {
     nnc_arena *a = nnc_arena_new();
     nnc_plan_item it[] = {
-        { .id = 10, .bytes = 256, .first = 2, .last = 4 },
-        { .id = 11, .bytes = 64, .first = 0, .last = 2, .alias_of = 10, .alias_offset = 128 },
-        { .id = 12, .bytes = 64, .first = 0, .last = 1 },
-        { .id = 13, .bytes = 64, .first = 5, .last = 6, .alias_of = 11, .alias_offset = 64 },
-        { .id = 14, .bytes = 0, .first = 5, .last = 6 },
+        {.id = 10, .bytes = 256, .first = 2, .last = 4},
+        {.id = 11, .bytes = 64, .first = 0, .last = 2, .alias_of = 10, .alias_offset = 128},
+        {.id = 12, .bytes = 64, .first = 0, .last = 1},
+        {.id = 13, .bytes = 64, .first = 5, .last = 6, .alias_of = 11, .alias_offset = 64},
+        {.id = 14, .bytes = 0, .first = 5, .last = 6},
     };
     uint64_t arena, bound;
 
     CHECK_INT(nnc_plan(a, it, 5, 0, &arena, &bound), NNC_OK);
     CHECK_INT(it[1].offset, it[0].offset + 128);
     CHECK_INT(it[3].offset, it[1].offset + 64);
-    CHECK_INT(arena, 320);        /* the group lives from 0 on, so item 12 cannot share with it */
+    CHECK_INT(arena, 320); /* the group lives from 0 on, so item 12 cannot share with it */
     it[1].alias_of = 99;
     CHECK_INT(nnc_plan(a, it, 5, 0, &arena, &bound), NNC_ERR);
-    it[1].alias_of = 13;          /* a cycle */
+    it[1].alias_of = 13; /* a cycle */
     CHECK_INT(nnc_plan(a, it, 5, 0, &arena, &bound), NNC_ERR);
     nnc_arena_free(a);
 }
@@ -148,9 +155,9 @@ static void fixed_items_stay(void)
 {
     nnc_arena *a = nnc_arena_new();
     nnc_plan_item it[] = {
-        { .id = 1, .bytes = 64, .first = 0, .last = 9, .fixed = true, .offset = 128 },
-        { .id = 2, .bytes = 192, .first = 0, .last = 1 },
-        { .id = 3, .bytes = 128, .first = 1, .last = 2 },
+        {.id = 1, .bytes = 64, .first = 0, .last = 9, .fixed = true, .offset = 128},
+        {.id = 2, .bytes = 192, .first = 0, .last = 1},
+        {.id = 3, .bytes = 128, .first = 1, .last = 2},
     };
     uint64_t arena, bound;
 
@@ -166,7 +173,8 @@ static void fixed_items_stay(void)
 static void a_budget_that_is_too_small_is_an_error(void)
 {
     nnc_arena *a = nnc_arena_new();
-    nnc_plan_item it[] = { { .id = 1, .bytes = 100, .first = 0, .last = 1 }, { .id = 2, .bytes = 100, .first = 1, .last = 2 } };
+    nnc_plan_item it[] = {{.id = 1, .bytes = 100, .first = 0, .last = 1},
+                          {.id = 2, .bytes = 100, .first = 1, .last = 2}};
     uint64_t arena, bound;
 
     CHECK_INT(nnc_plan(a, it, 2, 256, &arena, &bound), NNC_OK);
@@ -184,7 +192,8 @@ static void equal_items_give_equal_plans(void)
 
     for (uint32_t i = 0; i < 60; i++) {
         uint32_t first = below(40);
-        it[0][i] = it[1][i] = (nnc_plan_item){ .id = i + 1, .bytes = 64 * (1 + below(50)), .first = first, .last = first + below(12) };
+        it[0][i] = it[1][i] = (nnc_plan_item){
+            .id = i + 1, .bytes = 64 * (1 + below(50)), .first = first, .last = first + below(12)};
     }
     for (int k = 0; k < 2; k++) {
         nnc_arena *a = nnc_arena_new();

@@ -9,8 +9,8 @@ enum { VALUES = 40 };
 typedef struct gen {
     char text[32768];
     char name[VALUES][8];
-    int n, serial;                /* values in sight, all f32[4,4] */
-    bool dynamic;                 /* in the end they become f32[2,n], so only ops that allow it */
+    int n, serial; /* values in sight, all f32[4,4] */
+    bool dynamic;  /* in the end they become f32[2,n], so only ops that allow it */
 } gen;
 
 static uint32_t dice(uint32_t n)
@@ -31,7 +31,8 @@ static void out(gen *g, const char *fmt, ...)
 
 static const char *some(gen *g)
 {
-    int back = dice(3) ? (int)dice(3) : (int)dice((uint32_t)g->n);       /* recent values mostly: things die early */
+    int back = dice(3) ? (int)dice(3)
+                       : (int)dice((uint32_t)g->n); /* recent values mostly: things die early */
     return g->name[g->n - 1 - (back < g->n ? back : 0)];
 }
 
@@ -51,22 +52,27 @@ static void see(gen *g, const char *name)
 
 static void map1(gen *g)
 {
-    static const char *const op[] = { "neg", "abs", "sigmoid", "floor" };
+    static const char *const op[] = {"neg", "abs", "sigmoid", "floor"};
     const char *y = fresh(g);
-    out(g, "%%%s = fused %%%s : f32[4,4] (%%a: f32[4,4]) {\n  %%b = %s %%a : f32[4,4]\n  yield %%b\n}\n", y, some(g), op[dice(4)]);
+    out(g,
+        "%%%s = fused %%%s : f32[4,4] (%%a: f32[4,4]) {\n  %%b = %s %%a : f32[4,4]\n  yield "
+        "%%b\n}\n",
+        y, some(g), op[dice(4)]);
     see(g, y);
 }
 
 static void map2(gen *g)
 {
-    static const char *const op[] = { "add", "sub", "max", "min" };
+    static const char *const op[] = {"add", "sub", "max", "min"};
     const char *y = fresh(g), *a = some(g), *b = some(g);
     if (!strcmp(a, b)) {
         map1(g);
         return;
     }
-    out(g, "%%%s = fused %%%s, %%%s : f32[4,4] (%%a: f32[4,4], %%b: f32[4,4]) {\n  %%c = %s %%a, %%b : f32[4,4]\n  yield %%c\n}\n", y, a, b,
-        op[dice(4)]);
+    out(g,
+        "%%%s = fused %%%s, %%%s : f32[4,4] (%%a: f32[4,4], %%b: f32[4,4]) {\n  %%c = %s %%a, %%b "
+        ": f32[4,4]\n  yield %%c\n}\n",
+        y, a, b, op[dice(4)]);
     see(g, y);
 }
 
@@ -76,8 +82,10 @@ static void map_two(gen *g)
     const char *y = fresh(g), *z = fresh(g), *a = some(g), *b = some(g);
     if (!strcmp(a, b))
         return;
-    out(g, "%%%s, %%%s = fused %%%s, %%%s : f32[4,4], f32[4,4] (%%a: f32[4,4], %%b: f32[4,4]) {\n"
-        "  %%c = add %%a, %%b : f32[4,4]\n  %%d = sub %%a, %%c : f32[4,4]\n  yield %%c, %%d\n}\n", y, z, a, b);
+    out(g,
+        "%%%s, %%%s = fused %%%s, %%%s : f32[4,4], f32[4,4] (%%a: f32[4,4], %%b: f32[4,4]) {\n"
+        "  %%c = add %%a, %%b : f32[4,4]\n  %%d = sub %%a, %%c : f32[4,4]\n  yield %%c, %%d\n}\n",
+        y, z, a, b);
     see(g, y);
     see(g, z);
 }
@@ -87,8 +95,11 @@ static void rows(gen *g)
 {
     const char *y = fresh(g);
     bool column = dice(2);
-    out(g, "%%%s = fused %%%s : f32[4,4] (%%a: f32[4,4]) {\n  %%m = reduce %%a [kind=max, axes=[%d], keep=1] : f32[%s]\n"
-        "  %%b = sub %%a, %%m : f32[4,4]\n  yield %%b\n}\n", y, some(g), column ? 0 : 1, column ? "1,4" : "4,1");
+    out(g,
+        "%%%s = fused %%%s : f32[4,4] (%%a: f32[4,4]) {\n  %%m = reduce %%a [kind=max, axes=[%d], "
+        "keep=1] : f32[%s]\n"
+        "  %%b = sub %%a, %%m : f32[4,4]\n  yield %%b\n}\n",
+        y, some(g), column ? 0 : 1, column ? "1,4" : "4,1");
     see(g, y);
 }
 
@@ -97,9 +108,12 @@ static void product(gen *g)
     const char *y = fresh(g), *a = some(g), *b = some(g), *c = some(g);
     if (!strcmp(a, b) || !strcmp(a, c) || !strcmp(b, c))
         return;
-    out(g, "%%%s = fused %%%s, %%%s, %%%s : f32[4,4] (%%a: f32[4,4], %%b: f32[4,4], %%r: f32[4,4]) {\n"
-        "  %%c = dot %%a, %%b [contract_a=[1], contract_b=[0]] : f32[4,4]\n  %%q = sigmoid %%c : f32[4,4]\n"
-        "  %%d = add %%q, %%r : f32[4,4]\n  yield %%d\n}\n", y, a, b, c);
+    out(g,
+        "%%%s = fused %%%s, %%%s, %%%s : f32[4,4] (%%a: f32[4,4], %%b: f32[4,4], %%r: f32[4,4]) {\n"
+        "  %%c = dot %%a, %%b [contract_a=[1], contract_b=[0]] : f32[4,4]\n  %%q = sigmoid %%c : "
+        "f32[4,4]\n"
+        "  %%d = add %%q, %%r : f32[4,4]\n  yield %%d\n}\n",
+        y, a, b, c);
     see(g, y);
 }
 
@@ -125,8 +139,14 @@ static void update(gen *g)
 {
     const char *y = fresh(g), *a = some(g), *b = some(g);
     switch (dice(3)) {
-    case 0: out(g, "%%%s = scatter_elements %%%s, %%ix, %%%s [axis=0, reduction=add] : f32[4,4]\n", y, a, b); break;
-    case 1: out(g, "%%%s = cumulate %%%s [kind=add, axis=%u, exclusive=%u, reverse=%u] : f32[4,4]\n", y, a, dice(2), dice(2), dice(2)); break;
+    case 0:
+        out(g, "%%%s = scatter_elements %%%s, %%ix, %%%s [axis=0, reduction=add] : f32[4,4]\n", y,
+            a, b);
+        break;
+    case 1:
+        out(g, "%%%s = cumulate %%%s [kind=add, axis=%u, exclusive=%u, reverse=%u] : f32[4,4]\n", y,
+            a, dice(2), dice(2), dice(2));
+        break;
     default: out(g, "%%%s = sort %%%s [axis=%u, descending=0] : f32[4,4]\n", y, a, dice(2)); break;
     }
     see(g, y);
@@ -142,9 +162,14 @@ static void join(gen *g)
     strcpy(q, fresh(g));
     strcpy(y, fresh(g));
     for (int i = 0; i < 2; i++)
-        out(g, "%%%s = fused %%%s : f32[4,2] (%%a: f32[4,4]) {\n  %%s = slice %%a [start=[0,%u], step=[1,1]] : f32[4,2]\n"
-            "  %%b = abs %%s : f32[4,2]\n  yield %%b\n}\n", i ? q : p, i ? b : a, dice(3));
-    out(g, "%%%s = fused %%%s, %%%s : f32[4,4] (%%a: f32[4,2], %%b: f32[4,2]) {\n  %%c = concat %%a, %%b [axis=1] : f32[4,4]\n  yield %%c\n}\n",
+        out(g,
+            "%%%s = fused %%%s : f32[4,2] (%%a: f32[4,4]) {\n  %%s = slice %%a [start=[0,%u], "
+            "step=[1,1]] : f32[4,2]\n"
+            "  %%b = abs %%s : f32[4,2]\n  yield %%b\n}\n",
+            i ? q : p, i ? b : a, dice(3));
+    out(g,
+        "%%%s = fused %%%s, %%%s : f32[4,4] (%%a: f32[4,2], %%b: f32[4,2]) {\n  %%c = concat %%a, "
+        "%%b [axis=1] : f32[4,4]\n  yield %%c\n}\n",
         y, p, q);
     see(g, y);
 }
@@ -184,8 +209,11 @@ static void loop(gen *g, int depth)
     strcpy(s, fresh(g));
     strcpy(t, fresh(g));
     strcpy(x, fresh(g));
-    out(g, "%%%s, %%%s, %%%s = scan %%%s, %%%s, %%xs [carried=2, trips=3] : f32[4,4], f32[4,4], f32[3,4,4]"
-        " (%%i%d: i64[], %%%s: f32[4,4], %%%s: f32[4,4], %%%s: f32[4,4]) {\n", ys, zs, st, a, b, g->serial, s, t, x);
+    out(g,
+        "%%%s, %%%s, %%%s = scan %%%s, %%%s, %%xs [carried=2, trips=3] : f32[4,4], f32[4,4], "
+        "f32[3,4,4]"
+        " (%%i%d: i64[], %%%s: f32[4,4], %%%s: f32[4,4], %%%s: f32[4,4]) {\n",
+        ys, zs, st, a, b, g->serial, s, t, x);
     see(g, s);
     see(g, t);
     see(g, x);
@@ -198,7 +226,10 @@ static void loop(gen *g, int depth)
     strcpy(row, fresh(g));
     char flat[8];
     strcpy(flat, fresh(g));
-    out(g, "%%%s = slice %%%s [start=[1,0,0], step=[1,1,1]] : f32[1,4,4]\n%%%s = reshape %%%s : f32[4,4]\n", flat, st, row, flat);
+    out(g,
+        "%%%s = slice %%%s [start=[1,0,0], step=[1,1,1]] : f32[1,4,4]\n%%%s = reshape %%%s : "
+        "f32[4,4]\n",
+        flat, st, row, flat);
     see(g, row);
 }
 
@@ -209,12 +240,18 @@ static void block(gen *g, int ops, int depth)
         if (g->dynamic && kind >= 9 && kind <= 13)
             kind = dice(9);
         switch (kind) {
-        case 0: case 1: case 2: map1(g); break;
-        case 3: case 4: case 5: map2(g); break;
+        case 0:
+        case 1:
+        case 2: map1(g); break;
+        case 3:
+        case 4:
+        case 5: map2(g); break;
         case 6: map_two(g); break;
-        case 7: case 8: rows(g); break;
+        case 7:
+        case 8: rows(g); break;
         case 9: product(g); break;
-        case 10: case 11: view(g); break;
+        case 10:
+        case 11: view(g); break;
         case 12: update(g); break;
         case 13: join(g); break;
         case 14: branch(g, depth); break;
@@ -266,7 +303,8 @@ int main(int argc, char **argv)
         memset(&g, 0, sizeof g);
         g.dynamic = i % 3 == 2;
         judge_seed = (uint64_t)(argc > 2 ? atoi(argv[2]) : 1) * 1000003u + (uint64_t)i * 7919u + 1;
-        out(&g, "graph @g [entry=1] (%%cond: bool[], %%ix: i64[4,4], %%xs: f32[3,4,4], %%x: f32[4,4], %%w: f32[4,4]) {\n");
+        out(&g, "graph @g [entry=1] (%%cond: bool[], %%ix: i64[4,4], %%xs: f32[3,4,4], %%x: "
+                "f32[4,4], %%w: f32[4,4]) {\n");
         see(&g, "x");
         see(&g, "w");
         block(&g, 3 + (int)dice(12), 0);
@@ -276,7 +314,7 @@ int main(int argc, char **argv)
         out(&g, "\n}\n");
         if (g.dynamic)
             make_dynamic(&g);
-        r = judge(g.text, (judge_options){ .tolerance = 1e-4, .hi = 3, .sym = &size });
+        r = judge(g.text, (judge_options){.tolerance = 1e-4, .hi = 3, .sym = &size});
         met += r.arena == r.bound;
     }
     printf("arena equals its bound in %d of %d\n", met, rounds);

@@ -6,39 +6,84 @@
 #include "passes/schedule/plan.h"
 #include "passes/schedule/schedule.h"
 
-typedef struct row_case { const char *row, *target, *graph, *plan; } row_case;
+typedef struct row_case {
+    const char *row, *target, *graph, *plan;
+} row_case;
 
-#define DOT(m, n, k) "graph @g (%x: f32[" #m "," #k "], %w: f32[" #k "," #n "]) {\n %y = dot %x, %w [batch_a=[], batch_b=[], contract_a=[1], contract_b=[0]] : f32[" #m "," #n "]\n yield %y\n}\n"
-#define CONV(x, w, y, more) "graph @g (%x: f32[" x "], %w: f32[" w "]) {\n %y = conv %x, %w [" more "] : f32[" y "]\n yield %y\n}\n"
+#define DOT(m, n, k)                                                                            \
+    "graph @g (%x: f32[" #m "," #k "], %w: f32[" #k "," #n                                      \
+    "]) {\n %y = dot %x, %w [batch_a=[], batch_b=[], contract_a=[1], contract_b=[0]] : f32[" #m \
+    "," #n "]\n yield %y\n}\n"
+#define CONV(x, w, y, more)                                                              \
+    "graph @g (%x: f32[" x "], %w: f32[" w "]) {\n %y = conv %x, %w [" more "] : f32[" y \
+    "]\n yield %y\n}\n"
 #define PLAIN2 "stride=[1,1], lo=[0,0], hi=[0,0], dilation=[1,1], lhs_dilation=[1,1], "
 #define PLAIN1 "stride=[1], lo=[0], hi=[0], dilation=[1], lhs_dilation=[1], "
-#define POOL(k, y) "graph @g (%x: f32[1,32,32,32]) {\n %y = window_reduce %x [kind=max, size=[1," #k "," #k ",1], stride=[1,1,1,1], dilation=[1,1,1,1], lo=[0,0,0,0], hi=[0,0,0,0]] : f32[1," #y "," #y ",32]\n yield %y\n}\n"
+#define POOL(k, y)                                                                              \
+    "graph @g (%x: f32[1,32,32,32]) {\n %y = window_reduce %x [kind=max, size=[1," #k "," #k    \
+    ",1], stride=[1,1,1,1], dilation=[1,1,1,1], lo=[0,0,0,0], hi=[0,0,0,0]] : f32[1," #y "," #y \
+    ",32]\n yield %y\n}\n"
 
 static const row_case cases[] = {
-    { "gemm", "avx512", DOT(128, 384, 384), "n:32 m:14 k:1 m:1u n:16u n:1v pack" },
-    { "gemm", "avx2", DOT(128, 384, 384), "n:24 m:4 k:1 m:1u n:8u n:1v pack" },
-    { "gemv", "avx512", DOT(1, 256, 784), "n:64 k:2 k:1s n:16u n:1v pack" },
-    { "conv_joined", "avx512", CONV("1,58,58,64", "3,3,64,64", "1,56,56,64", PLAIN2 "groups=1, layout=nhwc"), "o:32 h:1 w:14 y:1 t:1 w:1u o:16u o:1v pack" },
-    { "conv", "avx512", CONV("1,58,58,64", "3,3,16,64", "1,56,56,64", PLAIN2 "groups=4, layout=nhwc"), "g:1 o:32 h:1 w:14 y:1 x:1 i:1 w:1u o:16u o:1v pack" },
-    { "conv_rows", "avx512", CONV("1,3,66,66", "1,3,3,3", "1,1,64,64", PLAIN2 "groups=1, layout=nchw"), "g:1 o:4 h:1 w:16 i:1 y:1 x:1 o:1u w:1v pack" },
-    { "dw_tile", "avx512", CONV("1,58,58,64", "3,3,1,64", "1,56,56,64", PLAIN2 "groups=64, layout=nhwc"), "h:4 w:4 g:16 y:1u x:1u h:1u w:1u g:1v pack" },
-    { "dw_row", "avx512", CONV("1,58,64", "3,1,64", "1,56,64", PLAIN1 "groups=64, layout=nhwc"), "h:1 w:8 g:16 y:1u x:1u w:1u g:1v pack" },
-    { "dw_large", "avx512", CONV("1,62,62,64", "7,7,1,64", "1,56,56,64", PLAIN2 "groups=64, layout=nhwc"), "h:1 w:8 g:16 y:1 x:1 w:1u g:1v pack" },
-    { "dw_pixels", "avx512", CONV("1,4,58,58", "4,1,3,3", "1,4,56,56", PLAIN2 "groups=4, layout=nchw"), "g:1 h:1 w:16 y:1 x:1 w:1v" },
-    { "pool", "avx512", POOL(3, 30), "r:2 c:16 Q:1u R:1u r:1u c:1v" },
-    { "pool_large", "avx512", POOL(7, 26), "c:64 c:16u c:1v" },
-    { "rows", "avx512", "graph @g (%x: f32[9,300]) {\n %y = reduce %x [kind=max, axes=[1], keep=0] : f32[9]\n yield %y\n}\n", "c:64 c:16s c:1v" },
-    { "rows_short", "avx512", "graph @g (%x: f32[9,128]) {\n %y = softmax %x [axis=1] : f32[9,128]\n yield %y\n}\n", "c:16 c:1v" },
-    { "columns", "avx512", "graph @g (%x: f32[1,7,7,512]) {\n %y = reduce %x [kind=sum, axes=[1,2], keep=0] : f32[1,512]\n yield %y\n}\n", "outer c:64 stage c:16u c:1v" },
-    { "columns_one", "avx512", "graph @g (%x: f32[9,128]) {\n %y = softmax %x [axis=0] : f32[9,128]\n yield %y\n}\n", "outer c:16 stage c:1v" },
-    { "map", "avx512", "graph @g (%x: f32[9,128]) {\n %y = exp %x : f32[9,128]\n yield %y\n}\n", "c:16 c:1v" },
-    { "concat", "avx512", "graph @g (%x: f32[9,128], %z: f32[9,64]) {\n %y = concat %x, %z [axis=1] : f32[9,192]\n yield %y\n}\n", "c:16 c:1v" },
-    { "gemm_cells", "scalar", DOT(128, 384, 384), "n:4 m:4 k:1 m:1u n:1u pack" },
-    { "gemv_cells", "scalar", DOT(1, 256, 784), "n:8 k:1 n:1u pack" },
-    { "conv_cells", "scalar", CONV("1,58,58,64", "3,3,64,64", "1,56,56,64", PLAIN2 "groups=1, layout=nhwc"), "o:4 h:1 w:4 y:1 t:1 w:1u o:1u pack" },
-    { "conv_cells_2", "scalar", CONV("1,58,58,64", "3,3,16,64", "1,56,56,64", PLAIN2 "groups=4, layout=nhwc"), "g:1 o:4 h:1 w:4 y:1 x:1 i:1 w:1u o:1u pack" },
-    { "dw_cells", "scalar", CONV("1,58,58,64", "3,3,1,64", "1,56,56,64", PLAIN2 "groups=64, layout=nhwc"), "h:1 w:4 g:1 y:1u x:1u w:1u" },
-    { "generic", "avx512", "graph @g (%x: f32[6,128]) {\n %t = transpose %x [perm=[1,0]] : f32[128,6]\n yield %t\n}\n", "" },
+    {"gemm", "avx512", DOT(128, 384, 384), "n:32 m:14 k:1 m:1u n:16u n:1v pack"},
+    {"gemm", "avx2", DOT(128, 384, 384), "n:24 m:4 k:1 m:1u n:8u n:1v pack"},
+    {"gemv", "avx512", DOT(1, 256, 784), "n:64 k:2 k:1s n:16u n:1v pack"},
+    {"conv_joined", "avx512",
+     CONV("1,58,58,64", "3,3,64,64", "1,56,56,64", PLAIN2 "groups=1, layout=nhwc"),
+     "o:32 h:1 w:14 y:1 t:1 w:1u o:16u o:1v pack"},
+    {"conv", "avx512",
+     CONV("1,58,58,64", "3,3,16,64", "1,56,56,64", PLAIN2 "groups=4, layout=nhwc"),
+     "g:1 o:32 h:1 w:14 y:1 x:1 i:1 w:1u o:16u o:1v pack"},
+    {"conv_rows", "avx512",
+     CONV("1,3,66,66", "1,3,3,3", "1,1,64,64", PLAIN2 "groups=1, layout=nchw"),
+     "g:1 o:4 h:1 w:16 i:1 y:1 x:1 o:1u w:1v pack"},
+    {"dw_tile", "avx512",
+     CONV("1,58,58,64", "3,3,1,64", "1,56,56,64", PLAIN2 "groups=64, layout=nhwc"),
+     "h:4 w:4 g:16 y:1u x:1u h:1u w:1u g:1v pack"},
+    {"dw_row", "avx512", CONV("1,58,64", "3,1,64", "1,56,64", PLAIN1 "groups=64, layout=nhwc"),
+     "h:1 w:8 g:16 y:1u x:1u w:1u g:1v pack"},
+    {"dw_large", "avx512",
+     CONV("1,62,62,64", "7,7,1,64", "1,56,56,64", PLAIN2 "groups=64, layout=nhwc"),
+     "h:1 w:8 g:16 y:1 x:1 w:1u g:1v pack"},
+    {"dw_pixels", "avx512",
+     CONV("1,4,58,58", "4,1,3,3", "1,4,56,56", PLAIN2 "groups=4, layout=nchw"),
+     "g:1 h:1 w:16 y:1 x:1 w:1v"},
+    {"pool", "avx512", POOL(3, 30), "r:2 c:16 Q:1u R:1u r:1u c:1v"},
+    {"pool_large", "avx512", POOL(7, 26), "c:64 c:16u c:1v"},
+    {"rows", "avx512",
+     "graph @g (%x: f32[9,300]) {\n %y = reduce %x [kind=max, axes=[1], keep=0] : f32[9]\n yield "
+     "%y\n}\n",
+     "c:64 c:16s c:1v"},
+    {"rows_short", "avx512",
+     "graph @g (%x: f32[9,128]) {\n %y = softmax %x [axis=1] : f32[9,128]\n yield %y\n}\n",
+     "c:16 c:1v"},
+    {"columns", "avx512",
+     "graph @g (%x: f32[1,7,7,512]) {\n %y = reduce %x [kind=sum, axes=[1,2], keep=0] : "
+     "f32[1,512]\n yield %y\n}\n",
+     "outer c:64 stage c:16u c:1v"},
+    {"columns_one", "avx512",
+     "graph @g (%x: f32[9,128]) {\n %y = softmax %x [axis=0] : f32[9,128]\n yield %y\n}\n",
+     "outer c:16 stage c:1v"},
+    {"map", "avx512", "graph @g (%x: f32[9,128]) {\n %y = exp %x : f32[9,128]\n yield %y\n}\n",
+     "c:16 c:1v"},
+    {"concat", "avx512",
+     "graph @g (%x: f32[9,128], %z: f32[9,64]) {\n %y = concat %x, %z [axis=1] : f32[9,192]\n "
+     "yield %y\n}\n",
+     "c:16 c:1v"},
+    {"gemm_cells", "scalar", DOT(128, 384, 384), "n:4 m:4 k:1 m:1u n:1u pack"},
+    {"gemv_cells", "scalar", DOT(1, 256, 784), "n:8 k:1 n:1u pack"},
+    {"conv_cells", "scalar",
+     CONV("1,58,58,64", "3,3,64,64", "1,56,56,64", PLAIN2 "groups=1, layout=nhwc"),
+     "o:4 h:1 w:4 y:1 t:1 w:1u o:1u pack"},
+    {"conv_cells_2", "scalar",
+     CONV("1,58,58,64", "3,3,16,64", "1,56,56,64", PLAIN2 "groups=4, layout=nhwc"),
+     "g:1 o:4 h:1 w:4 y:1 x:1 i:1 w:1u o:1u pack"},
+    {"dw_cells", "scalar",
+     CONV("1,58,58,64", "3,3,1,64", "1,56,56,64", PLAIN2 "groups=64, layout=nhwc"),
+     "h:1 w:4 g:1 y:1u x:1u w:1u"},
+    {"generic", "avx512",
+     "graph @g (%x: f32[6,128]) {\n %t = transpose %x [perm=[1,0]] : f32[128,6]\n yield %t\n}\n",
+     ""},
 };
 
 static void to_constant(nnc_module *m, nnc_block b, unsigned i)
@@ -56,8 +101,8 @@ static void to_constant(nnc_module *m, nnc_block b, unsigned i)
 static const char *chosen(const row_case *c, nnc_arena *a, const char **plan)
 {
     nnc_module *m = nnc_module_new(a, nnc_diag_new(a));
-    nnc_options opt = { .target = nnc_target_by_name(c->target) };
-    nnc_pass_cx cx = { .m = m, .scratch = a, .opt = &opt };
+    nnc_options opt = {.target = nnc_target_by_name(c->target)};
+    nnc_pass_cx cx = {.m = m, .scratch = a, .opt = &opt};
     *plan = "";
     if (nnc_read_module(m, c->row, c->graph, strlen(c->graph), "") != NNC_OK)
         return "(the text cannot be read)";
@@ -102,8 +147,10 @@ static void every_row_has_a_case(void)
 
 static void plans_are_read_and_printed(void)
 {
-    static const char *const good[] = { "", "n:64 m:6 k:1 m:1u n:16u n:1v pack", "outer r:1 stage c:16 c:1v", "pack", "c:1p" };
-    static const char *const bad[] = { "n", "n:", "n:0", "n:x", "n:4w", "outer r:1", "4:n", "n:4 stage", "n:4u5" };
+    static const char *const good[] = {"", "n:64 m:6 k:1 m:1u n:16u n:1v pack",
+                                       "outer r:1 stage c:16 c:1v", "pack", "c:1p"};
+    static const char *const bad[] = {"n",         "n:",  "n:0",       "n:x",  "n:4w",
+                                      "outer r:1", "4:n", "n:4 stage", "n:4u5"};
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
         nnc_plan p;
         const char *at;
