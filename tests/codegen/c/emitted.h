@@ -142,8 +142,10 @@ static inline bool emitted_run(emitted *e, const char *compiler, const char **ou
         return true;
     if (status)
         printf("%s: status %d in %s\n", compiler, status >> 8, e->dir);
-    *out = status == 0 ? test_read_file(emitted_path(e, "out"), &n) : NULL;
-    return *out != NULL;
+    char *bytes = status == 0 ? test_read_file(emitted_path(e, "out"), &n) : NULL;
+    nnc_arena_defer(e->a, free, bytes);
+    *out = bytes;
+    return bytes != NULL;
 }
 
 static inline void emitted_drop(emitted *e)

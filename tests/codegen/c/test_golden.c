@@ -7,6 +7,7 @@ static nnc_module *expanded(nnc_arena *a)
     size_t n;
     char *text = test_read_file(NNC_TESTS_DIR "/codegen/c/golden.ir", &n);
     nnc_module *m = nnc_module_new(a, nnc_diag_new(a));
+    nnc_arena_defer(a, free, text);
     nnc_options opt = {.target = nnc_target_by_name("avx512")};
     nnc_pass_cx cx = {.m = m, .scratch = nnc_arena_new(), .opt = &opt};
     if (!text || nnc_read_module(m, "golden.ir", text, n, ".") != NNC_OK ||
@@ -30,6 +31,7 @@ static char *emit(nnc_module *m, nnc_weights_mode mode, bool header)
     fclose(fc), fclose(fh), fclose(fb);
     free(b);
     free(header ? c : h);
+    nnc_arena_defer(m->arena, free, header ? h : c);
     return s == NNC_OK ? (header ? h : c) : NULL;
 }
 
@@ -133,6 +135,7 @@ static void weights_modes_agree(void)
                 dir, flags[k], flags[k], k == 2 ? " -DBIN" : "")),
             0);
         char *out = test_read_file(nnc_arena_printf(a, "%s/out", dir), NULL);
+        nnc_arena_defer(a, free, out);
         first = first ? first : out;
         CHECK_STR(out, first);
     }

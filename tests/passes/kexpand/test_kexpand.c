@@ -15,6 +15,7 @@ static nnc_module *read_forms(nnc_arena *a)
     size_t n;
     char *text = test_read_file(NNC_TESTS_DIR "/passes/kexpand/forms.ir", &n);
     nnc_module *m = nnc_module_new(a, nnc_diag_new(a));
+    nnc_arena_defer(a, free, text);
     if (!text || nnc_read_module(m, "forms.ir", text, n, ".") != NNC_OK || nnc_verify(m) != NNC_OK)
         return NULL;
     return m;
