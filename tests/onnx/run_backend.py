@@ -34,6 +34,14 @@ RANDOM = re.compile("test_bernoulli|test_training_dropout")
 KIND_OF = {"Refused": "refused", "Close": "close", "BadCode": "bad code", "Fault": "crash", "Crash": "crash"}
 
 
+def result_of(name, raised):
+    """Kind and reason of a case that raised (type, text)."""
+    kind, reason = KIND_OF.get(raised[0], "wrong"), f"{raised[0]}: {raised[1]}"
+    if kind == "wrong" and RANDOM.search(name) and "Not equal to tolerance" in reason:
+        kind = "random"
+    return kind, reason
+
+
 class Close(Exception):
     """Only rounding differs."""
 
@@ -111,9 +119,7 @@ def main():
     for name, status, value in isolated(cases, work, args.jobs, seconds=600):
         result, reason = "pass", ""
         if status == "raised":
-            result, reason = KIND_OF.get(value[0], "wrong"), f"{value[0]}: {value[1]}"
-            if result == "wrong" and RANDOM.search(name) and "Not equal to tolerance" in reason:
-                result = "random"
+            result, reason = result_of(name, value)
         elif status == "died":
             result, reason = "crash", value
         results.append({"case": name, "kind": name.split("/")[0], "operator": cases[name][1], "result": result,

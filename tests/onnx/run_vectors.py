@@ -22,7 +22,7 @@ import onnx
 from harness import JOBS, SHARED, TMP, Toolchain, compile_onnx, ensure, isolated, nnc
 from onnx import numpy_helper
 from onnx.backend.test.runner import Runner
-from run_backend import BAD, KIND_OF, compare, report
+from run_backend import BAD, compare, report, result_of
 
 RTOL, ATOL = 1e-3, 1e-7        # those of onnx.backend.test
 
@@ -106,7 +106,7 @@ def main():
         for name, status, value in isolated(cases, lambda n: run_case(cases[n], toolchains, args.check), JOBS, seconds=600):
             result, reason = "pass", ""
             if status == "raised":
-                result, reason = KIND_OF.get(value[0], "wrong"), f"{value[0]}: {value[1]}"
+                result, reason = result_of(name, value)
             elif status == "died":
                 result, reason = "crash", value
             kind = name.split("/")[0]
