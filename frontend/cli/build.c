@@ -109,7 +109,7 @@ static int write_text(cli *c, nnc_module *m, enum kind kind, const char *path)
     FILE *f = cli_create(c, path, NULL);
     if (!f)
         return CLI_SYSTEM;
-    nnc_status s = kind == K_ONNX ? nnc_onnx_export(m, "0.1.0", f) : nnc_report_dot(m, f);
+    nnc_status s = kind == K_ONNX ? nnc_onnx_export(m, NNC_VERSION, f) : nnc_report_dot(m, f);
     return finish(f, path, s);
 }
 

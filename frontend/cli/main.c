@@ -3,10 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#ifndef NNC_VERSION
-#define NNC_VERSION "0.1.0"
-#endif
-
 static int dispatch(cli *c)
 {
     switch (c->opt.letter) {
