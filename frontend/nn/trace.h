@@ -38,7 +38,7 @@ struct nn_val;
 struct nn_env;
 struct nn_frame;
 struct nn_trace;
-struct nn_builtin;
+typedef struct nn_builtin nn_builtin;
 struct nn_instance;
 typedef const struct nn_val *nn_v;
 
@@ -218,6 +218,7 @@ nn_v nn_none(void);
 nn_v nn_poison(void);
 nn_v nn_tensor(nn_trace *t, nnc_value v);
 nn_v nn_weak(nn_trace *t, nnc_value v);
+nn_v nn_key_value(nn_trace *t, nnc_value v); /* u32[.., 2] */
 nn_v nn_with_labels(nn_trace *t, nn_v v, const nn_label *const *label);
 nn_v nn_int(nn_trace *t, int64_t v);  /* weak */
 nn_v nn_float(nn_trace *t, double v); /* weak */
@@ -309,6 +310,8 @@ nn_slot *nn_bind(nn_trace *t, nnc_sym name, nn_v v,
                  const nn_ast *at); /* a new binding in the present block */
 nn_decl *nn_find_decl(nn_trace *t, nn_unit *u, nnc_sym name,
                       const nn_ast *at); /* own, then imported; clash: error */
+nn_v nn_decl_value(nn_trace *t, nn_decl *d, const nn_ast *at);
+nn_v nn_builtin_value(nn_trace *t, const nn_builtin *b);
 nn_v nn_mention(nn_trace *t,
                 const nn_ast *name); /* the value of a name: local, file, import, builtin */
 
@@ -352,17 +355,18 @@ typedef struct nn_bcall { /* one call of a builtin */
     const struct nn_builtin *self;
 } nn_bcall;
 typedef nn_v (*nn_builtin_fn)(nn_trace *t, const nn_bcall *c);
-typedef struct nn_builtin {
+struct nn_builtin {
     const char *name;
     const char *statics; /* names of static arguments: "stride=1 pad=0 ..dims"; "" none */
     const char *args;    /* names of arguments: "x axis? keep?"; "..x" any number */
     nn_builtin_fn fn;
-    const char *doc; /* shapes and meaning, one line */
-    bool effect;     /* allowed in experiments, tests and every blocks only */
-} nn_builtin;
+    const char *doc;               /* shapes and meaning, one line */
+    bool effect;                   /* allowed in experiments, tests and every blocks only */
+    nn_v (*constant)(nn_trace *t); /* `pi`, `inf`, `none`: a value, not a function; else NULL */
+};
 const nn_builtin *nn_builtin_find(const nn_trace *t, nnc_sym name);
 /* The argument called `name` of the signature, or NULL; fails on unknown, missing or doubled ones when first asked. */
-nn_v nn_arg(nn_trace *t, const nn_bcall *c, const char *name);
+nn_v nn_argument(nn_trace *t, const nn_bcall *c, const char *name);
 nn_v nn_static(nn_trace *t, const nn_bcall *c, const char *name);
 /* Tensors among them, as tensors. */
 nn_v nn_arg_tensor(nn_trace *t, const nn_bcall *c, const char *name);
@@ -375,7 +379,9 @@ unsigned nn_arg_axes(nn_trace *t, const nn_bcall *c, nn_v x, int64_t *axes);
 
 /* ---- keys (key.c) ---- */
 nn_v nn_key_mention(nn_trace *t, const nn_ast *path, nn_v key, uint32_t bound_turns, nn_decl *top);
-/* ---- files (load.c) ---- */
+/* ---- files (load.c), constants and data (data.c) ---- */
+nn_v nn_const_value(nn_trace *t, nn_decl *d, const nn_ast *at);
+nn_v nn_data_value(nn_trace *t, nn_decl *d, const nn_ast *at);
 nn_unit *nn_load(nn_trace *t, const char *path,
                  const nn_ast *at); /* with its imports; NULL after diagnostics */
 nn_trace *nn_trace_new(nnc_arena *a, nnc_diag *d, const char *library);
