@@ -149,7 +149,7 @@ typedef struct nnp_plot {
     nnp_plot_style style;
 } nnp_plot;
 
-/* save(value, "file"): .npy (one item), .npz, .safetensors */
+/* save(value, "file"): .npy (one item), .npz, .safetensors.  A relative name lies in the results folder. */
 typedef struct nnp_save {
     const char *file;
     int n;
