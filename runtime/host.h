@@ -142,8 +142,8 @@ typedef struct nnp_plot {
     const char *title;
     int n;
     const nnp_item *item;
-    const nnp_value
-        *x; /* rank 1, or shaped like the items; NULL: labels of the last axis, else 0, 1, .. */
+    /* rank 1, or shaped like the items; NULL: labels of the last axis, else 0, 1, .. */
+    const nnp_value *x;
     const char *x_label, *y_label; /* NULL: the axis' name, and the items' when there is one only */
     int log_x, log_y;
     nnp_plot_style style;
@@ -165,8 +165,8 @@ typedef struct nnp_part {
     nnp_compare op;        /* NNP_TRUE: left and right are not given (.at = NNP_NONE) */
     nnp_value left, right; /* shapes broadcast to the verdict's (aligned at the right) */
     nnp_value tolerance;   /* `within`, or .at = NNP_NONE */
-    nnp_value
-        where; /* bool, aligned with the verdict at the LEFT (a mask over leading axes), or .at = NNP_NONE */
+    nnp_value where;       /* bool mask over the verdict's leading axes, or .at = NNP_NONE */
+    const char *fixed;     /* labels that indexing has fixed: "w = 4", or NULL */
 } nnp_part;
 typedef struct nnp_claim {
     const char *text;

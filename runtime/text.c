@@ -170,8 +170,7 @@ int nnp_text_width(const char *s)
     int n = 0;
     while (*s) {
         if (*s == '\033' && s[1] == '[') {
-            for (s += 2; *s && (*s < '@' || *s > '~'); s++) {
-            }
+            for (s += 2; *s && (*s < '@' || *s > '~'); s++) {}
             s += *s != 0;
             continue;
         }

@@ -24,7 +24,8 @@ const nnp_dtype_info *nnp_dtype_get(nnp_dtype d);
 /* The operand `v` of a host call; v->at must be given. */
 nnp_view nnp_view_of(const nnp_value *v, void *const *data, const size_t *const *dim);
 double nnp_element(nnp_dtype d, const void *data, size_t i);
-int64_t nnp_element_int(nnp_dtype d, const void *data, size_t i); /* exact for integers; floats are cut */
+int64_t nnp_element_int(nnp_dtype d, const void *data,
+                        size_t i); /* exact for integers; floats are cut */
 double nnp_view_get(const nnp_view *v, size_t i);
 /* Element i: integers in full, bools as true and false, strings as they are, floats with `digits` significant digits, or
  * with as few as give the number back when digits is 0. */
