@@ -5,6 +5,7 @@
  * elementwise stays too, because they broadcast by themselves.  A result without elements is a constant.  `if` on a constant becomes its branch; `scan` with no or
  * one trip becomes straight code; with constant operands it is run. */
 #include "passes/clean.h"
+#include "passes/quant/quant.h"
 #include <string.h>
 
 enum { LIMIT = 1 << 20 };
@@ -333,6 +334,10 @@ static nnc_status fold_op(nnc_pass_cx *cx, nnc_op op, bool *gone)
             return NNC_OK;
         break;
     default: break;
+    }
+    if (nnc_op_code(m, op) == NNC_OP_dequantize && nnc_quant_wants(m, op)) {
+        *gone = false; /* pass `quant` takes the integers, or folds what is left */
+        return NNC_OK;
     }
     if (should_fold(m, op)) {
         nnc_value *v = nnc_arena_array(cx->scratch, nnc_op_nout(m, op), sizeof *v);

@@ -1,0 +1,227 @@
+/* The constant operand of a contraction as 8-bit signed numbers.
+ *
+ * Weights arrive as dequantize(const) under some transposes, or, where the importer already wrote integers, as a 16-bit
+ * constant less its zero point.  Both are brought to i8 with a zero point of 0: symmetric i8 is taken as it stands, the
+ * rest is shifted when the result fits (u8 with zero 128 does).  Sums per output are what a zero point of the other
+ * operand costs; they also bound the accumulator. */
+#include "passes/quant/quant.h"
+#include "ir/eval.h"
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct source {
+    nnc_value q;                /* the constant */
+    nnc_value scale, zero;      /* of dequantize; none: integers */
+    unsigned axis;              /* of scale and zero, in q */
+    int64_t perm[NNC_MAX_RANK]; /* dim i of the operand is dim perm[i] of q */
+    nnc_op chain[NNC_MAX_RANK]; /* the transposes, outermost first */
+    unsigned nchain;
+} source;
+
+static bool find_source(const nnc_module *m, nnc_value v, source *s)
+{
+    unsigned n, rank = nnc_value_ty(m, v)->rank;
+    nnc_op op;
+
+    memset(s, 0, sizeof *s);
+    for (unsigned i = 0; i < rank; i++)
+        s->perm[i] = i;
+    while ((op = nnc_value_op(m, v)).id && nnc_op_code(m, op) == NNC_OP_transpose) {
+        const int64_t *p = nnc_attr_ints(m, op, NNC_W_perm, &n);
+        if (n != rank || s->nchain == NNC_MAX_RANK)
+            return false;
+        for (unsigned i = 0; i < rank; i++)
+            s->perm[i] = p[s->perm[i]];
+        s->chain[s->nchain++] = op;
+        v = nnc_op_in(m, op, 0);
+    }
+    s->q = v;
+    if (op.id && nnc_op_code(m, op) == NNC_OP_dequantize) {
+        if (nnc_attr_int(m, op, NNC_W_block, 0) ||
+            nnc_value_ty(m, nnc_op_out(m, op, 0))->dtype != NNC_DT_f32)
+            return false;
+        s->q = nnc_op_in(m, op, 0);
+        s->scale = nnc_op_in(m, op, 1);
+        s->zero = nnc_op_in(m, op, 2);
+        s->axis = (unsigned)nnc_attr_int(m, op, NNC_W_axis, 0);
+    }
+    return true;
+}
+
+/* The dim of the operand that counts outputs: the only one that is neither batch nor contracted.  -1: none or several. */
+static int output_dim(const nnc_module *m, nnc_op op)
+{
+    const nnc_type_rec *t = nnc_value_ty(m, nnc_op_in(m, op, 1));
+    unsigned nb, nc;
+    int found = -1;
+
+    if (nnc_op_code(m, op) == NNC_OP_conv)
+        return nnc_attr_word(m, op, NNC_W_layout, NNC_W_nchw) == NNC_W_nchw ? 0 : t->rank - 1;
+    const int64_t *batch = nnc_attr_ints(m, op, NNC_W_batch_b, &nb);
+    const int64_t *con = nnc_attr_ints(m, op, NNC_W_contract_b, &nc);
+    if (nb)
+        return -1;
+    (void)batch;
+    for (int d = 0; d < t->rank; d++) {
+        bool used = false;
+        for (unsigned i = 0; i < nc; i++)
+            used |= con[i] == d;
+        if (!used && found >= 0)
+            return -1;
+        if (!used)
+            found = d;
+    }
+    return found;
+}
+
+static int64_t integer_at(const nnc_tensor *t, int64_t i)
+{
+    size_t size = nnc_dtype_bytes(t->dtype);
+    uint64_t bits = 0;
+
+    memcpy(&bits, (const char *)t->data + (size_t)i * size, size);
+    return nnc_num_of_bits(t->dtype, bits).i;
+}
+
+static float float_at(const nnc_tensor *t, int64_t i)
+{
+    float f;
+
+    memcpy(&f, (const char *)t->data + (size_t)i * sizeof f, sizeof f);
+    return f;
+}
+
+/* Elements per step of dim `axis`. */
+static int64_t inner_of(const nnc_tensor *t, unsigned axis)
+{
+    int64_t n = 1;
+
+    for (int d = (int)axis + 1; d < t->rank; d++)
+        n *= t->dim[d];
+    return n;
+}
+
+/* q - zero as bytes in `to`; sums per entry of `out_axis`. */
+static bool shift(const nnc_tensor *q, const nnc_tensor *zero, unsigned zero_axis,
+                  unsigned out_axis, int64_t n, int8_t *to, int64_t *sum, int64_t *size)
+{
+    int64_t count = nnc_tensor_count(q), zin = inner_of(q, zero_axis), oin = inner_of(q, out_axis),
+            nz = zero ? nnc_tensor_count(zero) : 1;
+
+    for (int64_t i = 0; i < count; i++) {
+        int64_t z = !zero ? 0 : integer_at(zero, nz == 1 ? 0 : i / zin % nz);
+        int64_t w = integer_at(q, i) - z, o = n == 1 ? 0 : i / oin % n;
+        if (w < -128 || w > 127)
+            return false;
+        to[i] = (int8_t)w;
+        sum[o] += w;
+        size[o] += w < 0 ? -w : w;
+    }
+    return true;
+}
+
+static bool is_small_int(nnc_dtype dt)
+{
+    return dt == NNC_DT_i8 || dt == NNC_DT_u8 || dt == NNC_DT_i16 || dt == NNC_DT_i4 ||
+           dt == NNC_DT_u4 || dt == NNC_DT_i2 || dt == NNC_DT_u2;
+}
+
+static const float *scales(nnc_pass_cx *cx, const source *s, unsigned axis, int64_t n)
+{
+    nnc_tensor t;
+
+    if (!nnc_tensor_of(cx->m, s->scale, &t) || t.dtype != NNC_DT_f32)
+        return NULL;
+    int64_t k = nnc_tensor_count(&t);
+    if (k != 1 && (s->axis != axis || k != n))
+        return NULL;
+    float *f = nnc_arena_array(cx->scratch, (size_t)n, sizeof *f);
+    for (int64_t i = 0; i < n; i++)
+        f[i] = float_at(&t, k == 1 ? 0 : i);
+    return f;
+}
+
+/* The bytes as a constant in the shape of the operand. */
+static nnc_value operand(nnc_pass_cx *cx, nnc_op op, const source *s, const nnc_tensor *q,
+                         const int8_t *bytes, bool changed)
+{
+    nnc_module *m = cx->m;
+    nnc_builder b = nnc_builder_before(m, op);
+    nnc_value v = s->q;
+    unsigned n;
+
+    if (changed) {
+        nnc_dim dim[NNC_MAX_RANK];
+        for (int d = 0; d < q->rank; d++)
+            dim[d] = q->dim[d];
+        v = nnc_g_const_data(&b, NNC_DT_i8, q->rank, dim, bytes);
+        nnc_value_set_name(m, v, nnc_value_name(m, s->q));
+    }
+    for (unsigned i = s->nchain; i-- > 0;) {
+        int64_t perm[NNC_MAX_RANK];
+        const int64_t *p = nnc_attr_ints(m, s->chain[i], NNC_W_perm, &n);
+        memcpy(perm, p, n * sizeof *p);
+        v = nnc_g_transpose(&b, v, perm);
+    }
+    return v;
+}
+
+bool nnc_quant_weights(nnc_pass_cx *cx, nnc_op op, nnc_qweights *out)
+{
+    source s;
+    nnc_tensor q, zero;
+    int d = output_dim(cx->m, op);
+
+    if (d < 0 || !find_source(cx->m, nnc_op_in(cx->m, op, 1), &s) ||
+        !nnc_tensor_of(cx->m, s.q, &q) || !is_small_int(q.dtype) || q.rank == 0 ||
+        (s.zero.id && !nnc_tensor_of(cx->m, s.zero, &zero)) || nnc_tensor_count(&q) == 0)
+        return false;
+    out->axis = (unsigned)s.perm[d];
+    out->n = q.dim[out->axis];
+    out->scale = NULL;
+    if (s.scale.id && !(out->scale = scales(cx, &s, out->axis, out->n)))
+        return false;
+    size_t count = (size_t)nnc_tensor_count(&q), n = (size_t)out->n;
+    int8_t *bytes = nnc_arena_array(cx->scratch, count, 1);
+    int64_t *sum = nnc_arena_array(cx->scratch, 2 * n, sizeof *sum), *size = sum + n;
+    if (!shift(&q, s.zero.id ? &zero : NULL, s.axis, out->axis, out->n, bytes, sum, size))
+        return false;
+    out->sum = sum;
+    out->top = 0;
+    for (size_t i = 0; i < n; i++)
+        out->top = size[i] > out->top ? size[i] : out->top;
+    bool changed = q.dtype != NNC_DT_i8 || memcmp(q.data, bytes, count) != 0;
+    out->q = operand(cx, op, &s, &q, bytes, changed);
+    return true;
+}
+
+/* Is every reader of v, looking through transposes, a contraction (as the right operand) or a gather (as the table)? */
+static bool only_wanted(const nnc_module *m, nnc_value v)
+{
+    for (uint32_t u = nnc_value_get(m, v)->first_use; u; u = m->use.at[u].next) {
+        nnc_op user = m->use.at[u].user;
+        unsigned i = u - nnc_op_get(m, user)->in;
+        switch (nnc_op_code(m, user)) {
+        case NNC_OP_transpose:
+            if (!only_wanted(m, nnc_op_out(m, user, 0)))
+                return false;
+            break;
+        case NNC_OP_dot:
+        case NNC_OP_conv:
+            if (i != 1)
+                return false;
+            break;
+        case NNC_OP_gather:
+            if (i != 0)
+                return false;
+            break;
+        default: return false;
+        }
+    }
+    return nnc_value_get(m, v)->first_use != 0;
+}
+
+bool nnc_quant_wants(const nnc_module *m, nnc_op dequantize)
+{
+    return only_wanted(m, nnc_op_out(m, dequantize, 0));
+}
