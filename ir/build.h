@@ -117,6 +117,31 @@ nnc_op nnc_g_scan(nnc_builder *b, nnc_dim trips, unsigned ncarried, unsigned nin
                   const nnc_value *in, unsigned nys, const nnc_type *ys);
 void nnc_g_finish(nnc_builder *b, nnc_op op);
 
+/* Derivatives (passes/autodiff/autodiff.h).  Leaves are values of the graph, usually results of nnc_g_leaf; the op's results are
+ * shaped like the leaves (grad, vjp, hvp) or like y (jvp).  Leaves are floating point, l and y too. */
+nnc_value nnc_g_leaf(nnc_builder *b,
+                     nnc_value x); /* never shared: every call is another variable */
+nnc_value nnc_g_stop_grad(nnc_builder *b, nnc_value x);
+nnc_op nnc_g_grad(nnc_builder *b, nnc_value l, unsigned n, const nnc_value *leaf);
+nnc_op nnc_g_vjp(nnc_builder *b, unsigned ny, const nnc_value *y, const nnc_value *dy, unsigned n,
+                 const nnc_value *leaf);
+nnc_op nnc_g_jvp(nnc_builder *b, unsigned ny, const nnc_value *y, unsigned n, const nnc_value *leaf,
+                 const nnc_value *tangent);
+/* Hessian of l by the leaves, times v: jvp of grad. */
+nnc_op nnc_g_hvp(nnc_builder *b, nnc_value l, unsigned n, const nnc_value *leaf,
+                 const nnc_value *v);
+/* shape(y) ++ shape(leaf): a map over the smaller of the two sides.  Static shapes, rank at most 8. */
+nnc_value nnc_g_jacobian(nnc_builder *b, nnc_value y, nnc_value leaf);
+/* A function with its own adjoint, in four steps:
+ *     op = nnc_g_custom_grad(b, n, in)            fill region 0 (arguments like `in`); yield results.., residuals..
+ *     bwd = nnc_g_custom_backward(b, op, r)       r of the yielded values are results; fill bwd: its arguments are the
+ *                                                 cotangents of the float results, operands, residuals; yield cotangents
+ *     nnc_attr_set_ints(m, op, NNC_W_wrt, ..)     only if not every float operand gets one
+ *     op = nnc_g_custom_finish(b, op)             the final op: results 0 .. r-1, then the residuals (leave them unused) */
+nnc_op nnc_g_custom_grad(nnc_builder *b, unsigned n, const nnc_value *in);
+nnc_block nnc_g_custom_backward(nnc_builder *b, nnc_op op, unsigned nresult);
+nnc_op nnc_g_custom_finish(nnc_builder *b, nnc_op op);
+
 /* ---- K ---- */
 nnc_value nnc_k_unary(nnc_builder *b, nnc_opcode code, nnc_value x);
 nnc_value nnc_k_binary(nnc_builder *b, nnc_opcode code, nnc_value x, nnc_value y);

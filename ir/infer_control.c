@@ -193,6 +193,7 @@ nnc_status nnc_infer_none(nnc_module *m, nnc_op op, nnc_type *out)
     case NNC_OP_scan: return infer_scan(m, op, out);
     case NNC_OP_fused: return infer_fused(m, op, out);
     case NNC_OP_call: return infer_call(m, op, out);
+    case NNC_OP_custom_grad: return nnc_infer_custom_grad(m, op, out);
     case NNC_OP_while: /* K keeps its state in buffers: nothing is carried */
         return infer_while(m, op, out);
     case NNC_OP_check:

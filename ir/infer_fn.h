@@ -12,7 +12,10 @@ nnc_infer_fn nnc_infer_none, nnc_infer_given, nnc_infer_same, nnc_infer_pred, nn
     nnc_infer_concat, nnc_infer_gather, nnc_infer_gather_elements, nnc_infer_gather_nd,
     nnc_infer_reduce, nnc_infer_argreduce, nnc_infer_window, nnc_infer_window_arg, nnc_infer_dot,
     nnc_infer_conv, nnc_infer_all_same, nnc_infer_topk, nnc_infer_compact, nnc_infer_nms,
-    nnc_infer_quantize, nnc_infer_dequantize;
+    nnc_infer_quantize, nnc_infer_dequantize, nnc_infer_grad, nnc_infer_vjp, nnc_infer_jvp;
+
+/* custom_grad: part of nnc_infer_none. */
+nnc_infer_fn nnc_infer_custom_grad;
 
 /* "conv: " and the text, at the op; returns NNC_ERR. */
 nnc_status nnc_infer_error(nnc_module *m, nnc_op op, const char *fmt, ...)

@@ -436,6 +436,8 @@ static nnc_status same_extra(nnc_module *m, nnc_op op, const nnc_type_rec *x, nn
         NNC_TRY(is_float(m, op));
         return nnc_infer_axis(m, op, NNC_W_axis, x->rank, &axis);
     case NNC_OP_gelu:
+    case NNC_OP_leaf:
+    case NNC_OP_stop_grad:
     case NNC_OP_softplus: return is_float(m, op);
     case NNC_OP_fma:
     case NNC_OP_mulhi:

@@ -1,4 +1,4 @@
-/* Regions: if, while, scan, fused and calls.
+/* Regions: if, while, scan, fused, custom_grad and calls; the marks of the pass autodiff.
  *
  * A loop lets two arenas take turns.  Values carried to the next trip are copied into the arena of the trip that made
  * them, so emptying the other arena never takes away something still in use. */
@@ -49,6 +49,24 @@ INTERP(call)
                          "call of '%s', which is not a graph of this module", name);
     NNC_TRY(bind_args(x, op, nnc_op_region(x->m, callee, 0), 0, nnc_op_nin(x->m, op), in));
     return nnc_interp_block(x, nnc_op_region(x->m, callee, 0), nnc_op_nout(x->m, op), out);
+}
+
+INTERP(same)
+{
+    (void)x;
+    (void)op;
+    out[0] = in[0];
+    return NNC_OK;
+}
+
+INTERP(derivative)
+{
+    (void)in;
+    (void)out;
+    return nnc_error(x->m->diag, nnc_op_loc(x->m, op),
+                     "'%s' is computed by operations that the pass 'autodiff' makes: run it before "
+                     "interpreting",
+                     nnc_op_infos[nnc_op_code(x->m, op)].name);
 }
 
 /* The memory of the trip that begins. */

@@ -271,6 +271,17 @@ nnc_block nnc_op_add_region(nnc_module *m, nnc_op op)
     return b;
 }
 
+void nnc_op_take_regions(nnc_module *m, nnc_op to, nnc_op from)
+{
+    nnc_op_rec *r = &m->op.at[to.id], *s = &m->op.at[from.id];
+    assert(!r->nregion);
+    r->region = s->region;
+    r->nregion = s->nregion;
+    s->nregion = 0;
+    for (unsigned i = 0; i < r->nregion; i++)
+        m->block.at[m->region.at[r->region + i].id].parent = to;
+}
+
 nnc_value nnc_block_add_arg(nnc_module *m, nnc_block b, nnc_type t, const char *name)
 {
     nnc_block_rec *r = &m->block.at[b.id];

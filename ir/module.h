@@ -254,6 +254,8 @@ void nnc_op_set_ins(nnc_module *m, nnc_op op, unsigned n,
 bool nnc_op_before(const nnc_module *m, nnc_op a, nnc_op b); /* same block: does a come first? */
 /* Regions: one block each. */
 nnc_block nnc_op_add_region(nnc_module *m, nnc_op op);
+/* The regions of `from` become those of `to`, which has none yet. */
+void nnc_op_take_regions(nnc_module *m, nnc_op to, nnc_op from);
 static inline nnc_block nnc_op_region(const nnc_module *m, nnc_op op, unsigned i)
 {
     return m->region.at[m->op.at[op.id].region + i];

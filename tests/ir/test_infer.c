@@ -274,6 +274,50 @@ static const struct {
     {NNC_OP_fused, "%y = fused %a : f32[2,3] (%p: f32[2,3]) {\nyield %p\n}", ""},
     {NNC_OP_fused, "%y = fused %a : f32[2,3] (%p: f32[3]) {\nyield %a\n}",
      "fused: block argument 0 is f32[3] beside f32[2,3]"},
+    /* derivatives */
+    {NNC_OP_leaf, "%y = leaf %d : f32[n,3]", ""},
+    {NNC_OP_leaf, "%y = leaf %j : i64[2,3]", "leaf: operand 0 has type i64[2,3], needs a float"},
+    {NNC_OP_stop_grad, "%y = stop_grad %h : f16[2,3]", ""},
+    {NNC_OP_stop_grad, "%y = stop_grad %t : bool[]",
+     "stop_grad: operand 0 has type bool[], needs a float"},
+    {NNC_OP_grad, "%y, %q = grad %s, %a, %v : f32[2,3], f32[3]", ""},
+    {NNC_OP_grad, "%y = grad %a, %a : f32[2,3]",
+     "grad: the value to differentiate has type f32[2,3], needs a scalar"},
+    {NNC_OP_grad, "%y = grad %s, %j : i64[2,3]",
+     "grad: a leaf has type i64[2,3]: derivatives need floating point"},
+    {NNC_OP_grad, "%y, %q = grad %s, %v : f32[3], f32[3]", "grad: has 2 results, needs 1"},
+    {NNC_OP_vjp, "%y, %q = vjp %a, %a, %b, %v : f32[3,4], f32[3]", ""},
+    {NNC_OP_vjp, "%y = vjp %a, %v, %a, %v, %b [outputs=2] : f32[3,4]", ""},
+    {NNC_OP_vjp, "%y = vjp %a, %v, %b : f32[3,4]",
+     "vjp: operands 0 and 1 have types f32[2,3] and f32[3], must agree"},
+    {NNC_OP_vjp, "%y = vjp %a, %a, %b [outputs=2] : f32[3,4]", "vjp: outputs is 2 of 3 operands"},
+    {NNC_OP_jvp, "%y = jvp %a, %b, %v, %b, %v : f32[2,3]", ""},
+    {NNC_OP_jvp, "%y, %q = jvp %a, %s, %b, %b [outputs=2] : f32[2,3], f32[]", ""},
+    {NNC_OP_jvp, "%y = jvp %a, %b, %v, %b : f32[2,3]",
+     "jvp: 3 leaves and tangents, must come in pairs"},
+    {NNC_OP_jvp, "%y = jvp %a, %b, %v : f32[2,3]",
+     "jvp: operands 1 and 2 have types f32[3,4] and f32[3], must agree"},
+    {NNC_OP_custom_grad,
+     "%y, %r = custom_grad %a, %j [results=1] : f32[2,3], f32[3] (%p: f32[2,3], %q: i64[2,3]) "
+     "{\nyield %p, %v\n} (%dy: f32[2,3], %p: f32[2,3], %q: i64[2,3], %t0: f32[3]) {\nyield "
+     "%dy\n}",
+     ""},
+    {NNC_OP_custom_grad,
+     "%y = custom_grad %a, %v [results=1, wrt=[1]] : f32[2,3] (%p: f32[2,3], %q: f32[3]) {\nyield "
+     "%p\n} (%dy: f32[2,3], %p: f32[2,3], %q: f32[3]) {\nyield %q\n}",
+     ""},
+    {NNC_OP_custom_grad,
+     "%y = custom_grad %a [results=1] : f32[2,3] (%p: f32[2,3]) {\nyield %p\n} (%dy: f32[2,3]) "
+     "{\nyield %dy\n}",
+     "custom_grad: region 1 has 1 arguments, needs more"},
+    {NNC_OP_custom_grad,
+     "%y = custom_grad %a [results=1] : f32[2,3] (%p: f32[2,3]) {\nyield %p\n} (%dy: f32[2,3], "
+     "%p: f32[2,3]) {\nyield %v\n}",
+     "custom_grad: region 1 must yield, as value 0, f32[2,3] for operand 0"},
+    {NNC_OP_custom_grad,
+     "%y = custom_grad %a [results=2] : f32[2,3] (%p: f32[2,3]) {\nyield %p\n} (%dy: f32[2,3], "
+     "%p: f32[2,3]) {\nyield %dy\n}",
+     "custom_grad: region 0 yields 1 values for 1 results, of which 2"},
 };
 
 /* The last op of @f before its yield. */
