@@ -101,6 +101,9 @@ void nnc_g_topk(nnc_builder *b, nnc_value x, nnc_dim k, int axis, bool largest, 
 void nnc_g_compact(nnc_builder *b, nnc_value x, nnc_value mask, nnc_value out[2]);
 nnc_value nnc_g_rng_bits(nnc_builder *b, nnc_value key, int rank, const nnc_dim *dim);
 void nnc_g_check(nnc_builder *b, nnc_value cond, const char *message);
+/* results in out[0 .. nout-1], of the given types */
+void nnc_g_host(nnc_builder *b, int64_t id, unsigned n, const nnc_value *x, unsigned nout,
+                const nnc_type *type, nnc_value *out);
 nnc_value nnc_g_softmax(nnc_builder *b, nnc_value x, int axis, bool log);
 nnc_value nnc_g_layer_norm(nnc_builder *b, nnc_value x, int axis, double eps);
 nnc_value nnc_g_quantize(nnc_builder *b, nnc_value x, nnc_value scale, nnc_value zero, int axis,

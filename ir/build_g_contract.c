@@ -220,6 +220,15 @@ void nnc_g_check(nnc_builder *b, nnc_value cond, const char *message)
     nnc_build_finish(b, op);
 }
 
+void nnc_g_host(nnc_builder *b, int64_t id, unsigned n, const nnc_value *x, unsigned nout,
+                const nnc_type *type, nnc_value *out)
+{
+    nnc_op op = nnc_build_op(b, NNC_OP_host, n, x, nout, type);
+    nnc_attr_set_int(b->m, op, NNC_W_id, id);
+    for (unsigned i = 0; i < nout; i++)
+        out[i] = nnc_op_out(b->m, op, i);
+}
+
 /* ---- composites ---- */
 
 nnc_value nnc_g_softmax(nnc_builder *b, nnc_value x, int axis, bool log)

@@ -185,6 +185,20 @@ static nnc_status infer_call(nnc_module *m, nnc_op op, nnc_type *out)
     return NNC_OK;
 }
 
+/* The host knows the shapes: its results are what they say they are. */
+static nnc_status infer_host(nnc_module *m, nnc_op op, nnc_type *out)
+{
+    const nnc_attr_rec *id = nnc_attr_find(m, op, NNC_W_id);
+    if (!id || id->kind != NNC_ATTR_int || id->u.i < 0 || id->u.i > INT32_MAX)
+        return nnc_infer_error(m, op, "needs the number of a function, [id=0] or more");
+    for (unsigned i = 0; i < nnc_op_nout(m, op); i++) {
+        out[i] = nnc_value_type(m, nnc_op_out(m, op, i));
+        if (nnc_type_get(m, out[i])->kind != NNC_TYPE_tensor)
+            return nnc_infer_error(m, op, "result %u has no type of its own", i);
+    }
+    return NNC_OK;
+}
+
 nnc_status nnc_infer_none(nnc_module *m, nnc_op op, nnc_type *out)
 {
     nnc_type_rec c;
@@ -196,6 +210,7 @@ nnc_status nnc_infer_none(nnc_module *m, nnc_op op, nnc_type *out)
     case NNC_OP_custom_grad: return nnc_infer_custom_grad(m, op, out);
     case NNC_OP_while: /* K keeps its state in buffers: nothing is carried */
         return infer_while(m, op, out);
+    case NNC_OP_host: return infer_host(m, op, out);
     case NNC_OP_check:
         c = *nnc_value_ty(m, nnc_op_in(m, op, 0));
         if (c.dtype != NNC_DT_bool || c.rank || c.lanes > 1)

@@ -23,6 +23,18 @@ nnc_status nnc_interp_graph(nnc_module *m, nnc_op graph, nnc_arena *a, unsigned 
 nnc_status nnc_interp_graph_bounded(nnc_module *m, nnc_op graph, nnc_arena *a, unsigned nin,
                                     const nnc_tensor *in, unsigned nout, nnc_tensor *out,
                                     uint64_t max_ops);
+/* What a run may ask for.  `call` carries out `host` ops: data is the operands, then the results to be filled, dense and
+ * row-major; dim[i] the real sizes of data[i] (its rank is that of the op's operand).  Anything but 0 stops the run with an
+ * error.  Without `call` a `host` op is an error. */
+typedef int nnc_host_fn(void *context, int id, void *const *data, const int64_t *const *dim);
+typedef struct nnc_interp_options {
+    uint64_t max_ops; /* 0: no limit; kernels have none */
+    nnc_host_fn *call;
+    void *context;
+} nnc_interp_options;
+nnc_status nnc_interp_graph_with(nnc_module *m, nnc_op graph, nnc_arena *a, unsigned nin,
+                                 const nnc_tensor *in, unsigned nout, nnc_tensor *out,
+                                 const nnc_interp_options *options);
 /* Run a kernel on raw buffers: buf[i] for buffer parameters, idx[i] for idx parameters (same index i of the block
  * arguments).  Fresh arena memory is poisoned and every address checked. */
 typedef struct nnc_kernel_arg {
@@ -32,6 +44,8 @@ typedef struct nnc_kernel_arg {
 } nnc_kernel_arg;
 nnc_status nnc_interp_kernel(nnc_module *m, nnc_op kernel, nnc_arena *a, unsigned n,
                              nnc_kernel_arg *arg);
+nnc_status nnc_interp_kernel_with(nnc_module *m, nnc_op kernel, nnc_arena *a, unsigned n,
+                                  nnc_kernel_arg *arg, const nnc_interp_options *options);
 /* Evaluate one op whose operands are all constants; results as dense tensors. */
 nnc_status nnc_interp_op(nnc_module *m, nnc_op op, nnc_arena *a, const nnc_tensor *in,
                          nnc_tensor *out);

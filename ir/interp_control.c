@@ -1,4 +1,4 @@
-/* Regions: if, while, scan, fused, custom_grad and calls; the marks of the pass autodiff.
+/* Regions: if, while, scan, fused, custom_grad and calls; the marks of the pass autodiff; what the host program does.
  *
  * A loop lets two arenas take turns.  Values carried to the next trip are copied into the arena of the trip that made
  * them, so emptying the other arena never takes away something still in use. */
@@ -206,5 +206,28 @@ INTERP(scan)
         NNC_TRY(one_trip(x, op, i, nc, carried, in, out));
     }
     end_loop(x, &t, nc, carried, out);
+    return NNC_OK;
+}
+
+INTERP(host)
+{
+    unsigned nin = nnc_op_nin(x->m, op), n = nin + nnc_op_nout(x->m, op);
+    int id = (int)nnc_attr_int(x->m, op, NNC_W_id, 0), status;
+    void **data = nnc_arena_array(x->a, n + 1, sizeof *data);
+    const int64_t **dim = nnc_arena_array(x->a, n + 1, sizeof *dim);
+
+    if (!x->call)
+        return nnc_error(x->m->diag, nnc_op_loc(x->m, op),
+                         "function %d of the host program is called, but there is no host here",
+                         id);
+    for (unsigned i = 0; i < n; i++) {
+        const nnc_tensor *t = i < nin ? &in[i] : &out[i - nin];
+        data[i] = t->data;
+        dim[i] = t->dim;
+    }
+    status = x->call(x->context, id, data, dim);
+    if (status)
+        return nnc_error(x->m->diag, nnc_op_loc(x->m, op),
+                         "function %d of the host program failed with status %d", id, status);
     return NNC_OK;
 }

@@ -30,6 +30,7 @@ static const struct row {
     ROW(rng_bits, SHAPED) ROW(check, SHAPED) ROW(nms, SHAPED) ROW(softmax, SHAPED)
     [NNC_OP_log_softmax] = {nnc_interp_softmax, SHAPED}, ROW(layer_norm, SHAPED)
     ROW(const, OWN) ROW(if, OWN) ROW(while, OWN) ROW(scan, OWN) ROW(fused, OWN) ROW(call, OWN)
+    ROW(host, SHAPED)
     [NNC_OP_leaf] = {nnc_interp_same, OWN}, [NNC_OP_stop_grad] = {nnc_interp_same, OWN},
     [NNC_OP_custom_grad] = {nnc_interp_fused, OWN}, [NNC_OP_grad] = {nnc_interp_derivative, OWN},
     [NNC_OP_vjp] = {nnc_interp_derivative, OWN}, [NNC_OP_jvp] = {nnc_interp_derivative, OWN},
@@ -386,6 +387,20 @@ nnc_status nnc_interp_graph_bounded(nnc_module *m, nnc_op graph, nnc_arena *a, u
 
     begin(&x, m, a, true);
     x.budget = max_ops;
+    return end(&x, run_graph(&x, graph, nin, in, nout, out));
+}
+
+nnc_status nnc_interp_graph_with(nnc_module *m, nnc_op graph, nnc_arena *a, unsigned nin,
+                                 const nnc_tensor *in, unsigned nout, nnc_tensor *out,
+                                 const nnc_interp_options *options)
+{
+    nnc_interp x;
+
+    begin(&x, m, a, true);
+    if (options->max_ops)
+        x.budget = options->max_ops;
+    x.call = options->call;
+    x.context = options->context;
     return end(&x, run_graph(&x, graph, nin, in, nout, out));
 }
 

@@ -31,6 +31,7 @@ typedef struct run {
     memory *alloc; /* by op id: memory of allocs and consts, made once */
     memory arena;  /* planned allocs */
     int calls;
+    const nnc_interp_options *options; /* NULL: no host */
 } run;
 
 static nnc_status run_block(run *x, nnc_block b, bool *yielded);
@@ -477,6 +478,41 @@ static nnc_status do_call(run *x, nnc_op op)
     return NNC_OK;
 }
 
+static nnc_status do_host(run *x, nnc_op op)
+{
+    unsigned n = 0, at;
+    int id = (int)nnc_attr_int(x->m, op, NNC_W_id, 0), status;
+    void **data;
+    const int64_t **dim;
+
+    while (n < nnc_op_nin(x->m, op) &&
+           nnc_value_ty(x->m, nnc_op_in(x->m, op, n))->kind == NNC_TYPE_buffer)
+        n++;
+    data = nnc_arena_array(x->a, n + 1, sizeof *data);
+    dim = nnc_arena_array(x->a, n + 1, sizeof *dim);
+    at = n;
+    for (unsigned i = 0; i < n; i++) {
+        nnc_value v = nnc_op_in(x->m, op, i);
+        const nnc_type_rec *ty = nnc_value_ty(x->m, v);
+        memory mem = x->val[v.id].u.m;
+        int64_t *size = nnc_arena_array(x->a, ty->rank + 1u, sizeof *size);
+        int64_t bytes = (int64_t)nnc_dtype_bytes((nnc_dtype)ty->dtype) * ty->lanes;
+        for (int d = 0; d < ty->rank; d++)
+            bytes *= size[d] = int_of(x, nnc_op_in(x->m, op, at++));
+        if (mem.at < 0 || bytes < 0 || mem.at + bytes > mem.size)
+            return fail(x, op, "a buffer is smaller than its sizes say");
+        data[i] = mem.base + mem.at;
+        dim[i] = size;
+    }
+    if (!x->options || !x->options->call)
+        return fail(x, op, "there is no host here");
+    status = x->options->call(x->options->context, id, data, dim);
+    if (status)
+        return nnc_error(x->m->diag, nnc_op_loc(x->m, op),
+                         "function %d of the host program failed with status %d", id, status);
+    return NNC_OK;
+}
+
 static nnc_status run_op(run *x, nnc_op op)
 {
     nnc_opcode code = nnc_op_code(x->m, op);
@@ -492,6 +528,7 @@ static nnc_status run_op(run *x, nnc_op op)
                                             : NNC_OK;
     case NNC_OP_while: return do_while(x, op);
     case NNC_OP_call: return do_call(x, op);
+    case NNC_OP_host: return do_host(x, op);
     case NNC_OP_alloc: return do_alloc(x, op);
     case NNC_OP_const: return do_const(x, op);
     case NNC_OP_view: return do_view(x, op);
@@ -557,7 +594,13 @@ static nnc_status survey(run *x, nnc_block b)
 nnc_status nnc_interp_kernel(nnc_module *m, nnc_op kernel, nnc_arena *a, unsigned n,
                              nnc_kernel_arg *arg)
 {
-    run x = {.m = m, .a = a};
+    return nnc_interp_kernel_with(m, kernel, a, n, arg, NULL);
+}
+
+nnc_status nnc_interp_kernel_with(nnc_module *m, nnc_op kernel, nnc_arena *a, unsigned n,
+                                  nnc_kernel_arg *arg, const nnc_interp_options *options)
+{
+    run x = {.m = m, .a = a, .options = options};
     nnc_block b = nnc_op_region(m, kernel, 0);
 
     if (n != nnc_block_narg(m, b))

@@ -19,6 +19,8 @@ typedef struct nnc_interp {
     uint32_t nsym;
     unsigned depth;
     uint64_t budget;                     /* operations left */
+    nnc_host_fn *call;                   /* carries out `host`; NULL: nobody does */
+    void *context;
     nnc_arena *spare[NNC_INTERP_ARENAS]; /* loop arenas, by nesting */
     unsigned nspare;
 } nnc_interp;
@@ -73,6 +75,7 @@ INTERP(fused);
 INTERP(call);
 INTERP(same);
 INTERP(derivative);
+INTERP(host);
 
 /* Run the ops of a block; *yielded gets the values of its terminator (nout of them, else a diagnostic). */
 nnc_status nnc_interp_block(nnc_interp *x, nnc_block b, unsigned nout, nnc_tensor *yielded);

@@ -330,6 +330,36 @@ static void check_scalar_op(nnc_verifier *v, nnc_op op)
              nnc_print_type(v->m, out));
 }
 
+/* Dense buffers, the first [reads] of them operands; then one idx per dimension of each. */
+static void check_host(nnc_verifier *v, nnc_op op)
+{
+    unsigned n = 0, rank = 0;
+    int64_t reads = nnc_attr_int(v->m, op, NNC_W_reads, -1);
+    const nnc_attr_rec *id = nnc_attr_find(v->m, op, NNC_W_id);
+
+    for (; n < nnc_op_nin(v->m, op) && in_type(v, op, n)->kind == NNC_TYPE_buffer; n++) {
+        nnc_type_rec t = *in_type(v, op, n);
+        int64_t dense[NNC_MAX_RANK];
+        nnc_type_dense_strides(v->m->dims, t.rank, t.dim, dense);
+        for (int i = 0; i < t.rank; i++)
+            if (t.dim[i] != 1 && t.stride[i] != dense[i])
+                fail(v, op, "operand %u has gaps: %s", n, in_text(v, op, n));
+        rank += t.rank;
+        if ((int64_t)n >= reads)
+            writable(v, op, n);
+    }
+    if (!id || id->kind != NNC_ATTR_int || id->u.i < 0 || id->u.i > INT32_MAX)
+        fail(v, op, "has no number of a function");
+    if (reads < 0 || reads > n)
+        fail(v, op, "reads %lld of %u buffers", (long long)reads, n);
+    if (nnc_op_nin(v->m, op) - n != rank)
+        fail(v, op, "%u sizes for %u dimensions", nnc_op_nin(v->m, op) - n, rank);
+    if (nnc_op_nout(v->m, op))
+        fail(v, op, "has results");
+    for (unsigned i = n; i < nnc_op_nin(v->m, op); i++)
+        is_scalar(v, op, i, NNC_DT_idx);
+}
+
 void nnc_verify_k(nnc_verifier *v, nnc_op op)
 {
     switch (nnc_op_code(v->m, op)) {
@@ -349,6 +379,7 @@ void nnc_verify_k(nnc_verifier *v, nnc_op op)
     case NNC_OP_if: check_if(v, op); return;
     case NNC_OP_yield: check_yield(v, op); return;
     case NNC_OP_call: check_call(v, op); return;
+    case NNC_OP_host: check_host(v, op); return;
     case NNC_OP_check: is_scalar(v, op, 0, NNC_DT_bool); return;
     case NNC_OP_splat:
     case NNC_OP_extract:

@@ -100,7 +100,7 @@ static bool should_fold(const nnc_module *m, nnc_op op)
     nnc_tensor t;
 
     if (code == NNC_OP_const || code == NNC_OP_fused || nnc_op_nout(m, op) == 0 ||
-        !nnc_op_has(m, op, NNC_PURE) || asks_for_size(m, op))
+        !nnc_op_has(m, op, NNC_PURE) || !nnc_op_is_pure(m, op) || asks_for_size(m, op))
         return false;
     for (unsigned i = 0; i < nnc_op_nin(m, op); i++)
         if (!nnc_tensor_of(m, nnc_op_in(m, op, i), &t))

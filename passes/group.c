@@ -15,6 +15,7 @@
 #include <string.h>
 #include "ir/build.h"
 #include "ir/decompose.h"
+#include "passes/clean.h"
 #include "passes/schedule/schedule.h"
 
 enum { MAX_RESULTS = 8, MAX_STAGES = 20, MAX_CHAIN = 64 };
@@ -31,6 +32,7 @@ bool nnc_group_outside(const nnc_module *m, nnc_op op)
     case NNC_OP_scan:
     case NNC_OP_call:
     case NNC_OP_check:
+    case NNC_OP_host:
     case NNC_OP_fused:
     case NNC_OP_yield: return true;
     default: return nnc_op_has(m, op, NNC_NAMED);
@@ -68,7 +70,8 @@ typedef struct grouping {
     nnc_arena *a;
     nnc_block block;
     uint32_t nop, npos, stamp;
-    cluster **of; /* per op id; NULL: another block */
+    cluster **of;   /* per op id; NULL: another block */
+    nnc_op *effect; /* per op id: the op with an effect before this one that has one too */
     uint32_t *pos;
     NNC_BUF(cluster *) all;
 } grouping;
@@ -96,8 +99,14 @@ static void start(grouping *g)
     g->nop = m->op.n;
     g->of = nnc_arena_array(g->a, g->nop, sizeof *g->of);
     g->pos = nnc_arena_array(g->a, g->nop, sizeof *g->pos);
+    g->effect = nnc_arena_array(g->a, g->nop, sizeof *g->effect);
+    nnc_op effect = {0};
     for (nnc_op op = nnc_block_first(m, g->block); op.id; op = nnc_op_next(m, op)) {
         cluster *c = nnc_arena_alloc(g->a, sizeof *c);
+        if (!nnc_op_has(m, op, NNC_TERMINATOR) && !nnc_op_is_pure(m, op)) {
+            g->effect[op.id] = effect;
+            effect = op;
+        }
         NNC_PUSH(g->a, &c->op, op);
         c->kind = shape_of(m, op);
         c->fixed = nnc_group_outside(m, op);
@@ -110,7 +119,7 @@ static void start(grouping *g)
     }
 }
 
-/* Clusters whose values an op reads, regions included. */
+/* Clusters whose values an op reads, regions included; and what has to happen before it. */
 typedef void (*visit_fn)(grouping *g, cluster *c, void *user);
 
 static void visit_block(grouping *g, nnc_block b, visit_fn fn, void *user);
@@ -122,6 +131,8 @@ static void visit_op(grouping *g, nnc_op op, visit_fn fn, void *user)
         if (c)
             fn(g, c, user);
     }
+    if (op.id < g->nop && g->effect[op.id].id)
+        fn(g, cluster_of(g, g->effect[op.id]), user);
     for (unsigned i = 0; i < nnc_op_nregion(g->m, op); i++)
         visit_block(g, nnc_op_region(g->m, op, i), fn, user);
 }

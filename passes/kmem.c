@@ -44,6 +44,12 @@ bool nnc_op_writes_buffer(const nnc_module *m, nnc_op op, nnc_value root)
     case NNC_OP_fill:
     case NNC_OP_copy: return nnc_buffer_root(m, nnc_op_in(m, op, 0)).id == root.id;
     case NNC_OP_call: return true;
+    case NNC_OP_host:
+        for (unsigned i = (unsigned)nnc_attr_int(m, op, NNC_W_reads, 0); i < nnc_op_nin(m, op); i++)
+            if (nnc_value_ty(m, nnc_op_in(m, op, i))->kind == NNC_TYPE_buffer &&
+                nnc_buffer_root(m, nnc_op_in(m, op, i)).id == root.id)
+                return true;
+        return false;
     default: break;
     }
     for (unsigned r = 0; r < nnc_op_nregion(m, op); r++)

@@ -45,6 +45,12 @@ static void op_touches(nnc_live *l, nnc_op op)
         add_touch(l, op, 1, true, false);
         break;
     case NNC_OP_call: call_touches(l, op); break;
+    case NNC_OP_host:
+        for (unsigned i = 0; i < nnc_op_nin(l->m, op); i++) {
+            bool reads = i < (unsigned)nnc_attr_int(l->m, op, NNC_W_reads, 0);
+            add_touch(l, op, i, reads, !reads);
+        }
+        break;
     default: break;
     }
 }

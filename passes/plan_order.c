@@ -2,7 +2,7 @@
  *
  * In every block, the ops that touch memory (loops and branches as wholes) are nodes of a graph: an edge where one uses
  * another's result, reads what it writes, or overwrites what it reads; a `check` stays between what came before and
- * after it.  A beam search builds orders node by node; a partial order is judged by its peak so far and by the bytes
+ * after it, and `host` ops keep their order.  A beam search builds orders node by node; a partial order is judged by its peak so far and by the bytes
  * that are live behind it.  Two partial orders of the same nodes have the same live bytes, so only the one with the
  * lower peak is kept: with a wide beam this is dynamic programming over the sets that can come first.  The order
  * changes only if the peak gets lower; views, allocs and index arithmetic follow their users. */
@@ -140,6 +140,34 @@ static void check_edges(order *o)
     }
 }
 
+static bool has_effect(const nnc_module *m, nnc_op op)
+{
+    nnc_opcode code = nnc_op_code(m, op);
+
+    if (code == NNC_OP_check || code == NNC_OP_host)
+        return true;
+    for (unsigned r = 0; r < nnc_op_nregion(m, op); r++)
+        for (nnc_op in = nnc_block_first(m, nnc_op_region(m, op, r)); in.id;
+             in = nnc_op_next(m, in))
+            if (has_effect(m, in))
+                return true;
+    return false;
+}
+
+/* What the world outside can tell apart happens in the order of the program. */
+static void effect_edges(order *o)
+{
+    uint32_t last = UINT32_MAX;
+
+    for (uint32_t k = 0; k < o->n; k++) {
+        if (!has_effect(o->m, o->node[k].op))
+            continue;
+        if (last != UINT32_MAX)
+            add_edge(o, last, k);
+        last = k;
+    }
+}
+
 static void make_graph(order *o)
 {
     nnc_module *m = o->m;
@@ -169,6 +197,7 @@ static void make_graph(order *o)
         memory_edges(o, i);
     }
     check_edges(o);
+    effect_edges(o);
 }
 
 /* ---- search ---- */

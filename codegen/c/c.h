@@ -55,6 +55,7 @@ typedef struct c_cgen {
     uint64_t *alias;       /* per kernel op: bit i set: parameter i may share memory with another */
     NNC_BUF(c_helper) helper;
     NNC_BUF(uint32_t) dep;
+    bool host; /* the entry calls into the program */
     bool math_h, string_h, immintrin_h, keep;
     NNC_BUF(uint32_t) vectors; /* dtype << 16 | lanes: vector types in use */
 

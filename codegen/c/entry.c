@@ -20,6 +20,10 @@ static void check_pointers(c_cgen *g, nnc_out *o)
 {
     nnc_out_line(o, "if (!inputs || !outputs)");
     nnc_out_line(o, "    return %s_ERR_ARGUMENT;", g->upper);
+    if (g->host) {
+        nnc_out_line(o, "if (!inputs->host || !inputs->host->call)");
+        nnc_out_line(o, "    return %s_ERR_ARGUMENT;", g->upper);
+    }
     for (uint32_t i = 0; i < g->field.n; i++) {
         const c_field *x = &g->field.at[i];
         if (x->role == C_SYMBOL || (x->role != C_SYMBOL_OUT && !field_bytes(g, x)))
@@ -99,6 +103,11 @@ void c_entry(c_cgen *g, FILE *f)
 
     c_begin_function(g, g->entry, &o, C_COMMON);
     nnc_names_reserve(g->locals, "inputs");
+    if (g->host) {
+        nnc_names_reserve(g->locals, "size");
+        nnc_names_reserve(g->locals, "data");
+        nnc_names_reserve(g->locals, "dim");
+    }
     nnc_names_reserve(g->locals, "outputs");
     nnc_names_reserve(g->locals, "workspace");
     nnc_names_reserve(g->locals, "arena");

@@ -41,6 +41,11 @@ static void structure(c_cgen *g, FILE *f, bool inputs)
     unsigned n = 0;
 
     fprintf(f, "typedef struct %s_%s {\n", g->name, inputs ? "inputs" : "outputs");
+    if (inputs && g->host) {
+        fprintf(f, "    const %s_host *host; /* functions of the program that the model calls */\n",
+                g->name);
+        n++;
+    }
     if (inputs && g->face.weights_in_file) {
         fprintf(f,
                 "#ifndef %s_WEIGHTS_SYMBOL\n    const void *weights; /* %s.bin in memory, aligned "
@@ -71,6 +76,21 @@ static void structure(c_cgen *g, FILE *f, bool inputs)
     if (!n)
         fprintf(f, "    char none; /* C wants a member */\n");
     fprintf(f, "} %s_%s;\n\n", g->name, inputs ? "inputs" : "outputs");
+}
+
+static void host_type(c_cgen *g, FILE *f)
+{
+    fprintf(
+        f,
+        "/* Functions of the program that the model calls, by number.  data: the operands, then "
+        "the "
+        "results to be filled, dense and\n"
+        " * row-major; dim[i]: the sizes of data[i] (NULL for a single number).  Anything but 0 "
+        "ends the run with %s_ERR_HOST. */\n"
+        "typedef struct %s_host {\n    void *context;\n"
+        "    int (*call)(void *context, int id, void *const *data, const size_t *const *dim);\n"
+        "} %s_host;\n\n",
+        g->upper, g->name, g->name);
 }
 
 void c_header(c_cgen *g, FILE *f)
@@ -105,8 +125,13 @@ void c_header(c_cgen *g, FILE *f)
             "workspace is not aligned */\n"
             "    %s_ERR_SHAPE = 2,    /* a size is out of its bounds; nothing was written */\n"
             "    %s_ERR_CHECK = 3,    /* the model itself refuses these inputs */\n"
-            "    %s_ERR_WEIGHTS = 4   /* the weights do not belong to this code */\n};\n\n",
-            u, u, u, u, u);
+            "    %s_ERR_WEIGHTS = 4%s  /* the weights do not belong to this code */\n",
+            u, u, u, u, u, g->host ? "," : " ");
+    if (g->host)
+        fprintf(f, "    %s_ERR_HOST = 5      /* a function of the program failed */\n", u);
+    fprintf(f, "};\n\n");
+    if (g->host)
+        host_type(g, f);
     structure(g, f, true);
     structure(g, f, false);
     fprintf(f, "int %s_run(const %s_inputs *inputs, const %s_outputs *outputs, void *workspace);\n",

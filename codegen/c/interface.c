@@ -68,6 +68,8 @@ static void fields(c_cgen *g)
                             nnc_attr_str(g->m, g->entry, NNC_W_output, "")};
 
     nnc_names_reserve(scope[0], "weights");
+    if (g->host)
+        nnc_names_reserve(scope[0], "host");
     for (unsigned i = 0; i < nnc_block_narg(g->m, top); i++) {
         c_field x = {.arg = nnc_block_arg(g->m, top, i), .role = i < n ? (int)role[i] : C_INPUT};
         bool out = x.role == C_OUTPUT || x.role == C_SYMBOL_OUT,
@@ -97,6 +99,18 @@ static void workspace(c_cgen *g, nnc_block b, uint64_t *bytes)
         for (unsigned r = 0; r < nnc_op_nregion(g->m, op); r++)
             workspace(g, nnc_op_region(g->m, op, r), bytes);
     }
+}
+
+static bool calls_host(const nnc_module *m, nnc_block b)
+{
+    for (nnc_op op = nnc_block_first(m, b); op.id; op = nnc_op_next(m, op)) {
+        if (nnc_op_code(m, op) == NNC_OP_host)
+            return true;
+        for (unsigned r = 0; r < nnc_op_nregion(m, op); r++)
+            if (calls_host(m, nnc_op_region(m, op, r)))
+                return true;
+    }
+    return false;
 }
 
 static uint64_t code_hash(c_cgen *g)
@@ -157,6 +171,7 @@ nnc_status c_begin(c_cgen *g, nnc_module *m, const nnc_emit_options *opt)
         return nnc_error(
             m->diag, (nnc_loc){0},
             "there is no entry kernel to write: the passes `lower` and `plan` make it");
+    g->host = calls_host(m, nnc_op_region(m, g->entry, 0));
     fields(g);
     c_weights_plan(g);
     workspace(g, nnc_op_region(m, g->entry, 0), &bytes);

@@ -19,6 +19,10 @@ static bool buffer_written(const c_cgen *g, nnc_value b, int depth)
             if (at == 0)
                 return true;
             break;
+        case NNC_OP_host:
+            if (at >= (unsigned)nnc_attr_int(g->m, op, NNC_W_reads, 0))
+                return true;
+            break;
         case NNC_OP_view:
             if (buffer_written(g, nnc_op_out(g->m, op, 0), depth))
                 return true;

@@ -329,6 +329,50 @@ static void check(c_cgen *g, nnc_op op)
         c_comment(g->a, nnc_attr_str(g->m, op, NNC_W_message, "a check of the model"), 60));
 }
 
+/* { void *data[2]; size_t size0[2]; const size_t *dim[2]; .. } in a block of its own. */
+static void host(c_cgen *g, nnc_op op)
+{
+    const char *data = "", *dim = "", *sizes;
+    unsigned n = 0, at;
+
+    while (n < nnc_op_nin(g->m, op) &&
+           nnc_value_ty(g->m, nnc_op_in(g->m, op, n))->kind == NNC_TYPE_buffer)
+        n++;
+    at = n;
+    if (n) {
+        nnc_out_line(g->o, "{");
+        g->o->indent++;
+    }
+    for (unsigned i = 0; i < n; i++) {
+        nnc_value b = nnc_op_in(g->m, op, i);
+        unsigned rank = nnc_value_ty(g->m, b)->rank;
+        bool none = !nnc_type_bytes(g->m, nnc_value_type(g->m, b));
+        bool reads = i < (unsigned)nnc_attr_int(g->m, op, NNC_W_reads, 0);
+        data = c_fmt(g, "%s%s%s", data, i ? ", " : "",
+                     none    ? "NULL"
+                     : reads ? c_fmt(g, "(void *)(uintptr_t)%s", c_operand(g, b, C_UNARY))
+                             : c_operand(g, b, C_COND));
+        dim = c_fmt(g, "%s%s%s", dim, i ? ", " : "", rank ? c_fmt(g, "size + %u", at - n) : "NULL");
+        at += rank;
+    }
+    sizes = "";
+    for (unsigned i = n; i < at; i++)
+        sizes = c_fmt(g, "%s%s(size_t)%s", sizes, i > n ? ", " : "",
+                      c_operand(g, nnc_op_in(g->m, op, i), C_UNARY));
+    if (at > n)
+        nnc_out_line(g->o, "const size_t size[] = {%s};", sizes);
+    if (n)
+        nnc_out_line(g->o, "void *const data[] = {%s};", data);
+    if (n)
+        nnc_out_line(g->o, "const size_t *const dim[] = {%s};", dim);
+    nnc_out_line(g->o, "if (inputs->host->call(inputs->host->context, %lld, %s, %s))",
+                 (long long)nnc_attr_int(g->m, op, NNC_W_id, 0), n ? "data" : "NULL",
+                 n ? "dim" : "NULL");
+    nnc_out_line(g->o, "    return %s_ERR_HOST;", g->upper);
+    if (n)
+        nnc_out_close(g->o);
+}
+
 /* A vector load that two to four products share: gcc would rather load it again for each of them, which makes small
  * tiles load-bound. */
 static bool feeds_few_products(const c_cgen *g, nnc_op op)
@@ -371,6 +415,7 @@ static void statement(c_cgen *g, nnc_op op)
     case NNC_OP_copy: copy(g, op); return;
     case NNC_OP_call: call(g, op); return;
     case NNC_OP_check: check(g, op); return;
+    case NNC_OP_host: host(g, op); return;
     case NNC_OP_yield:
     case NNC_OP_view:
     case NNC_OP_const:

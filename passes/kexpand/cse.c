@@ -113,6 +113,7 @@ static void bump_written(sharer *s, nnc_op op)
     case NNC_OP_store: s->epoch[nnc_buffer_root(m, nnc_op_in(m, op, 1)).id]++; break;
     case NNC_OP_fill:
     case NNC_OP_copy: s->epoch[nnc_buffer_root(m, nnc_op_in(m, op, 0)).id]++; break;
+    case NNC_OP_host:
     case NNC_OP_call: s->all++; break;
     default: break;
     }

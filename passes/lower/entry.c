@@ -261,6 +261,7 @@ static nnc_status lower_op(nnc_lower *x, nnc_op op)
         nnc_attr_copy(m, nnc_build_op(&x->b, NNC_OP_check, 1, &cond, 0, NULL), op);
         return NNC_OK;
     }
+    case NNC_OP_host: nnc_entry_host(x, op); return NNC_OK;
     case NNC_OP_if:
     case NNC_OP_while:
     case NNC_OP_scan:

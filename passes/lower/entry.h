@@ -75,6 +75,9 @@ bool nnc_entry_assemble(nnc_lower *x, nnc_op fused);
  * memory. */
 void nnc_entry_in_place(nnc_lower *x, nnc_op fused, nnc_op call);
 
+/* ---- host.c ---- */
+void nnc_entry_host(nnc_lower *x, nnc_op op);
+
 /* ---- flow.c: if, while, scan, call ---- */
 nnc_status nnc_entry_flow(nnc_lower *x, nnc_op op);
 

@@ -208,6 +208,8 @@ static const struct {
     {NNC_OP_rng_bits, "%y = rng_bits %k : u32[5,n]", ""},
     {NNC_OP_rng_bits, "%y = rng_bits %i : u32[5]",
      "rng_bits: the key has type i64[5], needs u32 of rank 1"},
+    {NNC_OP_host, "%y, %p = host %a, %i [id=3] : f32[n,4], bool[]", ""},
+    {NNC_OP_host, "%y = host %a : f32[2]", "host: needs the number of a function, [id=0] or more"},
     {NNC_OP_check, "check %t [message=\"m\"]", ""},
     {NNC_OP_check, "check %flags [message=\"m\"]",
      "check: the condition has type bool[2,3], needs a bool scalar"},
