@@ -193,8 +193,9 @@ typedef struct nn_trace {
     nnc_op first_op; /* what `data` and host tensors are put before: an op of the root's block */
     NNC_BUF(const nn_host_tensor *) input; /* extra block arguments of the root, in order */
     uint32_t nroot, nhost;
-    NNC_BUF(uint8_t) known;     /* by value id: 0 not looked at, 1 no, 2 yes */
-    uint64_t budget;            /* operations of code left for this root */
+    NNC_BUF(uint8_t) known;               /* by value id: 0 not looked at, 1 no, 2 yes */
+    NNC_BUF(const nnc_tensor *) value_of; /* by value id: evaluated before */
+    uint64_t budget;                      /* operations of code left for this root */
     struct nn_program *program; /* descriptors of effects, sweeps; NULL when nothing will run */
     struct nn_model_cx *models; /* model.c */
     bool standins;              /* inside init's trial traces: effects and asserts are off */
