@@ -54,6 +54,7 @@ void nn_try_enter(nn_trace *t, nn_catch *c)
     c->env = t->env;
     c->frame = t->frame;
     c->pos = t->b.pos;
+    c->region = t->region;
     t->catch_ = c;
 }
 
@@ -68,6 +69,7 @@ void nn_try_failed(nn_trace *t, nn_catch *c)
     t->env = c->env;
     t->frame = c->frame;
     t->b.pos = c->pos;
+    t->region = c->region;
 }
 
 /* ---- environments ---- */
@@ -120,6 +122,7 @@ nn_slot *nn_bind(nn_trace *t, nnc_sym name, nn_v v, const nn_ast *at)
     s->made = at;
     s->where = at ? (at->name_loc.id ? at->name_loc : at->loc) : (nnc_loc){0};
     s->env = e;
+    s->serial = t->nslot++;
     s->turns = t->env->nturn;
     NNC_PUSH(t->arena, &e->slot, s);
     if (v->kind == NN_V_tensor && v->ssa.id && !nnc_value_get(t->m, v->ssa)->name.id &&
@@ -241,21 +244,13 @@ static nn_v dtype_value(nn_trace *t, nnc_dtype dt)
     return v;
 }
 
-/* Keys mentioned are streams of their own; records that hold keys pass whole, untouched. */
-static nn_v local_value(nn_trace *t, const nn_ast *at, nn_slot *s)
-{
-    if (s->val->kind == NN_V_poison)
-        nn_fail_silently(t);
-    if (s->val->kind == NN_V_tensor && s->val->is_key)
-        return nn_key_mention(t, at, s->val, s->turns, NULL);
-    return s->val;
-}
-
 nn_v nn_mention(nn_trace *t, const nn_ast *at)
 {
     nn_slot *s = nn_lookup(t, at->name);
+    if (s && s->val->kind == NN_V_poison)
+        nn_fail_silently(t);
     if (s)
-        return local_value(t, at, s);
+        return s->val;
     nn_decl *d = nn_find_decl(t, t->frame->unit, at->name, at);
     if (d && d->node->kind != NN_import) {
         nn_v v = nn_decl_value(t, d, at);

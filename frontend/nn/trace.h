@@ -137,7 +137,8 @@ typedef struct nn_slot {
     nnc_loc where;
     const nn_ast *made; /* the binding */
     struct nn_env *env;
-    uint32_t turns; /* loops around the binding: keys mentioned deeper fold the turns between */
+    uint32_t serial; /* slots with smaller numbers are older */
+    uint32_t turns;  /* loops around the binding: keys mentioned deeper fold the turns between */
 } nn_slot;
 typedef struct nn_env {
     struct nn_env *up; /* NULL: the file's names come next */
@@ -164,6 +165,7 @@ typedef struct nn_catch {
     struct nn_catch *up;
     nn_env *env;
     nn_frame *frame;
+    struct nn_region *region;
     nnc_pos pos;
 } nn_catch;
 
@@ -198,6 +200,8 @@ typedef struct nn_trace {
     uint64_t budget;                      /* operations of code left for this root */
     struct nn_program *program; /* descriptors of effects, sweeps; NULL when nothing will run */
     struct nn_model_cx *models; /* model.c */
+    struct nn_region *region;   /* run-time regions being traced, see expr.h */
+    uint32_t nslot;             /* serial numbers of slots */
     bool standins;              /* inside init's trial traces: effects and asserts are off */
 } nn_trace;
 
