@@ -100,6 +100,13 @@ void nnc_g_sort(nnc_builder *b, unsigned n, const nnc_value *x, int axis, bool d
 void nnc_g_topk(nnc_builder *b, nnc_value x, nnc_dim k, int axis, bool largest, nnc_value out[2]);
 void nnc_g_compact(nnc_builder *b, nnc_value x, nnc_value mask, nnc_value out[2]);
 nnc_value nnc_g_rng_bits(nnc_builder *b, nnc_value key, int rank, const nnc_dim *dim);
+/* The key for mention `site` at indices index[] (i64 tensors): the last counter word is 1 + 2^16 n. */
+nnc_value nnc_g_fold_key(nnc_builder *b, nnc_value key, uint32_t site, unsigned n,
+                         const nnc_value *index);
+/* The same with another last word: NNC_KEY_SPLIT, NNC_KEY_INIT (ir/philox.h).  Keys and indices broadcast. */
+nnc_value nnc_g_fold_key_domain(nnc_builder *b, nnc_value key, uint32_t site, uint32_t domain,
+                                unsigned n, const nnc_value *index);
+nnc_value nnc_g_split_key(nnc_builder *b, nnc_value key, nnc_dim n); /* u32[2] -> u32[n,2] */
 void nnc_g_check(nnc_builder *b, nnc_value cond, const char *message);
 /* results in out[0 .. nout-1], of the given types */
 void nnc_g_host(nnc_builder *b, int64_t id, unsigned n, const nnc_value *x, unsigned nout,

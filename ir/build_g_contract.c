@@ -204,12 +204,6 @@ void nnc_g_compact(nnc_builder *b, nnc_value x, nnc_value mask, nnc_value out[2]
         2, out);
 }
 
-nnc_value nnc_g_rng_bits(nnc_builder *b, nnc_value key, int rank, const nnc_dim *dim)
-{
-    return nnc_build_plain(b, NNC_OP_rng_bits, 1, &key,
-                           nnc_type_tensor(b->m, NNC_DT_u32, rank, dim));
-}
-
 void nnc_g_check(nnc_builder *b, nnc_value cond, const char *message)
 {
     int64_t v;

@@ -1,5 +1,6 @@
 /* Reductions, windows, contractions, sorting, and the quantisation pair. */
 #include "ir/infer_fn.h"
+#include <string.h>
 
 /* Drop the axes in `mask`, or make them 1. */
 static nnc_type reduced(nnc_module *m, const nnc_type_rec *x, unsigned mask, bool keep,
@@ -311,6 +312,47 @@ nnc_status nnc_infer_compact(nnc_module *m, nnc_op op, nnc_type *out)
                                nnc_infer_text(m, op, 0));
     out[0] = nnc_value_type(m, nnc_op_in(m, op, 0));
     out[1] = nnc_type_tensor(m, NNC_DT_i64, 0, NULL);
+    return NNC_OK;
+}
+
+nnc_status nnc_infer_key(nnc_module *m, nnc_op op, nnc_type_rec *key)
+{
+    NNC_TRY(nnc_infer_tensor(m, op, 0, key));
+    if (key->dtype != NNC_DT_u32 || !key->rank || key->dim[key->rank - 1] != 2)
+        return nnc_infer_error(m, op, "the key has type %s, needs u32[2] or u32[b.., 2]",
+                               nnc_infer_text(m, op, 0));
+    return NNC_OK;
+}
+
+static nnc_status counter_word(nnc_module *m, nnc_op op, nnc_word key)
+{
+    int64_t v = nnc_attr_int(m, op, key, -1);
+    if (v < 0 || v > UINT32_MAX)
+        return nnc_infer_error(m, op, "%s is %lld, must be from 0 to 4294967295",
+                               nnc_sym_str(m, nnc_w(key)), (long long)v);
+    return NNC_OK;
+}
+
+nnc_status nnc_infer_fold_key(nnc_module *m, nnc_op op, nnc_type *out)
+{
+    nnc_type_rec key, i;
+    nnc_dim dim[NNC_MAX_RANK];
+    int rank;
+    NNC_TRY(nnc_infer_key(m, op, &key));
+    NNC_TRY(counter_word(m, op, NNC_W_site));
+    NNC_TRY(counter_word(m, op, NNC_W_domain));
+    rank = key.rank - 1;
+    memcpy(dim, key.dim, (size_t)rank * sizeof *dim);
+    for (unsigned k = 1; k < nnc_op_nin(m, op); k++) {
+        NNC_TRY(nnc_infer_operand(m, op, k, NNC_DT_i64, -1, "an index"));
+        i = *nnc_value_ty(m, nnc_op_in(m, op, k));
+        if (!nnc_broadcast_dims(m->dims, rank, dim, i.rank, i.dim, &rank, dim) ||
+            rank == NNC_MAX_RANK)
+            return nnc_infer_error(m, op, "the index %s does not fit the keys %s",
+                                   nnc_infer_text(m, op, k), nnc_infer_text(m, op, 0));
+    }
+    dim[rank] = 2;
+    out[0] = nnc_type_tensor(m, NNC_DT_u32, rank + 1, dim);
     return NNC_OK;
 }
 

@@ -12,7 +12,8 @@ nnc_infer_fn nnc_infer_none, nnc_infer_given, nnc_infer_same, nnc_infer_pred, nn
     nnc_infer_concat, nnc_infer_gather, nnc_infer_gather_elements, nnc_infer_gather_nd,
     nnc_infer_reduce, nnc_infer_argreduce, nnc_infer_window, nnc_infer_window_arg, nnc_infer_dot,
     nnc_infer_conv, nnc_infer_all_same, nnc_infer_topk, nnc_infer_compact, nnc_infer_nms,
-    nnc_infer_quantize, nnc_infer_dequantize, nnc_infer_grad, nnc_infer_vjp, nnc_infer_jvp;
+    nnc_infer_fold_key, nnc_infer_quantize, nnc_infer_dequantize, nnc_infer_grad, nnc_infer_vjp,
+    nnc_infer_jvp;
 
 /* custom_grad: part of nnc_infer_none. */
 nnc_infer_fn nnc_infer_custom_grad;
@@ -35,6 +36,9 @@ nnc_status nnc_infer_ints(nnc_module *m, nnc_op op, nnc_word key, unsigned want,
 /* A list of distinct axes below rank; *n of them. */
 nnc_status nnc_infer_axes(nnc_module *m, nnc_op op, nnc_word key, int rank, unsigned *n,
                           int64_t *out);
+
+/* Operand 0 is a key, or a tensor of keys: u32[b.., 2]. */
+nnc_status nnc_infer_key(nnc_module *m, nnc_op op, nnc_type_rec *key);
 
 /* Dimensions that are equal, or may be: the constant, else the first, goes to *out. */
 bool nnc_dim_meet(nnc_dims *t, nnc_dim a, nnc_dim b, nnc_dim *out);

@@ -141,9 +141,14 @@ static nnc_status given_scalar_i64(nnc_module *m, nnc_op op, const nnc_type_rec 
 
 static nnc_status given_rng(nnc_module *m, nnc_op op, const nnc_type_rec *y)
 {
-    NNC_TRY(nnc_infer_operand(m, op, 0, NNC_DT_u32, 1, "the key"));
-    if (y->dtype != NNC_DT_u32 || nnc_value_ty(m, nnc_op_in(m, op, 0))->dim[0] != 2)
-        return nnc_infer_error(m, op, "makes %s from %s, must make u32 from u32[2]",
+    nnc_type_rec key;
+    nnc_dim d;
+    NNC_TRY(nnc_infer_key(m, op, &key));
+    bool ok = y->dtype == NNC_DT_u32 && y->rank >= key.rank - 1;
+    for (int i = 0; ok && i < key.rank - 1; i++)
+        ok = nnc_dim_meet(m->dims, y->dim[i], key.dim[i], &d);
+    if (!ok)
+        return nnc_infer_error(m, op, "makes %s from %s, must make u32[b.., ..] from u32[b.., 2]",
                                result_text(m, op), nnc_infer_text(m, op, 0));
     return NNC_OK;
 }

@@ -27,7 +27,7 @@ static const struct row {
     ROW(dynamic_update_slice, SHAPED) ROW(prefix, OWN) ROW(extent, SHAPED) ROW(reduce, SHAPED)
     ROW(argreduce, SHAPED) ROW(cumulate, SHAPED) ROW(window_reduce, SHAPED) ROW(window_argmax, SHAPED)
     ROW(dot, SHAPED) ROW(conv, SHAPED) ROW(sort, SHAPED) ROW(topk, SHAPED) ROW(compact, SHAPED)
-    ROW(rng_bits, SHAPED) ROW(check, SHAPED) ROW(nms, SHAPED) ROW(softmax, SHAPED)
+    ROW(rng_bits, SHAPED) ROW(fold_key, SHAPED) ROW(check, SHAPED) ROW(nms, SHAPED) ROW(softmax, SHAPED)
     [NNC_OP_log_softmax] = {nnc_interp_softmax, SHAPED}, ROW(layer_norm, SHAPED)
     ROW(const, OWN) ROW(if, OWN) ROW(while, OWN) ROW(scan, OWN) ROW(fused, OWN) ROW(call, OWN)
     ROW(host, SHAPED)

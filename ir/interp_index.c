@@ -261,38 +261,6 @@ INTERP(compact)
     return NNC_OK;
 }
 
-/* ---- Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011) ---- */
-static void philox(uint64_t block, uint32_t k0, uint32_t k1, uint32_t r[4])
-{
-    uint32_t c[4] = {(uint32_t)block, (uint32_t)(block >> 32), 0, 0};
-
-    for (int round = 0; round < 10; round++, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u) {
-        uint64_t p = (uint64_t)0xD2511F53u * c[0], q = (uint64_t)0xCD9E8D57u * c[2];
-        uint32_t n0 = (uint32_t)(q >> 32) ^ c[1] ^ k0, n2 = (uint32_t)(p >> 32) ^ c[3] ^ k1;
-        c[1] = (uint32_t)q;
-        c[3] = (uint32_t)p;
-        c[0] = n0;
-        c[2] = n2;
-    }
-    memcpy(r, c, sizeof c);
-}
-
-INTERP(rng_bits)
-{
-    uint32_t key[2], r[4] = {0};
-    int64_t n = nnc_tensor_count(out);
-
-    (void)x;
-    (void)op;
-    memcpy(key, in[0].data, sizeof key);
-    for (int64_t i = 0; i < n; i++) {
-        if (i % 4 == 0)
-            philox((uint64_t)i / 4, key[0], key[1], r);
-        memcpy(nnc_cell(out, i), &r[i % 4], 4);
-    }
-    return NNC_OK;
-}
-
 INTERP(check)
 {
     (void)out;

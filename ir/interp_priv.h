@@ -63,6 +63,7 @@ INTERP(sort);
 INTERP(topk);
 INTERP(compact);
 INTERP(rng_bits);
+INTERP(fold_key);
 INTERP(check);
 INTERP(nms);
 INTERP(softmax);

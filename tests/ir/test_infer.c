@@ -4,18 +4,19 @@
 #include "ir/infer_fn.h"
 #include "tests/ir/ir_test.h"
 
-#define PARAMETERS                                                                                \
-    "dim n = 1..64\ndim m = 2..8\ndim z = 0..9\n"                                                 \
-    "graph @callee (%x: f32[2,3]) {\n  %y = neg %x : f32[2,3]\n  yield %y\n}\n"                   \
-    "graph @f (%a: f32[2,3], %b: f32[3,4], %s: f32[], %v: f32[3], %i: i64[5], %j: i64[2,3], "     \
-    "%mask: bool[2],"                                                                             \
-    " %t: bool[], %k: u32[2], %img: f32[1,4,8,9], %w: f32[6,2,3,3], %u8: u8[2,3], %i8: i8[3,4], " \
-    "%h: f16[2,3],"                                                                               \
-    " %d: f32[n,3], %e: f32[n,m], %st: i64[2], %count: i64[], %bx: f32[1,7,4], %sc: f32[1,2,7], " \
-    "%f8: f8e4m3fn[2,3],"                                                                         \
-    " %z: f32[z,3], %flags: bool[2,3], %q0: u8[], %sv: f32[2], %sb: f32[2,2], %qb: u8[2,2], "     \
-    "%img2: f32[1,8,9,4],"                                                                        \
-    " %w2: f32[3,3,2,6], %x3: f32[7,2,3], %y3: f32[7,3,5], %i32: i32[2,3], %nd: i64[5,2], %r8: "  \
+#define PARAMETERS                                                                                 \
+    "dim n = 1..64\ndim m = 2..8\ndim z = 0..9\n"                                                  \
+    "graph @callee (%x: f32[2,3]) {\n  %y = neg %x : f32[2,3]\n  yield %y\n}\n"                    \
+    "graph @f (%a: f32[2,3], %b: f32[3,4], %s: f32[], %v: f32[3], %i: i64[5], %j: i64[2,3], "      \
+    "%mask: bool[2],"                                                                              \
+    " %t: bool[], %k: u32[2], %ks: u32[3,2], %img: f32[1,4,8,9], %w: f32[6,2,3,3], %u8: u8[2,3], " \
+    "%i8: i8[3,4], "                                                                               \
+    "%h: f16[2,3],"                                                                                \
+    " %d: f32[n,3], %e: f32[n,m], %st: i64[2], %count: i64[], %bx: f32[1,7,4], %sc: f32[1,2,7], "  \
+    "%f8: f8e4m3fn[2,3],"                                                                          \
+    " %z: f32[z,3], %flags: bool[2,3], %q0: u8[], %sv: f32[2], %sb: f32[2,2], %qb: u8[2,2], "      \
+    "%img2: f32[1,8,9,4],"                                                                         \
+    " %w2: f32[3,3,2,6], %x3: f32[7,2,3], %y3: f32[7,3,5], %i32: i32[2,3], %nd: i64[5,2], %r8: "   \
     "f32[1,1,1,1,1,1,1,1]) {\n"
 
 static const struct {
@@ -207,7 +208,21 @@ static const struct {
      "compact: the mask bool[2] does not fit f32[3,4]"},
     {NNC_OP_rng_bits, "%y = rng_bits %k : u32[5,n]", ""},
     {NNC_OP_rng_bits, "%y = rng_bits %i : u32[5]",
-     "rng_bits: the key has type i64[5], needs u32 of rank 1"},
+     "rng_bits: the key has type i64[5], needs u32[2] or u32[b.., 2]"},
+    {NNC_OP_rng_bits, "%y = rng_bits %ks : u32[3,n]", ""},
+    {NNC_OP_rng_bits, "%y = rng_bits %ks : u32[4,n]",
+     "rng_bits: makes u32[4,n] from u32[3,2], must make u32[b.., ..] from u32[b.., 2]"},
+    {NNC_OP_fold_key, "%y = fold_key %k [site=1, domain=1] : u32[2]", ""},
+    {NNC_OP_fold_key, "%y = fold_key %k, %i, %count [site=1, domain=131073] : u32[5,2]", ""},
+    {NNC_OP_fold_key, "%y = fold_key %ks, %count [site=1, domain=65537] : u32[3,2]", ""},
+    {NNC_OP_fold_key, "%y = fold_key %ks, %i [site=1, domain=1] : u32[3,2]",
+     "fold_key: the index i64[5] does not fit the keys u32[3,2]"},
+    {NNC_OP_fold_key, "%y = fold_key %k, %a [site=1, domain=1] : u32[2]",
+     "fold_key: an index has type f32[2,3], needs i64"},
+    {NNC_OP_fold_key, "%y = fold_key %k [site=-1, domain=1] : u32[2]",
+     "fold_key: site is -1, must be from 0 to 4294967295"},
+    {NNC_OP_fold_key, "%y = fold_key %k [site=1, domain=4294967296] : u32[2]",
+     "fold_key: domain is 4294967296, must be from 0 to 4294967295"},
     {NNC_OP_host, "%y, %p = host %a, %i [id=3] : f32[n,4], bool[]", ""},
     {NNC_OP_host, "%y = host %a : f32[2]", "host: needs the number of a function, [id=0] or more"},
     {NNC_OP_check, "check %t [message=\"m\"]", ""},

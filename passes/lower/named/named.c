@@ -12,6 +12,7 @@ nnc_status nnc_lower_named(nnc_lower *x, nnc_op op)
     case NNC_OP_topk: return nnc_named_topk(x, op);
     case NNC_OP_compact: return nnc_named_compact(x, op);
     case NNC_OP_rng_bits: return nnc_named_rng_bits(x, op);
+    case NNC_OP_fold_key: return nnc_named_fold_key(x, op);
     case NNC_OP_nms: return nnc_named_nms(x, op);
     default:
         return nnc_error(x->m->diag, nnc_op_loc(x->m, op), "no kernel is written for '%s'",

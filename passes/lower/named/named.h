@@ -14,6 +14,7 @@ nnc_status nnc_named_sort(nnc_lower *x, nnc_op op);
 nnc_status nnc_named_topk(nnc_lower *x, nnc_op op);
 nnc_status nnc_named_compact(nnc_lower *x, nnc_op op);
 nnc_status nnc_named_rng_bits(nnc_lower *x, nnc_op op);
+nnc_status nnc_named_fold_key(nnc_lower *x, nnc_op op);
 nnc_status nnc_named_nms(nnc_lower *x, nnc_op op);
 
 /* A loop per dimension except `skip` (-1: none); i[d] gets the variable.  Returns the number of loops opened. */
@@ -39,6 +40,11 @@ nnc_value nnc_kb_inside(nnc_kb *k, nnc_value i, nnc_value n);
 nnc_value nnc_kb_load_idx(nnc_kb *k, nnc_value buf, unsigned n, const nnc_value *i);
 /* Scratch memory of a kernel: an arena buffer of the entry, as a parameter. */
 nnc_value nnc_kb_scratch(nnc_kb *k, nnc_dtype dt, int rank, const nnc_dim *dim, const char *name);
+
+/* ---- rng_bits.c ---- */
+nnc_value nnc_kb_word(nnc_kb *k, uint32_t v); /* u32 constant */
+/* A block of Philox4x32-10: the counter c (u32) becomes the random words. */
+void nnc_kb_philox(nnc_kb *k, nnc_value c[4], nnc_value key0, nnc_value key1);
 
 /* ---- sort.c ---- */
 /* The line of `buf` along `axis` at index i[]. */

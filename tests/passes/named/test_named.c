@@ -182,6 +182,44 @@ static void rng_bits(void)
           (judge_options){.sym = (int64_t[]){5}, .hi = 1LL << 32});
 }
 
+/* A key per example, and keys whose memory has gaps. */
+static void rng_bits_batched(void)
+{
+    static const char *const shapes[] = {"[3]", "[3,1]", "[3,4]", "[3,5]", "[3,2,7]", "[3,0]"};
+
+    for (int s = 0; s < 6; s++)
+        judge(textf("graph @g [entry=1] (%%k: u32[3,2]) {\n  %%y = rng_bits %%k : u32%s\n  yield "
+                    "%%y\n}\n",
+                    shapes[s]),
+              (judge_options){.hi = 1LL << 32});
+    judge("dim b = 1..5\ndim n = 0..9\ngraph @g [entry=1] (%k: u32[2,b,2], %x: f32[n]) {\n"
+          "  %y = rng_bits %k : u32[2,b,n]\n  yield %y\n}\n",
+          (judge_options){.sym = (int64_t[]){3, 6}, .hi = 1LL << 32});
+}
+
+static void fold_key(void)
+{
+    static const char *const operands[] = {"%k", "%k, %i", "%k, %i, 7:i64", "%k, -1:i64, %i, %i",
+                                           "%k, %i, %i, 2:i64, %i"};
+
+    for (int s = 0; s < 5; s++) {
+        judge(textf("graph @g [entry=1] (%%k: u32[2], %%i: i64[]) {\n  %%y = fold_key %s [site=%d, "
+                    "domain=65537] : u32[2]\n  yield %%y\n}\n",
+                    operands[s], s),
+              (judge_options){.hi = 1LL << 40});
+        judge(textf("graph @g [entry=1] (%%k: u32[4,2], %%i: i64[4]) {\n  %%y = fold_key %s "
+                    "[site=4294967295, domain=%d] : u32[4,2]\n  yield %%y\n}\n",
+                    operands[s], s),
+              (judge_options){.hi = 1LL << 40});
+    }
+    judge("graph @g [entry=1] (%k: u32[4,1,2], %i: i64[3], %j: i64[2,1,1]) {\n  %y = fold_key %k, "
+          "%i, %j [site=1, domain=2] : u32[2,4,3,2]\n  yield %y\n}\n",
+          (judge_options){.hi = 1LL << 40});
+    judge("dim m = 1..3\ndim n = 0..9\ngraph @g [entry=1] (%k: u32[m,n,2], %i: i64[n]) {\n  %y = "
+          "fold_key %k, %i [site=1, domain=2] : u32[m,n,2]\n  yield %y\n}\n",
+          (judge_options){.sym = (int64_t[]){2, 4}, .hi = 1LL << 40});
+}
+
 static void nms(void)
 {
     for (int mode = 0; mode < 2; mode++)
@@ -209,6 +247,8 @@ int main(void)
     RUN(topk);
     RUN(compact);
     RUN(rng_bits);
+    RUN(rng_bits_batched);
+    RUN(fold_key);
     RUN(nms);
     return test_end();
 }
