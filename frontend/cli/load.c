@@ -62,6 +62,40 @@ static nnc_status read_text(cli *c, nnc_module *m, const char *path)
     return nnc_read_module(m, path, text.n ? text.at : "", text.n, folder);
 }
 
+/* The names of values, one a line; a repeated or missing one gets its position. */
+static const char *names_of(nnc_module *m, unsigned n, const nnc_value *v, const char *stem)
+{
+    const char *all = "";
+    for (unsigned i = 0; i < n; i++) {
+        const char *name = nnc_value_name(m, v[i]);
+        bool again = !*name;
+        for (unsigned k = 0; k < n && !again; k++)
+            again = k != i && v[k].id == v[i].id;
+        if (again)
+            name = nnc_arena_printf(m->arena, "%s%u", stem, i);
+        all = nnc_arena_printf(m->arena, "%s%s%s", all, i ? "\n" : "", name);
+    }
+    return all;
+}
+
+/* IR text says nothing of tensor names: the values' own, so that `run` and `check` have something to call them. */
+static void name_ends(cli *c, nnc_module *m)
+{
+    nnc_op g = nnc_func_entry(m, NNC_OP_graph);
+    if (!g.id || nnc_attr_find(m, g, NNC_W_input) || nnc_attr_find(m, g, NNC_W_output))
+        return;
+    nnc_block b = nnc_op_region(m, g, 0);
+    nnc_op yield = nnc_block_last(m, b);
+    unsigned nin = nnc_block_narg(m, b), nout = yield.id ? nnc_op_nin(m, yield) : 0;
+    nnc_value *v = nnc_arena_array(c->arena, nin + nout + 1, sizeof *v);
+    for (unsigned i = 0; i < nin; i++)
+        v[i] = nnc_block_arg(m, b, i);
+    for (unsigned i = 0; i < nout; i++)
+        v[nin + i] = nnc_op_in(m, yield, i);
+    nnc_attr_set_str(m, g, NNC_W_input, names_of(m, nin, v, "input"));
+    nnc_attr_set_str(m, g, NNC_W_output, names_of(m, nout, v + nin, "output"));
+}
+
 nnc_module *cli_load(cli *c, const char *path)
 {
     nnc_module *m = nnc_module_new(c->arena, c->diag);
@@ -72,8 +106,12 @@ nnc_module *cli_load(cli *c, const char *path)
                   "the .nn language is not there yet; give an .onnx model");
         return NULL;
     }
-    if (has_suffix(path, ".ir") || has_suffix(path, ".kir"))
-        return read_text(c, m, path) == NNC_OK && nnc_diag_errors(c->diag) == 0 ? m : NULL;
+    if (has_suffix(path, ".ir") || has_suffix(path, ".kir")) {
+        if (read_text(c, m, path) != NNC_OK || nnc_diag_errors(c->diag))
+            return NULL;
+        name_ends(c, m);
+        return m;
+    }
     if (nnc_onnx_import(m, path, &o) != NNC_OK || nnc_diag_errors(c->diag))
         return NULL;
     return m;
