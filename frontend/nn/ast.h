@@ -47,6 +47,7 @@ typedef struct nn_ast {
     uint8_t kind, op;
     bool exported; /* fn, train */
     bool parens;   /* written in parentheses: `(a < b) < c` is no chain */
+    uint16_t depth; /* of the tree below, itself included: at most some hundreds */
     uint32_t nkid;
     uint32_t begin, end; /* bytes of the file */
     nnc_loc loc, name_loc;
