@@ -82,16 +82,16 @@ nn_ast *nn_make_list(nn_parser *cx, nn_kind kind, nn_span at, nn_ast *first, con
     return check_depth(cx, node);
 }
 
-nn_ast *nn_named(nn_parser *cx, nn_ast *n, nn_span name)
+nn_ast *nn_set_name(nn_parser *cx, nn_ast *n, nn_span name)
 {
     n->name = nnc_intern_put(cx->s->names, cx->file->text + name.begin, name.end - name.begin);
     n->name_loc = nnc_loc_text(cx->s->diag, cx->file->source, name.begin, name.end);
     return n;
 }
 
-nn_ast *nn_leaf(nn_parser *cx, nn_kind kind, nn_span name)
+nn_ast *nn_make_leaf(nn_parser *cx, nn_kind kind, nn_span name)
 {
-    return nn_named(cx, blank(cx, kind, name), name);
+    return nn_set_name(cx, blank(cx, kind, name), name);
 }
 
 nn_list *nn_list_of(nn_parser *cx, nn_ast *item)
@@ -105,7 +105,7 @@ nn_list *nn_list_add(nn_parser *cx, nn_list *l, nn_ast *item)
     return l;
 }
 
-nn_ast *nn_parens(nn_parser *cx, nn_span at, nn_list *items)
+nn_ast *nn_make_parens(nn_parser *cx, nn_span at, nn_list *items)
 {
     if (!items || items->n != 1 || items->at[0]->kind == NN_named ||
         items->at[0]->kind == NN_spread || items->at[0]->kind == NN_hole)

@@ -280,7 +280,7 @@ const nn_ast *nn_result_place(const nn_ast *body)
 nn_v nn_trace_function(nn_trace *t, nn_v f, const nn_args *args, const nn_ast *at)
 {
     const nn_ast *d = f->decl->node;
-    nn_frame frame = {.unit = f->decl->unit, .decl = f->decl};
+    nn_frame frame = {.unit = f->decl->unit, .decl = (nn_decl *)f->decl};
     nn_code code = {.name = nn_sym(t, f->decl->name),
                     .statics = nn_kid(d, 0),
                     .params = nn_kid(d, 1),

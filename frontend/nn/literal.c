@@ -139,7 +139,7 @@ static int find_unit(const char *p, size_t n)
     return -1;
 }
 
-nn_ast *nn_number(nn_parser *cx, nn_span at, bool is_int)
+nn_ast *nn_make_number(nn_parser *cx, nn_span at, bool is_int)
 {
     const char *p = cx->file->text + at.begin;
     size_t n = at.end - at.begin, len = n;

@@ -38,8 +38,8 @@
 #define N0(kind, at) nn_make(cx, NN_##kind, at, 0, NULL)
 #define LIST(kind, at, list) nn_make_list(cx, NN_##kind, at, NULL, list)
 #define LIST1(kind, at, first, list) nn_make_list(cx, NN_##kind, at, first, list)
-#define NAMED(node, at) nn_named(cx, node, at)
-#define LEAF(kind, at) nn_leaf(cx, NN_##kind, at)
+#define NAMED(node, at) nn_set_name(cx, node, at)
+#define LEAF(kind, at) nn_make_leaf(cx, NN_##kind, at)
 #define START(item) nn_list_of(cx, item)
 #define ADD(list, item) nn_list_add(cx, list, item)
 static int nn_yylex(NN_YYSTYPE *value, NN_YYLTYPE *at, nn_parser *cx);
@@ -308,12 +308,12 @@ postfix: primary                          { $$ = $1; }
     | postfix '\''                        { $$ = N(transpose, @$, $1); }
     ;
 primary: IDENT                            { $$ = LEAF(name, @1); }
-    | INT                                 { $$ = nn_number(cx, @1, true); }
-    | FLOAT                               { $$ = nn_number(cx, @1, false); }
-    | STRING                              { $$ = nn_string(cx, @1); }
+    | INT                                 { $$ = nn_make_number(cx, @1, true); }
+    | FLOAT                               { $$ = nn_make_number(cx, @1, false); }
+    | STRING                              { $$ = nn_make_string(cx, @1); }
     | TRUE                                { $$ = N0(true_, @1); }
     | FALSE                               { $$ = N0(false_, @1); }
-    | '(' items ')'                       { $$ = nn_parens(cx, @$, $2); }
+    | '(' items ')'                       { $$ = nn_make_parens(cx, @$, $2); }
     | '(' item_list ',' ')'               { $$ = LIST(tuple, @$, $2); }
     | '[' items ']'                       { $$ = LIST(list, @$, $2); }
     | '[' item_list ',' ']'               { $$ = LIST(list, @$, $2); }

@@ -69,17 +69,17 @@ void nn_unexpected(nn_parser *cx, uint32_t i, const char *found, const char *con
 /* ast.c: nodes.  A NULL child becomes an `absent` node. */
 nn_ast *nn_make(nn_parser *cx, nn_kind kind, nn_span at, unsigned n, nn_ast *const *kid);
 nn_ast *nn_make_list(nn_parser *cx, nn_kind kind, nn_span at, nn_ast *first, const nn_list *rest);
-nn_ast *nn_named(nn_parser *cx, nn_ast *n, nn_span name); /* sets .name and .name_loc */
-nn_ast *nn_leaf(nn_parser *cx, nn_kind kind, nn_span name);
+nn_ast *nn_set_name(nn_parser *cx, nn_ast *n, nn_span name); /* sets .name and .name_loc */
+nn_ast *nn_make_leaf(nn_parser *cx, nn_kind kind, nn_span name);
 nn_list *nn_list_of(nn_parser *cx, nn_ast *item);
 nn_list *nn_list_add(nn_parser *cx, nn_list *l, nn_ast *item);
-nn_ast *nn_parens(nn_parser *cx, nn_span at, nn_list *items); /* (a) is a, else a tuple */
-nn_operator nn_augment_op(const nn_parser *cx, nn_span at);   /* += is + */
+nn_ast *nn_make_parens(nn_parser *cx, nn_span at, nn_list *items); /* (a) is a, else a tuple */
+nn_operator nn_augment_op(const nn_parser *cx, nn_span at);        /* += is + */
 
 /* literal.c, quotes.c: leaves with values */
 int64_t nn_int_value(nn_parser *cx, nn_span at);
-nn_ast *nn_number(nn_parser *cx, nn_span at, bool integer);
-nn_ast *nn_string(nn_parser *cx, nn_span at);
+nn_ast *nn_make_number(nn_parser *cx, nn_span at, bool integer);
+nn_ast *nn_make_string(nn_parser *cx, nn_span at);
 const char *nn_plain_text(nn_parser *cx, nn_span at, const char *of); /* no values allowed in it */
 uint32_t nn_string_end(const char *text, uint32_t begin, uint32_t end, bool *closed);
 

@@ -180,7 +180,7 @@ static nn_ast *braces(nn_parser *cx, uint32_t *i, uint32_t end)
     return f;
 }
 
-nn_ast *nn_string(nn_parser *cx, nn_span at)
+nn_ast *nn_make_string(nn_parser *cx, nn_span at)
 {
     nn_span in = inside(cx, at);
     uint32_t i = in.begin;
