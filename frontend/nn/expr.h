@@ -15,6 +15,9 @@ nn_v nn_string(nn_trace *t, const nn_ast *e);
 /* Give a slot a value; tells the loops being traced that they carry it. */
 void nn_set_slot(nn_trace *t, nn_slot *s, nn_v v, const nn_ast *at);
 
+/* The regions being traced, innermost first, learn that s, which held `old`, gets another value. */
+void nn_touch(nn_trace *t, nn_slot *s, nn_v old);
+
 /* ---- models (model.c) ---- */
 nn_v nn_model_field(nn_trace *t, nn_v model, nnc_sym name,
                     nnc_loc loc); /* net.params, net.enc, net.enc.w */
@@ -45,5 +48,6 @@ typedef struct nn_region {
     struct nn_region *up;
     uint32_t first; /* serial numbers of slots from here on are inside */
     nn_slots written;
+    NNC_BUF(nn_v) old; /* what they held before the region */
 } nn_region;
 #endif

@@ -71,18 +71,25 @@ static nn_v fit(nn_trace *t, const nn_slot *s, nn_v v, const nn_ast *at)
     return nn_map(t, v, fit_leaf, &f);
 }
 
+void nn_touch(nn_trace *t, nn_slot *s, nn_v old)
+{
+    for (nn_region *r = t->region; r && s->serial < r->first; r = r->up) {
+        bool have = false;
+        for (uint32_t i = 0; i < r->written.n && !have; i++)
+            have = r->written.at[i] == s;
+        if (have)
+            continue;
+        NNC_PUSH(t->arena, &r->written, s);
+        NNC_PUSH(t->arena, &r->old, old);
+    }
+}
+
 void nn_set_slot(nn_trace *t, nn_slot *s, nn_v v, const nn_ast *at)
 {
     if (s->val->kind == NN_V_poison)
         nn_fail_silently(t);
     v = fit(t, s, v, at);
-    for (nn_region *r = t->region; r && s->serial < r->first; r = r->up) {
-        bool have = false;
-        for (uint32_t i = 0; i < r->written.n && !have; i++)
-            have = r->written.at[i] == s;
-        if (!have)
-            NNC_PUSH(t->arena, &r->written, s);
-    }
+    nn_touch(t, s, s->val);
     s->val = v;
 }
 

@@ -1,0 +1,41 @@
+/* frontend/nn/flow.h - the inside of loops and branches. */
+#ifndef NNC_FRONTEND_NN_FLOW_H
+#define NNC_FRONTEND_NN_FLOW_H
+#include "frontend/nn/expr.h"
+
+/* Names that a region carries: slots, what they held outside, and the leaves of that in order. */
+typedef struct nn_carry {
+    nn_slots slot;
+    NNC_BUF(nn_v) initial;
+    nn_leaves leaf;
+    NNC_BUF(nnc_dtype) dtype; /* per leaf: what a weak one turned out to be */
+} nn_carry;
+void nn_carry_begin(nn_trace *t, nn_carry *c, const nn_ast *const *text, unsigned n);
+void nn_carry_init(nn_trace *t, nn_carry *c);
+void nn_carry_set(nn_trace *t, nn_carry *c, const nnc_value *v);
+void nn_carry_restore(nn_carry *c);
+bool nn_carry_end(nn_trace *t, nn_carry *c, nn_region *r, nnc_value *out);
+
+/* What a head of a loop walks over. */
+typedef struct nn_head {
+    nn_v xs;
+    nnc_dim trips;  /* turns, or their bound when count is given */
+    nn_v count;     /* a run-time number of turns */
+    bool bounded;   /* of which trips is the bound */
+    bool of_leaves; /* slices of tensors; else a range */
+    nn_leaves leaf;
+    nn_v first; /* range */
+    int64_t step;
+} nn_head;
+void nn_head_of(nn_trace *t, const nn_ast *in, nn_head *h);
+void nn_head_bind(nn_trace *t, const nn_ast *pattern, nn_v v);
+void nn_push_turn(nn_trace *t, nn_v index);
+/* What `for [x in xs]` walks over, evaluated. */
+void nn_static_turns(nn_trace *t, nn_v xs, const nn_ast *at, nn_leaves *out);
+/* Region i of `from` becomes region i of `to` (in place of the one it has). */
+void nn_take_region(nn_trace *t, nnc_op to, nnc_op from, unsigned i);
+void nn_hint_attributes(nn_trace *t, nnc_op op, const nn_ast *hint);
+/* Around each unrolled turn: instances of modules are told apart by it (model.c). */
+void nn_unrolled(nn_trace *t, uint32_t i);
+void nn_unrolled_end(nn_trace *t);
+#endif
