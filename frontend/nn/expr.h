@@ -33,6 +33,9 @@ nn_v nn_call_law(nn_trace *t, nn_v law, const nn_args *args, const nn_ast *at);
 nn_v nn_bind_blueprint(nn_trace *t, nnc_sym name, nn_v blueprint,
                        const nn_ast *at); /* enc = dense[64] in a module */
 
+/* A model out of an .onnx file; NULL after a diagnostic (onnx.c). */
+nn_v nn_import_onnx(nn_trace *t, const char *path, const nn_ast *at);
+
 /* ---- experiments (effect.c) ---- */
 nn_v nn_sweep(nn_trace *t, const nn_ast *e);
 void nn_claim(nn_trace *t, const nn_ast *s);

@@ -24,7 +24,7 @@ static void number_names(nn_trace *t, struct nn_sites *s, const nn_ast *e)
                 n = s->at.at[i].ordinal + 1;
                 break;
             }
-        NNC_PUSH(t->arena, &s->at, (struct site){e->id, n, e->name});
+        NNC_PUSH(t->arena, &s->at, (site){e->id, n, e->name});
     }
     for (uint32_t i = 0; i < e->nkid; i++)
         number_names(t, s, e->kid[i]);
@@ -63,5 +63,5 @@ nn_v nn_key_mention(nn_trace *t, const nn_ast *name, nn_v key, uint32_t bound_tu
     nnc_value *turn = nnc_arena_array(t->arena, n, sizeof *turn);
     for (uint32_t i = 0; i < n; i++)
         turn[i] = nnc_g_cast(&t->b, t->env->turn[bound_turns + i]->ssa, NNC_DT_i64);
-    return nn_key_value(t, nnc_g_fold_key(&t->b, k, site, n, turn));
+    return nn_key_value(t, nnc_g_fold_key(&t->b, k, place, n, turn));
 }

@@ -152,6 +152,7 @@ nn_decl *nn_type_decl(nn_trace *t, nn_unit *u, nnc_sym name, const nn_ast *at)
             if (d->name.id == name.id && nn_is(d->node, NN_type_decl))
                 return d;
         }
+    (void)t;
     (void)at;
     return NULL;
 }

@@ -370,6 +370,8 @@ struct nn_builtin {
     nn_v (*constant)(nn_trace *t); /* `pi`, `inf`, `none`: a value, not a function; else NULL */
 };
 const nn_builtin *nn_builtin_find(const nn_trace *t, nnc_sym name);
+uint32_t nn_builtin_count(void);
+const nn_builtin *nn_builtin_at(uint32_t i);
 /* The argument called `name` of the signature, or NULL; fails on unknown, missing or doubled ones when first asked. */
 nn_v nn_argument(nn_trace *t, const nn_bcall *c, const char *name);
 nn_v nn_static(nn_trace *t, const nn_bcall *c, const char *name);
@@ -383,6 +385,7 @@ int nn_static_dims(nn_trace *t, const nn_bcall *c, const char *name, nnc_dim *ou
 unsigned nn_arg_axes(nn_trace *t, const nn_bcall *c, nn_v x, int64_t *axes);
 
 /* ---- keys (key.c) ---- */
+uint32_t nn_hash32(const char *s); /* FNV-1a */
 nn_v nn_key_mention(nn_trace *t, const nn_ast *path, nn_v key, uint32_t bound_turns, nn_decl *top);
 /* ---- files (load.c), constants and data (data.c) ---- */
 nn_v nn_const_value(nn_trace *t, nn_decl *d, const nn_ast *at);
