@@ -7,12 +7,12 @@
 #include <string.h>
 
 /* Ordinals of the names in a declaration, by node. */
+typedef struct site {
+    uint32_t node, ordinal;
+    nnc_sym name;
+} site;
 struct nn_sites {
-    NNC_BUF(struct site {
-        uint32_t node, ordinal;
-        nnc_sym name;
-    })
-    at;
+    NNC_BUF(site) at;
 };
 
 static void number_names(nn_trace *t, struct nn_sites *s, const nn_ast *e)
@@ -55,7 +55,7 @@ uint32_t nn_hash32(const char *s)
 nn_v nn_key_mention(nn_trace *t, const nn_ast *name, nn_v key, uint32_t bound_turns, nn_decl *top)
 {
     nn_decl *here = t->frame->decl;
-    uint32_t site = ordinal(t, here, name),
+    uint32_t place = ordinal(t, here, name),
              n = t->env->nturn > bound_turns ? t->env->nturn - bound_turns : 0;
     nnc_value k = key->ssa;
     if (top)

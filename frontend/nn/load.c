@@ -4,6 +4,7 @@
  * library.  Constants are evaluated when first used and kept outside of graphs; data is traced into the graph that uses
  * it, at its very start. */
 #include "frontend/nn/expr.h"
+#include "frontend/nn/types.h"
 #include "frontend/nn/near.h"
 #include <errno.h>
 #include <stdio.h>
