@@ -387,6 +387,8 @@ unsigned nn_arg_axes(nn_trace *t, const nn_bcall *c, nn_v x, int64_t *axes);
 /* ---- keys (key.c) ---- */
 uint32_t nn_hash32(const char *s); /* FNV-1a */
 nn_v nn_key_mention(nn_trace *t, const nn_ast *path, nn_v key, uint32_t bound_turns, nn_decl *top);
+/* The text that a known value shows as; spec: what stands behind the colon of {x:.3f}. (text.c) */
+const char *nn_value_text(nn_trace *t, nn_v v, const char *spec, const nn_ast *at);
 /* ---- files (load.c), constants and data (data.c) ---- */
 nn_v nn_const_value(nn_trace *t, nn_decl *d, const nn_ast *at);
 nn_v nn_data_value(nn_trace *t, nn_decl *d, const nn_ast *at);
