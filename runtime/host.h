@@ -111,11 +111,12 @@ typedef struct nnp_item {
 typedef struct nnp_report {
     int n;
     const nnp_item *item;
-    int step, steps, samples; /* operands (any integer dtype, scalar) or NNP_NONE */
+    int step, steps, samples; /* operands (integer scalars) or NNP_NONE, and their dtypes */
+    nnp_dtype step_dtype, steps_dtype, samples_dtype;
 } nnp_report;
 
 /* print("a {x:.3f} b"): pieces in order.  A piece is text (value < 0), or item[value] by its spec: what stands behind
- * the colon, "" for none: [-][+][0][width][.digits][d e f g x b s %] */
+ * the colon, "" for none: [< > ^ or -][+][0][width][.digits][d e f g x b s %].  `-` is `<`. */
 typedef struct nnp_piece {
     const char *text;
     int value;
@@ -268,6 +269,8 @@ typedef struct nnp_options {
  * graph did, 130 interrupted. */
 enum { NNP_OK = 0, NNP_FAILED = 1, NNP_USAGE = 2, NNP_SYSTEM = 4, NNP_INTERRUPTED = 130 };
 
+/* Is this a spec that `print` knows? */
+int nnp_spec_valid(const char *spec);
 int nnp_run(const nnp_program *p, const nnp_options *o);
 /* [NAME..] [--test] [--list] [--threads=N] [--out=DIR] [--quiet] [--color|--no-color] [--help] */
 int nnp_main(const nnp_program *p, int argc, char **argv);

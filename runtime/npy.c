@@ -1,5 +1,8 @@
 /* The header of an .npy file is a Python dictionary literal; only the three keys that the format fixes are looked for.
  * Files are checked against their own size before memory is taken. */
+#ifndef _GNU_SOURCE
+#define _POSIX_C_SOURCE 200809L /* fmemopen */
+#endif
 #include "npy.h"
 #include <stdint.h>
 #include <stdio.h>
@@ -167,26 +170,45 @@ int npy_read(const char *path, npy *out, const char **error)
     return bad;
 }
 
-int npy_write(const char *path, const npy *in, const char **error)
+int npy_read_memory(const void *bytes, size_t n, npy *out, const char **error)
 {
-    char head[512];
-    int n = snprintf(head, sizeof head, "{'descr': '%c%c%d', 'fortran_order': False, 'shape': (",
+    memset(out, 0, sizeof *out);
+    FILE *f = n ? fmemopen((void *)(uintptr_t)bytes, n, "rb") : NULL;
+    if (!f)
+        return fail(error, "not an .npy file");
+    int bad = read_open(f, out, error);
+    fclose(f);
+    return bad;
+}
+
+size_t npy_preamble(const npy *in, char out[NPY_PREAMBLE])
+{
+    char *head = out + 10;
+    size_t room = NPY_PREAMBLE - 10;
+    int n = snprintf(head, room, "{'descr': '%c%c%d', 'fortran_order': False, 'shape': (",
                      in->bytes > 1 ? '<' : '|', in->kind, in->bytes);
     for (int i = 0; i < in->rank; i++)
-        n += snprintf(head + n, sizeof head - (size_t)n, "%zu%s", in->dim[i],
+        n += snprintf(head + n, room - (size_t)n, "%zu%s", in->dim[i],
                       in->rank == 1 || i + 1 < in->rank ? ", " : "");
-    n += snprintf(head + n, sizeof head - (size_t)n, "), }");
+    n += snprintf(head + n, room - (size_t)n, "), }");
     while ((n + 11) % 64)
         head[n++] = ' ';
     head[n++] = '\n';
+    memcpy(out, "\x93NUMPY\1\0", 8); /* version 1.0 */
+    out[8] = (char)(n & 255);
+    out[9] = (char)(n >> 8);
+    return (size_t)n + 10;
+}
+
+int npy_write(const char *path, const npy *in, const char **error)
+{
+    char head[NPY_PREAMBLE];
+    size_t n = npy_preamble(in, head);
     FILE *f = fopen(path, "wb");
     if (!f)
         return fail(error, "cannot create the file");
-    unsigned char pre[10] = {
-        0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, (unsigned char)(n & 255), (unsigned char)(n >> 8)};
     size_t bytes = npy_count(in) * (size_t)in->bytes;
-    int ok = fwrite(pre, 1, 10, f) == 10 && fwrite(head, 1, (size_t)n, f) == (size_t)n &&
-             fwrite(in->data, 1, bytes, f) == bytes;
+    int ok = fwrite(head, 1, n, f) == n && fwrite(in->data, 1, bytes, f) == bytes;
     if (fclose(f) || !ok) {
         struct stat st;
         if (!stat(path, &st) && S_ISREG(st.st_mode)) /* never a device */

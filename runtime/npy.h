@@ -18,6 +18,11 @@ typedef struct npy {
 /* 0 on success; else *error is a static or malloc'ed text without a newline that says what is wrong. */
 int npy_read(const char *path, npy *out, const char **error);
 int npy_write(const char *path, const npy *in, const char **error);
+/* The same from a file that lies in memory. */
+int npy_read_memory(const void *bytes, size_t n, npy *out, const char **error);
+/* What stands before the data in a file; the number of bytes. */
+enum { NPY_PREAMBLE = 512 };
+size_t npy_preamble(const npy *in, char out[NPY_PREAMBLE]);
 size_t npy_count(const npy *a);
 void npy_free(npy *a);
 /* "float32" -> kind and bytes; 0 on success. */

@@ -163,8 +163,10 @@ static int emit_main(cli *c, nnc_module *m, const char *dir, const nnc_emit_opti
             "program_main(&p, argc, argv);\n}\n",
             f->ninput, f->noutput, f->nsymbol, (unsigned long long)f->workspace);
     int code = close_all(o, NULL, NULL);
-    for (int i = 0; i < RUNTIME_FILES && !code; i++) {
-        runtime_file r = runtime_file_at(i);
+    runtime_file r;
+    for (int i = 0; (r = runtime_file_at(i)).name && !code; i++) {
+        if (!(r.use & RUNTIME_MODEL))
+            continue;
         o = open_in(c, dir, r.name);
         if (!o)
             return CLI_SYSTEM;
