@@ -107,6 +107,20 @@ nnc_value nnc_g_fold_key(nnc_builder *b, nnc_value key, uint32_t site, unsigned 
 nnc_value nnc_g_fold_key_domain(nnc_builder *b, nnc_value key, uint32_t site, uint32_t domain,
                                 unsigned n, const nnc_value *index);
 nnc_value nnc_g_split_key(nnc_builder *b, nnc_value key, nnc_dim n); /* u32[2] -> u32[n,2] */
+/* Draws: under each of the keys u32[b.., 2] a tensor of dim[0 .. rank), together [b.., dim..].  build_random.c says which
+ * bits make which number.  dt is a float. */
+nnc_value nnc_g_uniform(nnc_builder *b, nnc_value key, nnc_dtype dt, int rank, const nnc_dim *dim);
+nnc_value nnc_g_normal(nnc_builder *b, nnc_value key, nnc_dtype dt, int rank, const nnc_dim *dim);
+/* bool: true with probability p (a float that broadcasts to the result). */
+nnc_value nnc_g_bernoulli(nnc_builder *b, nnc_value key, nnc_value p, int rank, const nnc_dim *dim);
+/* lo <= y < hi, i64 that broadcast to the result; hi - lo from 1 to 2^32. */
+nnc_value nnc_g_randint(nnc_builder *b, nnc_value key, nnc_value lo, nnc_value hi, int rank,
+                        const nnc_dim *dim);
+/* i64[b.., n]: the numbers 0 .. n-1 in random order. */
+nnc_value nnc_g_permutation(nnc_builder *b, nnc_value key, nnc_dim n);
+/* i64: class c with probability softmax(logits)[c]; logits [.., c], the dims before c broadcast to the result. */
+nnc_value nnc_g_categorical(nnc_builder *b, nnc_value key, nnc_value logits, int rank,
+                            const nnc_dim *dim);
 void nnc_g_check(nnc_builder *b, nnc_value cond, const char *message);
 /* results in out[0 .. nout-1], of the given types */
 void nnc_g_host(nnc_builder *b, int64_t id, unsigned n, const nnc_value *x, unsigned nout,
