@@ -54,7 +54,10 @@ static int frame_make(nnp_scope *c, frame *f, const nnp_experiment *e, const nnp
 
 static void count_claims(int n, int failed, nnp_text *o)
 {
-    nnp_text_printf(o, "%d claim%s, %d ok", n, n == 1 ? "" : "s", n - failed);
+    if (!n)
+        nnp_text_add(o, "no claims");
+    else
+        nnp_text_printf(o, "%d claim%s, %d ok", n, n == 1 ? "" : "s", n - failed);
     if (failed)
         nnp_text_printf(o, ", \033[1;31m%d failed\033[0m", failed);
 }
@@ -182,7 +185,8 @@ static void resolve(nnp_session *s, const nnp_options *o, int any_experiment)
     const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
     int dumb = !term || !strcmp(term, "dumb");
     if (s->options.color < 0)
-        s->options.color = isatty(STDOUT_FILENO) && !(no && *no) && !dumb;
+        s->options.color =
+            isatty(STDOUT_FILENO) && !(no && *no) && !dumb && s->ranks == 1; /* mpirun lies */
     s->progress = isatty(STDERR_FILENO) && !o->quiet && !dumb && !s->rank;
     nnp_text folder = {0};
     if (o->out && *o->out)

@@ -315,7 +315,8 @@ static void pack(const sweep_run *r, nnp_text *t)
 {
     for (size_t i = 0; i < r->total; i++) {
         const nnp_scope *c = &r->scope[i];
-        if (r->state[i] != DONE)
+        int mine = i >= (size_t)r->mine && (i - (size_t)r->mine) % (size_t)r->step == 0;
+        if (r->state[i] != DONE || !mine)
             continue;
         uint64_t head[4] = {i, (uint64_t)c->code, c->told.n, c->error.n};
         nnp_text_bytes(t, head, sizeof head);
