@@ -8,11 +8,6 @@
 #include "frontend/nn/near.h"
 #include <string.h>
 
-#define B(name, statics, args, fn, doc)      nn_v nn_b_##fn(nn_trace *t, const nn_bcall *c);
-#define EFFECT(name, statics, args, fn, doc) nn_v nn_b_##fn(nn_trace *t, const nn_bcall *c);
-#define CONSTANT(name, fn, doc)              nn_v nn_c_##fn(nn_trace *t);
-#include "frontend/nn/builtins.def"
-
 static const nn_builtin table[] = {
 #define B(name, statics, args, fn, doc)      {#name, statics, args, nn_b_##fn, doc, false, NULL},
 #define EFFECT(name, statics, args, fn, doc) {#name, statics, args, nn_b_##fn, doc, true, NULL},
