@@ -93,6 +93,8 @@ static struct expected summary(const struct expected *all)
         drop(&e, "'<'");
         drop(&e, "'.'");
     }
+    if (expects(&e, "end of line"))
+        drop(&e, "end of file");
     drop(&e, "'+='");
     return e;
 }
@@ -136,6 +138,17 @@ static uint32_t unclosed(const nn_parser *cx, uint32_t i)
             return i;
     }
     return 0;
+}
+
+/* One mistake per statement: what comes after the first is often its echo. */
+static bool is_echo(nn_parser *cx, uint32_t i)
+{
+    uint32_t start = token(cx, i)->statement;
+    for (uint32_t k = 0; k < cx->told.n; k++)
+        if (cx->told.at[k] == start)
+            return true;
+    NNC_PUSH(cx->s->arena, &cx->told, start);
+    return false;
 }
 
 /* Whether the statement up to i has a token of this kind. */
@@ -249,6 +262,18 @@ static const char *wrong_place(int kind, bool in_file)
     }
 }
 
+/* `experiment {`: the word is one only with a name behind it. */
+static const char *nameless(nn_parser *cx, const nn_token *t)
+{
+    nn_word_class which;
+    size_t n = t->at.end - t->at.begin;
+    nn_word(cx->file->text + t->at.begin, n, &which);
+    if (t->kind != NN_T_IDENT || which != NN_WORD_SOFT)
+        return NULL;
+    return nnc_arena_printf(cx->s->arena, "'%.*s' needs a name behind it", (int)n,
+                            cx->file->text + t->at.begin);
+}
+
 static const char *number_hint(const nn_parser *cx, uint32_t i)
 {
     int k = token(cx, i)->kind, last = token(cx, i - 1)->kind;
@@ -281,8 +306,6 @@ static const char *operand_hint(int k)
 static const char *header_hint(const nn_parser *cx, uint32_t i, const struct expected *e)
 {
     int k = token(cx, i)->kind, last = token(cx, i - 1)->kind;
-    if (k == NN_T_NL && token(cx, i + 1)->kind == '{' && expects(e, "'{'"))
-        return "'{' stands on the same line as what it belongs to";
     if (expects(e, "'on'"))
         return "a training names the rows it draws from: train fit(net, k: key) on rows { .. }";
     if (k == ':' && expects(e, "'->'"))
@@ -341,6 +364,8 @@ static const char *hint(nn_parser *cx, uint32_t i, const struct expected *e)
                                 (int)(t->at.end - t->at.begin), cx->file->text + t->at.begin);
     if (expects(e, "integer") && (text = operand_hint(t->kind)))
         return text;
+    if (in_file && (text = nameless(cx, t)))
+        return text;
     if ((expects(e, "'every'") || in_file) && (text = wrong_place(t->kind, in_file)))
         return text;
     if (t->kind == ':' && expects(e, "']'"))
@@ -372,7 +397,11 @@ void nn_unexpected(nn_parser *cx, uint32_t i, const char *found, const char *con
 {
     const nn_token *t = token(cx, i);
     struct expected all = {.n = 0};
-    if (t->made || cx->too_deep)
+    if (*cx->errors >= NN_MAX_ERRORS) {
+        nn_mistake(cx, t->at, "unexpected %s", found); /* is counted only */
+        return;
+    }
+    if (t->made || cx->too_deep || is_echo(cx, i))
         return; /* follows from a mistake that has been reported */
     for (int k = 0; k < n && k < MOST; k++)
         all.word[all.n++] = expected[k];

@@ -207,33 +207,83 @@ static void cut(nn_parser *cx, uint32_t i)
     cx->raw.n = i + 1;
 }
 
-/* Pair the brackets.  A closing one takes the nearest open one of its kind; ( and [ are not looked for beyond a {. */
-static void match_brackets(nn_parser *cx)
+/* Blanks before the first token of the line that token i stands on. */
+static uint32_t indent(const nn_parser *cx, uint32_t i)
 {
-    NNC_BUF(uint32_t) open = {0};
-    for (uint32_t i = 1; i < cx->raw.n; i++) {
+    while (i > 1 && !(cx->raw.at[i].before & NN_NEWLINE))
+        i--;
+    const char *p = cx->file->text;
+    uint32_t b = cx->raw.at[i].at.begin;
+    while (b > cx->region.begin && p[b - 1] != '\n')
+        b--;
+    return cx->raw.at[i].at.begin - b;
+}
+
+typedef NNC_BUF(uint32_t) nn_stack; /* raw tokens that are open brackets */
+
+/* Where in the stack the partner of token i is, counted from 1; 0: nowhere.  The nearest of its kind counts, ( and [
+ * are not looked for beyond a {.  Laid out: a } that starts its line belongs to a { of a line indented like it. */
+static uint32_t find_partner(const nn_parser *cx, const nn_stack *open, uint32_t i, bool laid_out)
+{
+    int k = cx->raw.at[i].kind;
+    uint32_t j = open->n, own = 0;
+    if (laid_out && k == '}' && cx->raw.at[i].before & NN_NEWLINE) {
+        own = indent(cx, i);
+        for (; j > 0; j--)
+            if (cx->raw.at[open->at[j - 1]].kind == '{' && indent(cx, open->at[j - 1]) == own)
+                return j;
+        j = open->n;
+    }
+    while (j > 0 && cx->raw.at[open->at[j - 1]].kind != opener_of(k) &&
+           (k == '}' || cx->raw.at[open->at[j - 1]].kind != '{'))
+        j--;
+    return j > 0 && cx->raw.at[open->at[j - 1]].kind == opener_of(k) ? j : 0;
+}
+
+static void pair(nn_parser *cx, uint32_t open, uint32_t close)
+{
+    nn_token *o = &cx->raw.at[open], *c = &cx->raw.at[close];
+    o->pair = close;
+    o->match = c->at.begin;
+    c->match = o->at.begin;
+}
+
+/* Pair the brackets of one declaration; false when a { stays open. */
+static bool match_part(nn_parser *cx, nn_stack *open, uint32_t from, uint32_t to, bool laid_out)
+{
+    open->n = 0;
+    for (uint32_t i = from; i < to; i++) {
         int k = cx->raw.at[i].kind;
-        if (is_declaration(cx, i)) {
-            open.n = 0;
-        } else if (k == '(' || k == '[' || k == '{') {
-            NNC_PUSH(cx->s->arena, &open, i);
-            if (open.n > NN_MAX_DEPTH) {
+        cx->raw.at[i].match = NN_UNMATCHED;
+        if (k == '(' || k == '[' || k == '{') {
+            NNC_PUSH(cx->s->arena, open, i);
+            if (open->n > NN_MAX_DEPTH) {
                 cut(cx, i);
-                return;
+                return true;
             }
         } else if (k == ')' || k == ']' || k == '}') {
-            uint32_t j = open.n;
-            while (j > 0 && cx->raw.at[open.at[j - 1]].kind != opener_of(k) &&
-                   (k == '}' || cx->raw.at[open.at[j - 1]].kind != '{'))
-                j--;
-            if (j > 0 && cx->raw.at[open.at[j - 1]].kind == opener_of(k)) {
-                nn_token *o = &cx->raw.at[open.at[j - 1]];
-                o->match = cx->raw.at[i].at.begin;
-                o->pair = i;
-                cx->raw.at[i].match = o->at.begin;
-                open.n = j - 1;
-            }
+            uint32_t j = find_partner(cx, open, i, laid_out);
+            if (j)
+                pair(cx, open->at[j - 1], i);
+            if (j)
+                open->n = j - 1;
         }
+    }
+    for (uint32_t j = 0; j < open->n; j++)
+        if (cx->raw.at[open->at[j]].kind == '{')
+            return false;
+    return true;
+}
+
+/* When a brace is missing, the indentation tells better which one than the order does. */
+static void match_brackets(nn_parser *cx)
+{
+    nn_stack open = {0};
+    for (uint32_t from = 1, to; from < cx->raw.n; from = to) {
+        for (to = from + 1; to < cx->raw.n && !is_declaration(cx, to);)
+            to++;
+        if (!match_part(cx, &open, from, to, false))
+            match_part(cx, &open, from, to, true);
     }
 }
 
@@ -244,6 +294,7 @@ struct level { /* one per open bracket, and the file itself */
     nn_span at;
     uint32_t column;  /* where the present statement starts */
     uint32_t pending; /* objectives whose `over` is still to come */
+    uint32_t first;   /* the first token of that statement, in nn_parser.token */
 };
 struct walk {
     nn_parser *cx;
@@ -253,7 +304,7 @@ struct walk {
     uint32_t line;     /* where the line of the present token begins */
 };
 
-static struct level *top(struct walk *w)
+static struct level *top(const struct walk *w)
 {
     return &w->level.at[w->level.n - 1];
 }
@@ -333,7 +384,8 @@ static uint32_t find_on(const nn_parser *cx, uint32_t i)
 static void emit(struct walk *w, int kind, nn_span at, uint32_t match, bool made)
 {
     NNC_PUSH(w->cx->s->arena, &w->cx->token,
-             (nn_token){.kind = kind, .at = at, .match = match, .made = made});
+             (nn_token){
+                 .kind = kind, .at = at, .match = match, .statement = top(w)->first, .made = made});
 }
 
 /* Follow brackets, objectives and hints after token i was emitted as `kind`. */
@@ -348,7 +400,10 @@ static void track(struct walk *w, uint32_t i, int kind)
             break; /* fall through to { */
     /* fallthrough */
     case '{':
-        NNC_PUSH(cx->s->arena, &w->level, (struct level){.bracket = kind, .at = t->at});
+        NNC_PUSH(cx->s->arena, &w->level,
+                 (struct level){.bracket = kind,
+                                .at = t->at,
+                                .first = kind == '{' ? cx->token.n : top(w)->first});
         break;
     case ')':
     case ']':
@@ -374,21 +429,33 @@ static uint32_t hint_end(const nn_parser *cx, uint32_t i)
     return c ? c + 1 : 0;
 }
 
-/* Close every open brace before a declaration at the margin, or at the end of the file. */
-static void close_all(struct walk *w, uint32_t i)
+/* Close what is open above level n before token i: braces that are not closed in the file. */
+static void close_above(struct walk *w, uint32_t i, uint32_t n)
 {
     nn_parser *cx = w->cx;
     const nn_token *t = &cx->raw.at[i];
-    struct level *inner = top(w);
-    nn_mistake(cx, inner->at, "'{' is not closed");
-    if (t->kind)
-        nn_remark(cx, t->at, "so the declaration that starts here would be inside it");
     nn_span at = {t->at.begin, t->at.begin};
-    if (!ends_statement(last_kind(w)) && last_kind(w) != '{')
-        emit(w, NN_T_BROKEN, at, NN_UNMATCHED, true);
-    for (; w->level.n > 1; w->level.n--)
-        if (top(w)->bracket == '{')
-            emit(w, '}', at, NN_UNMATCHED, true);
+    for (; w->level.n > n; w->level.n--) {
+        if (top(w)->bracket != '{')
+            continue;
+        nn_mistake(cx, top(w)->at, "'{' is not closed");
+        if (t->kind == '}')
+            nn_remark(cx, t->at, "by its place this '}' belongs to an outer block");
+        else if (t->kind)
+            nn_remark(cx, t->at, "so the declaration that starts here would be inside it");
+        if (!ends_statement(last_kind(w)) && last_kind(w) != '{')
+            emit(w, NN_T_BROKEN, at, NN_UNMATCHED, true);
+        emit(w, '}', at, NN_UNMATCHED, true);
+    }
+}
+
+/* The level that the closing bracket i ends. */
+static uint32_t level_of(const struct walk *w, const nn_token *t)
+{
+    uint32_t n = w->level.n;
+    while (n > 1 && w->level.at[n - 1].at.begin != t->match)
+        n--;
+    return n;
 }
 
 /* The statement above is complete, a new line starts with token t: end it, unless t goes on with it. */
@@ -403,6 +470,10 @@ static void end_statement(struct walk *w, const nn_token *t, int kind)
                    (int)(t->at.end - t->at.begin), cx->file->text + t->at.begin);
         return; /* read on as if it had been written there */
     }
+    if (kind == '{') { /* no statement starts with it */
+        nn_mistake(cx, t->at, "'{' must stand at the end of the line it belongs to");
+        return;
+    }
     if (t->before == NN_NEWLINE && deeper && (kind == '-' || kind == '(' || kind == '[')) {
         nn_mistake(cx, t->at,
                    "this starts a new statement; to go on with the formula above, end that line "
@@ -412,6 +483,7 @@ static void end_statement(struct walk *w, const nn_token *t, int kind)
     emit(w, NN_T_NL, (nn_span){end.end, end.end}, NN_UNMATCHED, false);
     top(w)->column = column(w, t);
     top(w)->pending = 0;
+    top(w)->first = cx->token.n;
 }
 
 /* `type t = fixed<8, 4>` and `type t = fn` end where an expression could not. */
@@ -423,6 +495,16 @@ static bool ends_type(const nn_parser *cx)
         return t[-2].kind == NN_T_INT && t[-3].kind == ',' && t[-4].kind == NN_T_INT &&
                t[-5].kind == '<';
     return n > 4 && t[-1].kind == NN_T_FN && t[-2].kind == '=' && t[-4].kind == NN_T_TYPE;
+}
+
+/* The line above ends with an operator, but what stands here can only be a new statement: the parser will meet the end
+ * of that line. */
+static bool must_start(const struct walk *w, uint32_t i)
+{
+    const nn_token *t = &w->cx->raw.at[i];
+    int last = last_kind(w), next = t->kind ? t[1].kind : 0;
+    return t->kind == NN_T_IDENT && (next == '=' || next == NN_T_AUGMENT) && last != '{' &&
+           last != NN_T_NL && last != ',' && w->level.n > 1 && column(w, t) <= top(w)->column;
 }
 
 static void find_line(struct walk *w, uint32_t i)
@@ -446,11 +528,13 @@ static void step(struct walk *w, uint32_t i)
 {
     nn_parser *cx = w->cx;
     const nn_token *t = &cx->raw.at[i];
-    if (w->level.n > 1 && (t->kind == 0 || is_declaration(cx, i)))
-        close_all(w, i);
+    if (t->kind == 0 || is_declaration(cx, i))
+        close_above(w, i, 1);
+    else if (t->kind == '}' && t->match != NN_UNMATCHED)
+        close_above(w, i, level_of(w, t));
     find_line(w, i);
     bool block = top(w)->bracket == '{';
-    bool complete = ends_statement(last_kind(w)) || ends_type(cx);
+    bool complete = ends_statement(last_kind(w)) || ends_type(cx) || must_start(w, i);
     bool fresh = t->before && block && complete && i != w->hint_end;
     if (!block && t->before & NN_SEMICOLON)
         nn_mistake(cx, (nn_span){t[-1].at.end, t[-1].at.end + 1},

@@ -23,10 +23,11 @@ enum { NN_UNMATCHED = UINT32_MAX };
 typedef struct nn_token {
     int kind; /* NN_T_x or a character; 0 is the end */
     nn_span at;
-    uint32_t match; /* brackets: where the partner begins, or NN_UNMATCHED */
-    uint32_t pair;  /* raw brackets: the index of the partner, or 0 */
-    uint8_t before; /* line ends and semicolons between the token before and this one */
-    bool made;      /* put in by lines.c after a mistake it has reported: the parser stays silent */
+    uint32_t match;     /* brackets: where the partner begins, or NN_UNMATCHED */
+    uint32_t pair;      /* raw brackets: the index of the partner, or 0 */
+    uint32_t statement; /* parser's tokens: the first token of the innermost statement */
+    uint8_t before;     /* line ends and semicolons between the token before and this one */
+    bool made; /* put in by lines.c after a mistake it has reported: the parser stays silent */
 } nn_token;
 typedef NNC_BUF(nn_token) nn_tokens;
 typedef NNC_BUF(nn_ast *) nn_list;
@@ -37,11 +38,12 @@ typedef struct nn_parser {
     nn_span region;
     uint32_t pos; /* scanner: the next byte */
     uint8_t before;
-    nn_tokens raw, token; /* before and after lines.c; [0] is a stand-in for "nothing before" */
-    uint32_t next;        /* parser: the next of .token */
-    unsigned quotes;      /* how many strings this region lies in */
-    unsigned *errors;     /* of the file, shared by its regions */
-    bool too_deep;        /* reported once */
+    nn_tokens raw, token;   /* before and after lines.c; [0] is a stand-in for "nothing before" */
+    uint32_t next;          /* parser: the next of .token */
+    unsigned quotes;        /* how many strings this region lies in */
+    unsigned *errors;       /* of the file, shared by its regions */
+    bool too_deep;          /* reported once */
+    NNC_BUF(uint32_t) told; /* statements, by their first tokens, that have a reported mistake */
     nn_ast *root;
 } nn_parser;
 

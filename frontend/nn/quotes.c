@@ -61,8 +61,11 @@ uint32_t nn_string_end(const char *text, uint32_t begin, uint32_t end, bool *clo
 static const char *take_text(nn_parser *cx, uint32_t *i, uint32_t end)
 {
     const char *p = cx->file->text;
-    char *out = nnc_arena_alloc(cx->s->arena, end - *i + 1);
+    uint32_t stop = *i;
     size_t n = 0;
+    while (stop < end && p[stop] != '{')
+        stop += p[stop] == '\\' ? 2 : 1;
+    char *out = nnc_arena_alloc(cx->s->arena, stop - *i + 1);
     for (; *i < end && p[*i] != '{'; ++*i) {
         if (p[*i] != '\\') {
             out[n++] = p[*i];
