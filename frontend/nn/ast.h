@@ -45,8 +45,8 @@ extern const char *const nn_operator_text[NN_OP_COUNT]; /* "or", "<=", "//" */
 
 typedef struct nn_ast {
     uint8_t kind, op;
-    bool exported; /* fn, train */
-    bool parens;   /* written in parentheses: `(a < b) < c` is no chain */
+    bool exported;  /* fn, train */
+    bool parens;    /* written in parentheses: `(a < b) < c` is no chain */
     uint16_t depth; /* of the tree below, itself included: at most some hundreds */
     uint32_t nkid;
     uint32_t begin, end; /* bytes of the file */

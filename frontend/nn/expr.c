@@ -260,7 +260,8 @@ static nn_v callee_value(nn_trace *t, const nn_ast *e)
 static nn_v call(nn_trace *t, const nn_ast *e)
 {
     nn_v callee = callee_value(t, nn_kid(e, 0));
-    nn_args args = nn_eval_args(t, e, 1);
+    bool raw = callee->kind == NN_V_builtin && callee->builtin->raw;
+    nn_args args = raw ? (nn_args){0, NULL} : nn_eval_args(t, e, 1);
     return nn_call(t, callee, &args, e);
 }
 

@@ -303,6 +303,22 @@ void nn_push_turn(nn_trace *t, nn_v index)
 
 /* ---- the value of a loop ---- */
 
+nn_v nn_batched(nn_trace *t, nn_v v, uint32_t n)
+{
+    if (!nn_is_tree(v))
+        return v;
+    nn_val *b = nnc_arena_copy(t->arena, v, sizeof *v);
+    if (v->kind == NN_V_model || v->kind == NN_V_closure) {
+        b->batch = (uint8_t)(b->batch + n);
+        return b;
+    }
+    nn_v *item = nnc_arena_array(t->arena, v->n, sizeof *item);
+    for (uint32_t i = 0; i < v->n; i++)
+        item[i] = nn_batched(t, v->item[i], n);
+    b->item = item;
+    return b;
+}
+
 /* Stack the leaves of a turn's value: results `ys` of the finished op. */
 static nn_v stacked_value(nn_trace *t, nn_v turn, const nn_leaves *leaf, const nnc_value *ys)
 {
@@ -321,12 +337,7 @@ static nn_v stacked_value(nn_trace *t, nn_v turn, const nn_leaves *leaf, const n
     }
     const nn_v *next = item;
     nn_v v = nn_rebuild(t, turn, &next);
-    if (v->kind == NN_V_model || v->kind == NN_V_closure) {
-        nn_val *b = nnc_arena_copy(t->arena, v, sizeof *v);
-        b->batch++;
-        return b;
-    }
-    return v;
+    return nn_batched(t, v, 1);
 }
 
 static void check_turn(nn_trace *t, nn_v v, const nn_ast *block)

@@ -30,6 +30,8 @@ typedef struct nn_head {
 void nn_head_of(nn_trace *t, const nn_ast *in, nn_head *h);
 void nn_head_bind(nn_trace *t, const nn_ast *pattern, nn_v v);
 void nn_push_turn(nn_trace *t, nn_v index);
+/* Code (a model, a closure) whose leaves have n new leading axes. */
+nn_v nn_batched(nn_trace *t, nn_v v, uint32_t n);
 /* What `for [x in xs]` walks over, evaluated. */
 void nn_static_turns(nn_trace *t, nn_v xs, const nn_ast *at, nn_leaves *out);
 /* Region i of `from` becomes region i of `to` (in place of the one it has). */

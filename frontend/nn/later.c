@@ -63,18 +63,6 @@ nn_v nn_import_onnx(nn_trace *t, const char *path, const nn_ast *at)
     nnc_error(t->diag, at->loc, "%s: models from ONNX files are not yet supported here", path);
     return NULL;
 }
-nn_v nn_sweep(nn_trace *t, const nn_ast *e)
-{
-    nn_fail(t, e->loc, "sweeps: not yet supported");
-}
-void nn_claim(nn_trace *t, const nn_ast *s)
-{
-    nn_expr(t, nn_kid(s, 0));
-}
-void nn_assert(nn_trace *t, const nn_ast *s)
-{
-    nn_expr(t, nn_kid(s, 0));
-}
 void nn_every(nn_trace *t, const nn_ast *s)
 {
     nn_fail(t, s->loc, "'every' belongs into 'train'");

@@ -199,6 +199,7 @@ typedef struct nn_trace {
     NNC_BUF(const nnc_tensor *) value_of; /* by value id: evaluated before */
     uint64_t budget;                      /* operations of code left for this root */
     struct nn_program *program; /* descriptors of effects, sweeps; NULL when nothing will run */
+    bool measures;              /* `seconds` was met: points of the sweep around run alone */
     struct nn_model_cx *models; /* model.c */
     struct nn_region *region;   /* run-time regions being traced, see expr.h */
     uint32_t nslot;             /* serial numbers of slots */
@@ -365,8 +366,9 @@ struct nn_builtin {
     const char *statics; /* names of static arguments: "stride=1 pad=0 ..dims"; "" none */
     const char *args;    /* names of arguments: "x axis? keep?"; "..x" any number */
     nn_builtin_fn fn;
-    const char *doc;               /* shapes and meaning, one line */
-    bool effect;                   /* allowed in experiments, tests and every blocks only */
+    const char *doc; /* shapes and meaning, one line */
+    bool effect;     /* allowed in experiments, tests and every blocks only */
+    bool raw;        /* fn reads its arguments from the tree; they are not evaluated before */
     nn_v (*constant)(nn_trace *t); /* `pi`, `inf`, `none`: a value, not a function; else NULL */
 };
 const nn_builtin *nn_builtin_find(const nn_trace *t, nnc_sym name);
