@@ -53,11 +53,13 @@ static void ranges(drawing *d)
 {
     const nnp_chart *c = d->c;
     double lo[2] = {INFINITY, INFINITY}, hi[2] = {-INFINITY, -INFINITY};
+    int whole = 1;
     for (size_t k = 0; k < c->nseries; k++)
         for (size_t i = 0; i < c->series[k].n; i++) {
             double x = c->series[k].x[i], y = c->series[k].y[i];
             if (!shown(c, x, y))
                 continue;
+            whole &= x == floor(x);
             lo[0] = fmin(lo[0], x);
             hi[0] = fmax(hi[0], x);
             lo[1] = fmin(lo[1], y);
@@ -68,8 +70,14 @@ static void ranges(drawing *d)
         hi[0] = (double)c->ncategory - 0.5;
     }
     int bars = c->style == NNP_BARS;
-    d->x = nnp_scale_of(lo[0], hi[0], c->log_x && !c->category, 7, !c->category, 0);
-    d->y = nnp_scale_of(lo[1], hi[1], c->log_y, 6, 1, bars);
+    d->x = nnp_scale_of(lo[0], hi[0],
+                        (nnp_scale_options){.logarithmic = c->log_x && !c->category,
+                                            .about = 7,
+                                            .pad = !c->category,
+                                            .whole = whole});
+    d->y = nnp_scale_of(
+        lo[1], hi[1],
+        (nnp_scale_options){.logarithmic = c->log_y, .about = 6, .pad = 1, .zero = bars});
     if (bars && !c->category) { /* room for half a bar at both ends */
         d->x.lo = lo[0] - 0.6 * (hi[0] - lo[0]) / fmax((double)c->series[0].n - 1, 1);
         d->x.hi = hi[0] + 0.6 * (hi[0] - lo[0]) / fmax((double)c->series[0].n - 1, 1);
@@ -154,7 +162,7 @@ static void x_ticks(drawing *d)
         xml(&t, nnp_text_str(&c->category[k]));
         if (d->turned)
             snprintf(how, sizeof how, "text-anchor=\"end\" transform=\"rotate(-35 %.1f %.1f)\"", x,
-                    d->bottom + 14);
+                     d->bottom + 14);
         label(d, x, d->bottom + (d->turned ? 14 : 18), d->turned ? how : "text-anchor=\"middle\"",
               nnp_text_str(&t));
     }
@@ -263,7 +271,8 @@ static void curve(drawing *d, size_t k)
     const nnp_series *s = &d->c->series[k];
     const char *ink = color[k % NCOLOR], *dashes = dash[k % NDASH];
     int thin = s->n > DENSE && rises(s), pen = 0;
-    nnp_text_printf(d->o, "<path fill=\"none\" stroke=\"%s\" stroke-width=\"1.8\" ", ink);
+    nnp_text_printf(d->o, "<path fill=\"none\" stroke=\"%s\" stroke-width=\"%s\" ", ink,
+                    s->n > BINS ? "1" : "1.8");
     nnp_text_add(d->o, "stroke-linejoin=\"round\" ");
     if (*dashes)
         nnp_text_printf(d->o, "stroke-dasharray=\"%s\" ", dashes);

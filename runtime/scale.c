@@ -11,9 +11,11 @@ static double nice_step(double span, int about)
     return unit * (ratio <= 1.0 ? 1 : ratio <= 2.0 ? 2 : ratio <= 5.0 ? 5 : 10);
 }
 
-static void linear(nnp_scale *s, int about)
+static void linear(nnp_scale *s, int about, int whole)
 {
     s->step = nice_step(s->hi - s->lo, about);
+    if (whole && s->step < 1)
+        s->step = 1;
     double first = ceil(s->lo / s->step - 1e-9);
     for (double k = first; k * s->step <= s->hi + 1e-9 * s->step; k++)
         if (s->ntick < NNP_MOST_TICKS)
@@ -24,6 +26,7 @@ static void decades(nnp_scale *s, int about)
 {
     static const double many[] = {1, 2, 5};
     int lo = (int)floor(log10(s->lo) + 1e-9), hi = (int)ceil(log10(s->hi) - 1e-9);
+    s->powers = hi > 5 || lo < -4;
     int every = (hi - lo) / about + 1, marks = log10(s->hi / s->lo) < 2.5 ? 3 : 1;
     for (int e = lo; e <= hi; e++)
         for (int m = 0; m < marks; m++) {
@@ -34,32 +37,32 @@ static void decades(nnp_scale *s, int about)
         }
 }
 
-nnp_scale nnp_scale_of(double lo, double hi, int logarithmic, int about, int pad, int force_zero)
+nnp_scale nnp_scale_of(double lo, double hi, nnp_scale_options o)
 {
-    nnp_scale s = {.logarithmic = logarithmic};
-    if (!(lo <= hi))
-        lo = logarithmic ? 1 : 0, hi = logarithmic ? 10 : 1;
-    if (force_zero && !logarithmic) {
+    nnp_scale s = {.logarithmic = o.logarithmic};
+    if (!(lo <= hi)) {
+        lo = o.logarithmic ? 1 : 0;
+        hi = o.logarithmic ? 10 : 1;
+    }
+    if (o.zero && !o.logarithmic) {
         lo = fmin(lo, 0);
         hi = fmax(hi, 0);
     }
-    if (logarithmic) {
-        double room = pad ? pow(hi / lo, 0.04) : 1;
-        if (lo == hi)
-            room = 2;
+    if (o.logarithmic) {
+        double room = lo == hi ? 2 : o.pad ? pow(hi / lo, 0.04) : 1;
         s.lo = lo / room;
         s.hi = hi * room;
-        decades(&s, about);
+        decades(&s, o.about);
         if (s.ntick < 2) { /* a narrow range: ordinary ticks on the logarithmic axis */
-            s.ntick = 0;
-            linear(&s, about);
+            s.ntick = s.powers = 0;
+            linear(&s, o.about, 0);
         }
         return s;
     }
-    double room = lo == hi ? (lo == 0 ? 1 : 0.5 * fabs(lo)) : pad ? 0.04 * (hi - lo) : 0;
+    double room = lo == hi ? (lo == 0 ? 1 : 0.5 * fabs(lo)) : o.pad ? 0.04 * (hi - lo) : 0;
     s.lo = lo == 0 && lo != hi ? 0 : lo - room;
     s.hi = hi == 0 && lo != hi ? 0 : hi + room;
-    linear(&s, about);
+    linear(&s, o.about, o.whole);
     return s;
 }
 
@@ -76,13 +79,13 @@ void nnp_scale_tick(const nnp_scale *s, int i, nnp_text *out)
     if (s->step > 0 && biggest < 1e6 && biggest >= 1e-4) { /* the same decimals on all ticks */
         int decimals = (int)-floor(log10(s->step) + 1e-9);
         nnp_text_printf(out, "%s%.*f", v < 0 ? "\xe2\x88\x92" : "", decimals > 0 ? decimals : 0, a);
-    } else if (v != 0 && (exponent > 4 || exponent < -3)) {
+    } else if (v != 0 && (s->powers || exponent > 4 || exponent < -3)) {
         double m = v / pow(10, exponent);
         if (fabs(m - 1) > 1e-9)
             nnp_text_printf(out, "%.3g\xc2\xb7", m);
         nnp_text_printf(out, "10<tspan dy=\"-5\" font-size=\"9\">%s%d</tspan>",
                         exponent < 0 ? "\xe2\x88\x92" : "", exponent < 0 ? -exponent : exponent);
     } else {
-        nnp_text_printf(out, "%s%.4g", v < 0 ? "\xe2\x88\x92" : "", a);
+        nnp_text_printf(out, "%s%.5g", v < 0 ? "\xe2\x88\x92" : "", a);
     }
 }
