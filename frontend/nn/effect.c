@@ -1,5 +1,6 @@
 /* Effects: host ops and their descriptors. */
 #include "frontend/nn/program.h"
+#include "frontend/nn/builtin.h"
 #include "frontend/nn/expr.h"
 #include "ir/extract.h"
 #include <string.h>
@@ -210,7 +211,7 @@ static const char *item_name(nn_trace *t, const nn_arg *a)
     return nn_is(e, NN_name) || nn_is(e, NN_field) ? nn_sym(t, e->name) : "";
 }
 
-nn_v nn_builtin_report(nn_trace *t, const nn_bcall *c)
+nn_v nn_b_report(nn_trace *t, const nn_bcall *c)
 {
     nn_operands o = {0};
     nn_items items = {0};
@@ -233,7 +234,7 @@ nn_v nn_builtin_report(nn_trace *t, const nn_bcall *c)
     return nn_none();
 }
 
-nn_v nn_builtin_save(nn_trace *t, const nn_bcall *c)
+nn_v nn_b_save(nn_trace *t, const nn_bcall *c)
 {
     nn_operands o = {0};
     nn_items items = {0};
@@ -278,7 +279,7 @@ static const nnp_axis *row_axis(nn_trace *t, nn_operands *o, const nn_arg *a)
     return axis;
 }
 
-nn_v nn_builtin_table(nn_trace *t, const nn_bcall *c)
+nn_v nn_b_table(nn_trace *t, const nn_bcall *c)
 {
     nn_operands o = {0};
     nn_items items = {0};
@@ -302,7 +303,7 @@ static bool flag(nn_trace *t, const nn_arg *a)
     return nn_ask_bool(t, a->v, a->node, nn_sym(t, a->name));
 }
 
-nn_v nn_builtin_plot(nn_trace *t, const nn_bcall *c)
+nn_v nn_b_plot(nn_trace *t, const nn_bcall *c)
 {
     nn_operands o = {0};
     nn_items items = {0};
@@ -386,7 +387,7 @@ static void add_pieces(nn_trace *t, printing *p, const nn_ast *s)
 }
 
 /* print("..", x, ..): strings are templates, read from the tree, since what they show need not be known. */
-nn_v nn_builtin_print(nn_trace *t, const nn_bcall *c)
+nn_v nn_b_print(nn_trace *t, const nn_bcall *c)
 {
     const nn_ast *call = c->at;
     printing p = {0};
@@ -409,7 +410,7 @@ nn_v nn_builtin_print(nn_trace *t, const nn_bcall *c)
 
 /* ---- seconds(f, args..) ---- */
 
-nn_v nn_builtin_seconds(nn_trace *t, const nn_bcall *c)
+nn_v nn_b_seconds(nn_trace *t, const nn_bcall *c)
 {
     if (!c->args->n || c->args->at[0].name.id)
         nn_fail(t, c->at->loc, "seconds(f, args..) times a call of f");

@@ -48,11 +48,4 @@ typedef struct nn_side_graph {
 } nn_side_graph;
 nn_side_graph nn_side_begin(nn_trace *t, const char *name, nnc_loc loc);
 void nn_side_end(nn_trace *t, nn_side_graph *g, unsigned n, const nnc_value *result);
-/* Builtins of effects; nn_print reads its strings from the tree. */
-nn_v nn_builtin_report(nn_trace *t, const nn_bcall *c);
-nn_v nn_builtin_save(nn_trace *t, const nn_bcall *c);
-nn_v nn_builtin_table(nn_trace *t, const nn_bcall *c);
-nn_v nn_builtin_plot(nn_trace *t, const nn_bcall *c);
-nn_v nn_builtin_print(nn_trace *t, const nn_bcall *c);
-nn_v nn_builtin_seconds(nn_trace *t, const nn_bcall *c);
 #endif
