@@ -185,8 +185,7 @@ static void resolve(nnp_session *s, const nnp_options *o, int any_experiment)
     const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
     int dumb = !term || !strcmp(term, "dumb");
     if (s->options.color < 0)
-        s->options.color =
-            isatty(STDOUT_FILENO) && !(no && *no) && !dumb && s->ranks == 1; /* mpirun lies */
+        s->options.color = isatty(STDOUT_FILENO) && !(no && *no) && !dumb && !s->launched;
     s->progress = isatty(STDERR_FILENO) && !o->quiet && !dumb && !s->rank;
     nnp_text folder = {0};
     if (o->out && *o->out)
@@ -198,13 +197,15 @@ static void resolve(nnp_session *s, const nnp_options *o, int any_experiment)
     s->folder = folder.at;
 }
 
-static void summary(nnp_session *s, int n, double seconds)
+static void summary(nnp_session *s, int done, int n, double seconds)
 {
     nnp_text line = {0};
     if (s->rank)
         return;
     if (nnp_interrupted)
         nnp_text_add(&line, "interrupted: ");
+    if (done < n)
+        nnp_text_printf(&line, "%d of ", done);
     nnp_text_printf(&line, "%d %s%s: ", n, s->experiment->test ? "test" : "experiment",
                     n == 1 ? "" : "s");
     count_claims(s->all_claims, s->all_failed, &line);
@@ -258,14 +259,14 @@ int nnp_run(const nnp_program *p, const nnp_options *o)
     sigaction(SIGINT, &act, &old); /* a second Ctrl-C ends it the hard way */
     s.code = open_data(&s, &mapped);
     double start = nnp_now();
-    int opened = !s.code;
-    for (int i = 0; i < n && opened && !nnp_interrupted; i++) {
-        run_experiment(&s, &p->experiment[list[i]]);
+    int opened = !s.code, done = 0;
+    while (done < n && opened && !nnp_interrupted) {
+        run_experiment(&s, &p->experiment[list[done++]]);
         if (s.ranks > 1 && s.code > NNP_FAILED)
             break; /* ranks may be out of step */
     }
     if (s.experiment)
-        summary(&s, n, nnp_now() - start);
+        summary(&s, done, n, nnp_now() - start);
     sigaction(SIGINT, &old, NULL);
     int code = s.code;
     if (code > NNP_FAILED)

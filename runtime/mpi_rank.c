@@ -18,6 +18,7 @@ void nnp_rank_begin(nnp_session *s)
     int ready = 0, level;
     if (!getenv("OMPI_COMM_WORLD_SIZE") && !getenv("PMI_SIZE") && !getenv("PMIX_RANK"))
         return; /* not under mpirun: starting MPI takes a while and opens sockets */
+    s->launched = 1;
     MPI_Initialized(&ready);
     if (!ready) {
         MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &level);

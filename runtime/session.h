@@ -31,6 +31,7 @@ typedef struct nnp_session {
     nnp_options options; /* threads, color resolved */
     const void *data;
     int rank, ranks; /* MPI; 0 of 1 without */
+    int launched;    /* by mpirun, whose pseudo-terminals are none */
     const nnp_experiment *experiment;
     double start;               /* of the experiment, seconds */
     int claims, failed;         /* of the experiment */
