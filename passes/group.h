@@ -12,4 +12,6 @@ bool nnc_group_heavy(nnc_opcode code);
 /* Inside group (group_prepare.c): make a block ready for clustering; is the op only another view of its operand? */
 void nnc_group_prepare(nnc_module *m, nnc_block b);
 bool nnc_group_is_view(const nnc_module *m, nnc_op op);
+/* Does the op pick whole rows of its operand at an index known at run time?  Lowering makes a view of it. */
+bool nnc_is_pick(const nnc_module *m, nnc_op op);
 #endif

@@ -10,6 +10,7 @@
  *
  * Decided against: kernels per graph with results by reference.  One entry kernel sees all lifetimes at once. */
 #include <assert.h>
+#include "passes/group.h"
 #include "passes/lower/entry.h"
 
 nnc_type nnc_entry_type(nnc_module *m, nnc_type tensor, nnc_space space)
@@ -204,8 +205,9 @@ bool nnc_entry_can_place(nnc_lower *x, nnc_block b, nnc_value g)
            !nnc_op_has(m, op, NNC_VIEW);
 }
 
-/* Make `g` in `where`, or what it is a reshape of in a view of it. */
-static void place(nnc_lower *x, nnc_block b, nnc_value g, nnc_value where, nnc_placed *placed)
+/* Make `g` in `where`, or what it is a reshape of in a view of it; if: only where that is found to be safe. */
+static void place(nnc_lower *x, nnc_block b, nnc_value g, nnc_value where, bool wish,
+                  nnc_placed *placed)
 {
     nnc_module *m = x->m;
     nnc_op op = nnc_value_op(m, g);
@@ -216,11 +218,11 @@ static void place(nnc_lower *x, nnc_block b, nnc_value g, nnc_value where, nnc_p
         uint32_t missing;
         if (nnc_value_op(m, from).id && type_known(x, nnc_value_type(m, from), &missing) &&
             (seen = nnc_entry_reshaped(x, where, nnc_value_type(m, from))).id)
-            place(x, b, from, seen, placed);
+            place(x, b, from, seen, wish, placed);
         return;
     }
-    if (nnc_entry_can_place(x, b, g)) {
-        nnc_entry_of(x)->target[g.id] = where;
+    if (nnc_entry_can_place(x, b, g) && !nnc_entry_of(x)->wish[g.id].id) {
+        (wish ? nnc_entry_of(x)->wish : nnc_entry_of(x)->target)[g.id] = where;
         NNC_PUSH(x->cx->scratch, placed, g.id);
     }
 }
@@ -232,17 +234,17 @@ static nnc_op last_made(const nnc_lower *x)
                               : nnc_block_last(x->m, x->b.pos.block);
 }
 
-static nnc_status lower_op(nnc_lower *x, nnc_op op)
+static nnc_status lower_one(nnc_lower *x, nnc_op op)
 {
     nnc_module *m = x->m;
     nnc_opcode code = nnc_op_code(m, op);
 
-    x->b.loc = nnc_op_loc(m, op);
-    NNC_TRY(op_known(x, op));
     if (nnc_op_has(m, op, NNC_NAMED))
         return nnc_lower_named(x, op);
     if (nnc_op_has(m, op, NNC_VIEW))
         return nnc_entry_view(x, op);
+    if (nnc_is_pick(m, op))
+        return nnc_entry_pick(x, op);
     switch (code) {
     case NNC_OP_const: return NNC_OK; /* made when first needed */
     case NNC_OP_fused:
@@ -274,22 +276,41 @@ static nnc_status lower_op(nnc_lower *x, nnc_op op)
     }
 }
 
-nnc_status nnc_entry_block(nnc_lower *x, nnc_block b, const nnc_value *target, nnc_value *yields)
+static nnc_status lower_op(nnc_lower *x, nnc_op op)
+{
+    x->b.loc = nnc_op_loc(x->m, op);
+    NNC_TRY(op_known(x, op));
+    nnc_own_before(x, op);
+    NNC_TRY(lower_one(x, op));
+    nnc_own_after(x, op, last_made(x));
+    return NNC_OK;
+}
+
+nnc_status nnc_entry_block(nnc_lower *x, nnc_block b, const nnc_value *target,
+                           const nnc_value *wish, nnc_value *yields)
 {
     nnc_module *m = x->m;
     nnc_op last = nnc_block_last(m, b);
     nnc_placed placed = {0};
+    uint32_t granted = nnc_entry_of(x)->granted.n;
 
     for (unsigned i = 0; i < nnc_op_nin(m, last); i++)
-        if (target[i].id)
-            place(x, b, nnc_op_in(m, last, i), target[i], &placed);
+        if (target && target[i].id)
+            place(x, b, nnc_op_in(m, last, i), target[i], false, &placed);
+    for (unsigned i = 0; i < nnc_op_nin(m, last); i++)
+        if (wish && wish[i].id)
+            place(x, b, nnc_op_in(m, last, i), wish[i], true, &placed);
     nnc_entry_concats(x, b, &placed);
     for (nnc_op op = nnc_block_first(m, b); op.id && op.id != last.id; op = nnc_op_next(m, op))
         NNC_TRY(lower_op(x, op));
     for (unsigned i = 0; i < nnc_op_nin(m, last); i++)
         yields[i] = nnc_lower_buffer(x, nnc_op_in(m, last, i));
     for (uint32_t i = 0; i < placed.n; i++)
-        nnc_entry_of(x)->target[placed.at[i]] = (nnc_value){0};
+        nnc_entry_of(x)->target[placed.at[i]] = nnc_entry_of(x)->wish[placed.at[i]] =
+            (nnc_value){0};
+    for (; nnc_entry_of(x)->granted.n > granted; nnc_entry_of(x)->granted.n--)
+        nnc_entry_of(x)->target[nnc_entry_of(x)->granted.at[nnc_entry_of(x)->granted.n - 1]] =
+            (nnc_value){0};
     return NNC_OK;
 }
 
@@ -446,9 +467,13 @@ static nnc_status lower_entry(nnc_lower *x)
     x->b.loc = nnc_op_loc(m, x->graph);
     import_inputs(x, g, &s);
     for (unsigned i = 0; i < nout; i++)
-        if (is_plain(m, s.out[i]))
+        if (is_plain(m, s.out[i])) {
             target[i] = s.out[i];
-    NNC_TRY(nnc_entry_block(x, g, target, yield));
+            NNC_PUSH(x->cx->scratch, &nnc_entry_of(x)->outputs, s.out[i]);
+        }
+    for (unsigned i = 0; i < nnc_block_narg(m, g); i++)
+        nnc_own_note(x, nnc_block_arg(m, g, i));
+    NNC_TRY(nnc_entry_block(x, g, target, NULL, yield));
     x->b.loc = nnc_op_loc(m, x->graph);
     for (unsigned i = 0; i < nout; i++) {
         NNC_TRY(nnc_entry_known(x, nnc_value_type(m, s.out[i]), x->b.loc));
@@ -476,6 +501,7 @@ static nnc_status lower_graph(nnc_pass_cx *cx, nnc_op graph)
     x->buffer = nnc_arena_array(cx->scratch, x->nbuffer, sizeof *x->buffer);
     x->sym = nnc_arena_array(cx->scratch, x->nsym + 1u, sizeof *x->sym);
     e.target = nnc_arena_array(cx->scratch, x->nbuffer, sizeof *e.target);
+    e.wish = nnc_arena_array(cx->scratch, x->nbuffer, sizeof *e.wish);
     e.pieces = nnc_arena_array(cx->scratch, x->nbuffer, sizeof *e.pieces);
     e.stamp = nnc_arena_array(cx->scratch, x->nbuffer, sizeof *e.stamp);
     x->kernel =

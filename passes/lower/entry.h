@@ -8,6 +8,14 @@
 #define NNC_PASSES_LOWER_ENTRY_H
 #include "passes/lower/lower.h"
 
+typedef struct nnc_own_lies { /* a G value in the list of its root buffer */
+    nnc_value g;
+    uint32_t next; /* place + 1; 0: the last */
+} nnc_own_lies;
+typedef struct nnc_own_undo {
+    uint32_t root, head;
+} nnc_own_undo;
+
 typedef struct nnc_entry {
     nnc_lower x;             /* first, so that a hook's nnc_lower is the whole state */
     nnc_value *target;       /* per G value id: the buffer it should be made in, 0: anywhere */
@@ -15,7 +23,13 @@ typedef struct nnc_entry {
     nnc_block top;           /* body of the entry kernel */
     uint32_t *stamp, nstamp; /* per G value id: scratch of inplace.c */
     unsigned calls;          /* graphs being lowered inside one another */
-    bool *pieces;            /* per G value id: a concat whose parts are made in place (concat.c) */
+    nnc_value *wish; /* per G value id: where it goes if own.c finds that safe when it is made */
+    NNC_BUF(nnc_value) outputs;
+    NNC_BUF(uint32_t) heads; /* per K buffer id: first of its list in `lies`, + 1 (own.c) */
+    NNC_BUF(nnc_own_lies) lies;
+    NNC_BUF(nnc_own_undo) undo;
+    NNC_BUF(uint32_t) granted; /* G values whose target own.c set */
+    bool *pieces; /* per G value id: a concat whose parts are made in place (concat.c) */
 } nnc_entry;
 
 static inline nnc_entry *nnc_entry_of(nnc_lower *x)
@@ -29,8 +43,10 @@ typedef NNC_BUF(uint32_t) nnc_placed; /* ids of G values that were given a targe
 /* Is g made by an op of block b that can write its result anywhere, and free to be placed? */
 bool nnc_entry_can_place(nnc_lower *x, nnc_block b, nnc_value g);
 /* The ops of a G block at x->b, then its yielded values into yields[]; target[i] (may be none) is where value i
- * should be made when that is possible.  The caller copies what did not end up there. */
-nnc_status nnc_entry_block(nnc_lower *x, nnc_block b, const nnc_value *target, nnc_value *yields);
+ * should be made when that is possible, wish[i] where it goes if nobody reads what is there any more (both NULL: none).
+ * The caller copies what did not end up there. */
+nnc_status nnc_entry_block(nnc_lower *x, nnc_block b, const nnc_value *target,
+                           const nnc_value *wish, nnc_value *yields);
 unsigned nnc_entry_nyield(const nnc_module *m, nnc_block b);
 /* A buffer type for a tensor type, strided by upper bounds. */
 nnc_type nnc_entry_type(nnc_module *m, nnc_type tensor, nnc_space space);
@@ -74,6 +90,30 @@ bool nnc_entry_assemble(nnc_lower *x, nnc_op fused);
 /* After the call of a fused op was made: [inplace] on its kernel, pairs of parameters (result, operand) that may share
  * memory. */
 void nnc_entry_in_place(nnc_lower *x, nnc_op fused, nnc_op call);
+
+/* ---- own.c ---- */
+/* Before an op is lowered: targets for its results, from wishes and from operands that die here. */
+void nnc_own_before(nnc_lower *x, nnc_op op);
+/* After: its results are noted.  made: the call of a fused op's kernel. */
+void nnc_own_after(nnc_lower *x, nnc_op op, nnc_op made);
+/* g has its buffer now (arguments of regions; results are noted by the above). */
+void nnc_own_note(nnc_lower *x, nnc_value g);
+/* Does a G value lie in this buffer's memory that somebody may still read? */
+bool nnc_own_is_read(nnc_lower *x, nnc_value buffer);
+/* Around a region. */
+uint32_t nnc_own_save(const nnc_lower *x);
+void nnc_own_restore(nnc_lower *x, uint32_t mark);
+
+/* May the result of a pick be a view of its operand: is it read for the last time before anybody may write there? */
+bool nnc_own_stays(nnc_lower *x, nnc_op op);
+
+/* ---- pick.c ---- */
+/* Rows of an operand at a run-time index (passes/group.h: nnc_is_pick). */
+nnc_status nnc_entry_pick(nnc_lower *x, nnc_op op);
+/* Element i of an index tensor of rank 0 or 1 as idx, from where it was made when that can be seen. */
+nnc_value nnc_entry_index(nnc_lower *x, nnc_value g, int64_t i);
+/* min(max(i, 0), most) */
+nnc_value nnc_entry_clamp(nnc_lower *x, nnc_value i, nnc_value most);
 
 /* ---- host.c ---- */
 void nnc_entry_host(nnc_lower *x, nnc_op op);

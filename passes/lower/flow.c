@@ -17,14 +17,18 @@ static nnc_value *array(nnc_lower *x, unsigned n)
 
 /* Lower region block `b` at the end of K block `to`. */
 static nnc_status region(nnc_lower *x, nnc_block b, nnc_block to, const nnc_value *target,
-                         nnc_value *yields)
+                         const nnc_value *wish, nnc_value *yields)
 {
+    uint32_t mark = nnc_own_save(x);
     size_t bytes = x->nsym * sizeof *x->sym;
     nnc_value *sym = nnc_arena_copy(x->cx->scratch, x->sym, bytes);
     nnc_status st;
 
     x->b = nnc_builder_at_end(x->m, to);
-    st = nnc_entry_block(x, b, target, yields);
+    for (unsigned i = 0; i < nnc_block_narg(x->m, b); i++)
+        nnc_own_note(x, nnc_block_arg(x->m, b, i));
+    st = nnc_entry_block(x, b, target, wish, yields);
+    nnc_own_restore(x, mark);
     memcpy(x->sym, sym, bytes);
     return st;
 }
@@ -62,20 +66,21 @@ static nnc_status if_op(nnc_lower *x, nnc_op op)
     nnc_module *m = x->m;
     unsigned n = nnc_op_nout(m, op);
     nnc_value cond = nnc_entry_cell(x, nnc_lower_buffer(x, nnc_op_in(m, op, 0)));
-    nnc_value *out = array(x, n), *yield = array(x, n);
+    nnc_value *out = array(x, n), *yield = array(x, n), *target = array(x, n), *wish = array(x, n);
     nnc_builder after;
     nnc_op k;
 
-    for (unsigned i = 0; i < n; i++)
+    for (unsigned i = 0; i < n; i++) {
         out[i] = nnc_lower_result(x, nnc_op_out(m, op, i));
+        *(nnc_own_is_read(x, out[i]) ? &wish[i] : &target[i]) = out[i];
+    }
     k = nnc_build_op(&x->b, NNC_OP_if, 1, &cond, 0, NULL);
     nnc_op_add_region(m, k);
     nnc_op_add_region(m, k);
     after = x->b;
     for (unsigned r = 0; r < 2; r++) {
-        NNC_TRY(region(x, nnc_op_region(m, op, r), nnc_op_region(m, k, r), out, yield));
-        for (unsigned i = 0; i < n; i++)
-            copy_unless_there(x, out[i], yield[i]);
+        NNC_TRY(region(x, nnc_op_region(m, op, r), nnc_op_region(m, k, r), target, wish, yield));
+        copy_all(x, n, out, yield);
     }
     x->b = after;
     return NNC_OK;
@@ -89,7 +94,7 @@ static void start_state(nnc_lower *x, nnc_op op, unsigned n, nnc_value *state)
     for (unsigned i = 0; i < n; i++) {
         nnc_value init = nnc_lower_buffer(x, nnc_op_in(m, op, i));
         state[i] = nnc_lower_result(x, nnc_op_out(m, op, i));
-        nnc_entry_copy(x, state[i], init);
+        copy_unless_there(x, state[i], init);
     }
 }
 
@@ -100,27 +105,75 @@ static void bind_args(nnc_lower *x, nnc_block b, unsigned first, unsigned n,
         x->buffer[nnc_block_arg(x->m, b, first + i).id] = buffer[i];
 }
 
+/* [max_trips]: a counter beside the state. */
+static nnc_value start_count(nnc_lower *x, nnc_op op)
+{
+    nnc_value trip = {0};
+
+    if (!nnc_attr_find(x->m, op, NNC_W_max_trips))
+        return trip;
+    trip = nnc_k_alloc(&x->b, nnc_type_buffer(x->m, NNC_DT_idx, 1, 0, NULL, NULL, NNC_SPACE_reg),
+                       "trip");
+    nnc_k_store(&x->b, nnc_const_idx(x->m, 0), trip, 0, NULL);
+    return trip;
+}
+
+static void count_trip(nnc_lower *x, nnc_value trip)
+{
+    if (!trip.id)
+        return;
+    nnc_value n = nnc_k_load(&x->b, trip, 0, NULL);
+    nnc_k_store(&x->b, nnc_k_binary(&x->b, NNC_OP_add, n, nnc_const_idx(x->m, 1)), trip, 0, NULL);
+}
+
+/* The condition in block `to`; behind the last trip it is not asked, since asking may have an effect. */
+static nnc_status condition(nnc_lower *x, nnc_op op, nnc_block to, nnc_value trip, nnc_value *cond)
+{
+    nnc_module *m = x->m;
+    nnc_block c = nnc_op_region(m, op, 0);
+    nnc_value go, more;
+
+    if (!trip.id) {
+        NNC_TRY(region(x, c, to, NULL, NULL, cond));
+        *cond = nnc_entry_cell(x, *cond);
+        return NNC_OK;
+    }
+    x->b = nnc_builder_at_end(m, to);
+    x->b.loc = nnc_op_loc(m, op);
+    go = nnc_k_alloc(&x->b, nnc_type_buffer(m, NNC_DT_bool, 1, 0, NULL, NULL, NNC_SPACE_reg), "go");
+    nnc_k_store(&x->b, nnc_const_int(m, nnc_type_scalar(m, NNC_DT_bool, 1), 0), go, 0, NULL);
+    more = nnc_k_binary(&x->b, NNC_OP_lt, nnc_k_load(&x->b, trip, 0, NULL),
+                        nnc_const_idx(m, nnc_attr_int(m, op, NNC_W_max_trips, 0)));
+    nnc_op k = nnc_k_if(&x->b, more);
+    NNC_TRY(region(x, c, nnc_op_region(m, k, 0), NULL, NULL, cond));
+    nnc_k_store(&x->b, nnc_entry_cell(x, *cond), go, 0, NULL);
+    x->b = nnc_builder_at_end(m, to);
+    *cond = nnc_k_load(&x->b, go, 0, NULL);
+    return NNC_OK;
+}
+
 static nnc_status while_op(nnc_lower *x, nnc_op op)
 {
     nnc_module *m = x->m;
     unsigned n = nnc_op_nout(m, op);
-    nnc_value *state = array(x, n), *yield = array(x, n), *none = array(x, n), cond;
+    nnc_value *state = array(x, n), *yield = array(x, n), cond, trip;
     nnc_block c = nnc_op_region(m, op, 0), s = nnc_op_region(m, op, 1);
     nnc_builder after;
     nnc_op k;
 
     start_state(x, op, n, state);
+    trip = start_count(x, op);
     k = nnc_build_op(&x->b, NNC_OP_while, 0, NULL, 0, NULL);
     nnc_op_add_region(m, k);
     nnc_op_add_region(m, k);
     after = x->b;
     bind_args(x, c, 0, n, state);
-    NNC_TRY(region(x, c, nnc_op_region(m, k, 0), none, &cond));
-    cond = nnc_entry_cell(x, cond);
+    NNC_TRY(condition(x, op, nnc_op_region(m, k, 0), trip, &cond));
     nnc_build_yield(&x->b, 1, &cond);
     bind_args(x, s, 0, n, state);
-    NNC_TRY(region(x, s, nnc_op_region(m, k, 1), none, yield));
+    NNC_TRY(region(x, s, nnc_op_region(m, k, 1), NULL, state, yield));
     copy_all(x, n, state, yield);
+    count_trip(x, trip);
     x->b = after;
     return NNC_OK;
 }
@@ -153,7 +206,7 @@ static nnc_status scan_op(nnc_lower *x, nnc_op op)
     }
     for (unsigned k = n; k < nout; k++)
         target[k] = nnc_entry_row(x, stack[k], i);
-    NNC_TRY(region(x, body, x->b.pos.block, target, yield));
+    NNC_TRY(region(x, body, x->b.pos.block, target, state, yield));
     for (unsigned k = n; k < nout; k++)
         copy_unless_there(x, target[k], yield[k]);
     copy_all(x, n, state, yield);
@@ -170,7 +223,7 @@ static nnc_status call_op(nnc_lower *x, nnc_op op)
     const char *name = nnc_attr_str(m, op, NNC_W_callee, "");
     nnc_op callee = nnc_func_find(m, name);
     unsigned n = nnc_op_nout(m, op);
-    nnc_value *none = array(x, n), *yield = array(x, n);
+    nnc_value *yield = array(x, n);
     nnc_block b;
 
     if (!callee.id || nnc_op_code(m, callee) != NNC_OP_graph)
@@ -186,9 +239,11 @@ static nnc_status call_op(nnc_lower *x, nnc_op op)
         return nnc_error(m->diag, x->b.loc,
                          "'%s' has %u inputs and %u outputs, called with %u and %u", name,
                          nnc_block_narg(m, b), nnc_entry_nyield(m, b), nnc_op_nin(m, op), n);
-    for (unsigned i = 0; i < nnc_op_nin(m, op); i++)
+    for (unsigned i = 0; i < nnc_op_nin(m, op); i++) {
         x->buffer[nnc_block_arg(m, b, i).id] = nnc_lower_buffer(x, nnc_op_in(m, op, i));
-    NNC_TRY(nnc_entry_block(x, b, none, yield));
+        nnc_own_note(x, nnc_block_arg(m, b, i));
+    }
+    NNC_TRY(nnc_entry_block(x, b, NULL, NULL, yield));
     for (unsigned i = 0; i < n; i++)
         x->buffer[nnc_op_out(m, op, i).id] = yield[i];
     nnc_entry_of(x)->calls--;

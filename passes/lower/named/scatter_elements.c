@@ -16,7 +16,8 @@ nnc_status nnc_named_scatter_elements(nnc_lower *x, nnc_op op)
     nnc_value y = nnc_lower_result(x, nnc_op_out(m, op, 0)), i[NNC_MAX_RANK], u, at;
     nnc_kb k;
 
-    nnc_entry_copy(x, y, from);
+    if (y.id != from.id)
+        nnc_entry_copy(x, y, from);
     nnc_kb_begin(&k, x, "scatter_elements", nnc_op_loc(m, op));
     ki = nnc_kb_param(&k, ki, "index");
     ku = nnc_kb_param(&k, ku, "update");

@@ -16,7 +16,8 @@ nnc_status nnc_named_scatter_nd(nnc_lower *x, nnc_op op)
     nnc_value iu[NNC_MAX_RANK], iy[NNC_MAX_RANK], ii[NNC_MAX_RANK], ok = {0}, u;
     nnc_kb k;
 
-    nnc_entry_copy(x, y, from);
+    if (y.id != from.id)
+        nnc_entry_copy(x, y, from);
     nnc_kb_begin(&k, x, "scatter_nd", nnc_op_loc(m, op));
     ki = nnc_kb_param(&k, ki, "index");
     ku = nnc_kb_param(&k, ku, "update");
