@@ -74,7 +74,7 @@ static void fold(struct expected *e, const struct group *g)
     e->n = kept;
 }
 
-static struct expected summary(const struct expected *all)
+static struct expected summary(const struct expected *all, bool quotes)
 {
     struct expected e = *all;
     if (expects(&e, "'fn'") && expects(&e, "name") && !expects(&e, "integer")) {
@@ -92,6 +92,11 @@ static struct expected summary(const struct expected *all)
     if (!expects(&e, "an operator")) { /* behind a type: it could be longer */
         drop(&e, "'<'");
         drop(&e, "'.'");
+    }
+    if (quotes) {
+        drop(&e, "end of line");
+        drop(&e, "end of file");
+        e.word[e.n++] = "'}'";
     }
     if (expects(&e, "end of line"))
         drop(&e, "end of file");
@@ -227,13 +232,19 @@ static const struct {
     {'/', '*', "a comment starts with '#'"},
 };
 
-static const char *doubled_operator(const nn_parser *cx, uint32_t i)
+static const char *doubled_at(const nn_parser *cx, uint32_t i)
 {
     for (size_t d = 0; d < sizeof doubled / sizeof *doubled; d++)
         if (token(cx, i)->kind == doubled[d].second && token(cx, i - 1)->kind == doubled[d].first &&
             touching(cx, i))
             return doubled[d].hint;
     return NULL;
+}
+
+static const char *doubled_operator(const nn_parser *cx, uint32_t i)
+{
+    const char *text = doubled_at(cx, i);
+    return text || i + 1 == cx->token.n ? text : doubled_at(cx, i + 1);
 }
 
 static const char *wrong_place(int kind, bool in_file)
@@ -312,6 +323,8 @@ static const char *header_hint(const nn_parser *cx, uint32_t i, const struct exp
         return "the type of a result follows '->'";
     if (k == NN_T_IDENT && last == NN_T_IMPORT)
         return "the path stands in quotes";
+    if (last == NN_T_CLAIM)
+        return "a claim begins with its text: claim \"text\": condition";
     if (k == NN_T_IDENT && last == NN_T_FN && expects(e, "'('"))
         return "named functions are declared at the top of a file; here write 'name = fn (..) ..'";
     if (k == NN_T_ELSE)
@@ -397,17 +410,15 @@ void nn_unexpected(nn_parser *cx, uint32_t i, const char *found, const char *con
 {
     const nn_token *t = token(cx, i);
     struct expected all = {.n = 0};
-    if (*cx->errors >= NN_MAX_ERRORS) {
-        nn_mistake(cx, t->at, "unexpected %s", found); /* is counted only */
-        return;
-    }
     if (t->made || cx->too_deep || is_echo(cx, i))
         return; /* follows from a mistake that has been reported */
     for (int k = 0; k < n && k < MOST; k++)
         all.word[all.n++] = expected[k];
-    struct expected e = summary(&all);
+    struct expected e = summary(&all, cx->quotes && expects(&all, "end of file"));
     nn_mistake(cx, t->at, "unexpected %s%s", found_text(cx, t, found),
                e.n <= LISTED ? join(cx, &e) : "");
+    if (t->kind == '{') /* what is taken for a block now was meant as something else */
+        NNC_PUSH(cx->s->arena, &cx->told, i + 1);
     const char *text = hint(cx, i, &all);
     if (text)
         nn_remark(cx, t->at, "%s", text);

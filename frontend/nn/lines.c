@@ -69,14 +69,15 @@ static bool ends_statement(int k)
     return ends_operand(k) && k != NN_T_HOLE;
 }
 
+static bool is_close(int k)
+{
+    return k == ')' || k == ']' || k == '}';
+}
+
 /* Tokens that go on with the statement of the line before. */
 static bool continues(int k)
 {
     switch (k) {
-    case 0:
-    case '}':
-    case ')':
-    case ']':
     case ',':
     case NN_T_ELSE:
     case NN_T_OVER:
@@ -133,7 +134,7 @@ static bool operand_follows(const nn_parser *cx, uint32_t i)
     case NN_T_FLOAT:
     case NN_T_STRING: return true;
     case NN_T_HOLE: return true;
-    case NN_T_IDENT: word_of(cx, t, &which); return which != NN_WORD_RESERVED;
+    case NN_T_IDENT: word_of(cx, t, &which); return which != NN_WORD_RESERVED || t[1].kind == '=';
     default: return false;
     }
 }
@@ -261,7 +262,7 @@ static bool match_part(nn_parser *cx, nn_stack *open, uint32_t from, uint32_t to
                 cut(cx, i);
                 return true;
             }
-        } else if (k == ')' || k == ']' || k == '}') {
+        } else if (is_close(k)) {
             uint32_t j = find_partner(cx, open, i, laid_out);
             if (j)
                 pair(cx, open->at[j - 1], i);
@@ -388,6 +389,13 @@ static void emit(struct walk *w, int kind, nn_span at, uint32_t match, bool made
                  .kind = kind, .at = at, .match = match, .statement = top(w)->first, .made = made});
 }
 
+/* A bracket opens; within braces a new statement starts. */
+static void open_level(struct walk *w, int kind, nn_span at)
+{
+    uint32_t first = kind == '{' ? w->cx->token.n : top(w)->first;
+    NNC_PUSH(w->cx->s->arena, &w->level, (struct level){.bracket = kind, .at = at, .first = first});
+}
+
 /* Follow brackets, objectives and hints after token i was emitted as `kind`. */
 static void track(struct walk *w, uint32_t i, int kind)
 {
@@ -399,12 +407,7 @@ static void track(struct walk *w, uint32_t i, int kind)
         if (t->match == NN_UNMATCHED)
             break; /* fall through to { */
     /* fallthrough */
-    case '{':
-        NNC_PUSH(cx->s->arena, &w->level,
-                 (struct level){.bracket = kind,
-                                .at = t->at,
-                                .first = kind == '{' ? cx->token.n : top(w)->first});
-        break;
+    case '{': open_level(w, kind, t->at); break;
     case ')':
     case ']':
     case '}':
@@ -543,11 +546,12 @@ static void step(struct walk *w, uint32_t i)
     int kind = t->kind;
     if (kind == NN_T_IDENT)
         kind = place_word(w, i, starts || fresh, fresh);
-    if (fresh && !continues(kind))
+    bool inner = kind == 0 || is_close(kind); /* ends the block as well */
+    if (fresh && !inner && (t->before & NN_SEMICOLON || !continues(kind)))
         end_statement(w, t, kind);
     else if (starts)
         top(w)->column = column(w, t);
-    if (kind == '@' && !ends_operand(last_kind(w)))
+    if (kind == '@' && (!ends_operand(last_kind(w)) || i == w->hint_end))
         w->hint_end = hint_end(cx, i);
     emit(w, kind, t->at, t->match, false);
     track(w, i, kind);

@@ -145,7 +145,12 @@ nn_ast *nn_make_number(nn_parser *cx, nn_span at, bool is_int)
     size_t n = at.end - at.begin, len = n;
     bool whole = true;
     int unit = -1;
-    if (!is_int) {
+    const char *point = is_int ? NULL : memchr(p, '.', n);
+    if (point && (point + 1 == p + n || !isdigit((unsigned char)point[1]))) {
+        nn_mistake(cx, at, "a number has digits on both sides of its point: %.*s.0",
+                   (int)(point - p), p);
+        len = n = 0;
+    } else if (!is_int) {
         len = number_length(p, n, &whole);
         unit = len < n ? find_unit(p + len, n - len) : -1;
         if (len < n && unit < 0) {

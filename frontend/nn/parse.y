@@ -444,8 +444,9 @@ static int yyreport_syntax_error(const yypcontext_t *pc, nn_parser *cx)
 {
     yysymbol_kind_t kind[YYNTOKENS];
     const char *name[YYNTOKENS];
-    int n = *cx->errors < NN_MAX_ERRORS ? yypcontext_expected_tokens(pc, kind, YYNTOKENS) : 0;
-    int kept = 0;
+    if (cx->told.n > NN_MAX_ERRORS)
+        return 0; /* enough; the parser only has to come to its end */
+    int n = yypcontext_expected_tokens(pc, kind, YYNTOKENS), kept = 0;
     for (int i = 0; i < n; i++)
         if (kind[i] != YYSYMBOL_VALUE)
             name[kept++] = yysymbol_name(kind[i]);

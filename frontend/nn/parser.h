@@ -32,6 +32,14 @@ typedef struct nn_token {
 typedef NNC_BUF(nn_token) nn_tokens;
 typedef NNC_BUF(nn_ast *) nn_list;
 
+/* What was found wrong; told at the end, in the order of the text. */
+typedef struct nn_message {
+    nn_span at;
+    const char *text;
+    bool note; /* belongs to the mistake before it */
+} nn_message;
+typedef NNC_BUF(nn_message) nn_messages;
+
 typedef struct nn_parser {
     nn_syntax *s;
     nn_file *file;
@@ -41,7 +49,8 @@ typedef struct nn_parser {
     nn_tokens raw, token;   /* before and after lines.c; [0] is a stand-in for "nothing before" */
     uint32_t next;          /* parser: the next of .token */
     unsigned quotes;        /* how many strings this region lies in */
-    unsigned *errors;       /* of the file, shared by its regions */
+    nn_messages *messages;  /* of the file, shared by its regions */
+    bool muted;             /* the last mistake was dropped, its notes go with it */
     bool too_deep;          /* reported once */
     NNC_BUF(uint32_t) told; /* statements, by their first tokens, that have a reported mistake */
     nn_ast *root;

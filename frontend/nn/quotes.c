@@ -35,7 +35,7 @@ static uint32_t nested_end(const char *text, uint32_t i, uint32_t end)
     for (; !at_line_end(text, i, end); i++) {
         bool quoted = n > 0 && open[n - 1] == '"';
         if (text[i] == '\\' && quoted) {
-            i++;
+            i += !at_line_end(text, i + 1, end);
         } else if (text[i] == '"' && quoted) {
             if (--n == 0)
                 return i + 1;
@@ -144,7 +144,7 @@ static nn_ast *value(nn_parser *cx, nn_span region)
                     .file = cx->file,
                     .region = region,
                     .quotes = cx->quotes + 1,
-                    .errors = cx->errors,
+                    .messages = cx->messages,
                     .too_deep = cx->too_deep};
     nn_parse_region(&in);
     cx->too_deep = in.too_deep;
