@@ -176,6 +176,8 @@ nnc_value nnc_k_alloc(nnc_builder *b, nnc_type t, const char *name);
 nnc_value nnc_k_view(nnc_builder *b, nnc_value buf, nnc_value offset,
                      nnc_type t); /* offset none: 0 */
 nnc_value nnc_k_load(nnc_builder *b, nnc_value buf, unsigned n, const nnc_value *index);
+/* The four bytes of a u8 (i8) buffer from an index on, along its last dim, as u8q (i8q). */
+nnc_value nnc_k_load_cell(nnc_builder *b, nnc_value buf, unsigned n, const nnc_value *index);
 void nnc_k_store(nnc_builder *b, nnc_value v, nnc_value buf, unsigned n, const nnc_value *index);
 /* Opens the loop, moves the builder into it and returns its variable; nnc_k_end moves behind the loop. */
 nnc_value nnc_k_for(nnc_builder *b, nnc_value lo, nnc_value hi, nnc_value step, nnc_word kind,

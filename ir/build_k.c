@@ -200,6 +200,19 @@ nnc_value nnc_k_load(nnc_builder *b, nnc_value buf, unsigned n, const nnc_value 
     return v;
 }
 
+nnc_value nnc_k_load_cell(nnc_builder *b, nnc_value buf, unsigned n, const nnc_value *index)
+{
+    const nnc_type_rec *r = nnc_value_ty(b->m, buf);
+    assert(r->kind == NNC_TYPE_buffer && r->rank == n && n && r->stride[n - 1] == 1);
+    nnc_value in[NNC_MAX_RANK + 1] = {buf};
+    for (unsigned i = 0; i < n; i++)
+        in[1 + i] = index[i];
+    nnc_type t = nnc_type_scalar(b->m, r->dtype == NNC_DT_u8 ? NNC_DT_u8q : NNC_DT_i8q, 1);
+    nnc_value v = build1(b, NNC_OP_load, n + 1, in, t);
+    b->m->value.at[v.id].name = nnc_value_get(b->m, buf)->name;
+    return v;
+}
+
 void nnc_k_store(nnc_builder *b, nnc_value v, nnc_value buf, unsigned n, const nnc_value *index)
 {
     assert(nnc_value_ty(b->m, buf)->rank == n &&

@@ -59,10 +59,21 @@ static void check_index(nnc_verifier *v, nnc_op op, unsigned buf, unsigned first
     }
 }
 
+/* A load may gather four bytes along the last dimension into one packed cell. */
+static bool packs_bytes(const nnc_type_rec *x, const nnc_type_rec *t)
+{
+    return x->kind == NNC_TYPE_scalar && x->lanes == 1 && t->lanes == 1 && t->rank &&
+           t->stride[t->rank - 1] == 1 &&
+           ((x->dtype == NNC_DT_u8q && t->dtype == NNC_DT_u8) ||
+            (x->dtype == NNC_DT_i8q && t->dtype == NNC_DT_i8));
+}
+
 /* A value beside the cell of a buffer: the same dtype; more lanes reach over consecutive cells. */
 static void check_cell(nnc_verifier *v, nnc_op op, const nnc_type_rec *x, unsigned buf)
 {
     const nnc_type_rec *t = in_type(v, op, buf);
+    if (nnc_op_code(v->m, op) == NNC_OP_load && packs_bytes(x, t))
+        return;
     if (x->kind != NNC_TYPE_scalar || x->dtype != t->dtype || x->lanes < t->lanes ||
         x->lanes % t->lanes)
         fail(v, op, "a value of %s%s beside %s", nnc_dtype_infos[x->dtype].name,

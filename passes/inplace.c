@@ -77,7 +77,9 @@ static void find(finder *f, nnc_block b)
             if (p < 0 || nnc_value_ty(m, nnc_op_in(m, op, i))->kind != NNC_TYPE_buffer ||
                 code == NNC_OP_prefetch)
                 continue;
-            if (code == NNC_OP_load && i == 0)
+            if (code == NNC_OP_load && i == 0 &&
+                nnc_value_ty(m, nnc_op_out(m, op, 0))->dtype ==
+                    nnc_value_ty(m, nnc_op_in(m, op, 0))->dtype)
                 note(f, &f->load[p], op);
             else if (code == NNC_OP_store && i == 1)
                 note(f, &f->store[p], op);

@@ -223,3 +223,56 @@ bool nnc_float_is_whole(const nnc_module *m, nnc_value v)
     default: return false;
     }
 }
+
+/* A bound of |v| from integers and constants through arithmetic; what has one is a number. */
+static bool magnitude(const nnc_module *m, nnc_value v, double *out, int depth)
+{
+    nnc_op d = nnc_value_op(m, v);
+    double a = 0, b = 0;
+    int64_t lo, hi;
+
+    if (nnc_value_number(m, v, &a)) {
+        *out = fabs(a);
+        return isfinite(a);
+    }
+    if (!d.id || depth > DEPTH || !nnc_op_nin(m, d))
+        return false;
+    nnc_value x = nnc_op_in(m, d, 0);
+    if (nnc_op_code(m, d) == NNC_OP_cast && !nnc_dtype_is_float(dtype_of(m, x))) {
+        if (!nnc_int_range(m, x, &lo, &hi))
+            return false;
+        *out = fmax(fabs((double)lo), fabs((double)hi));
+        return true;
+    }
+    if (!magnitude(m, x, &a, depth + 1) ||
+        (nnc_op_nin(m, d) == 2 && !magnitude(m, nnc_op_in(m, d, 1), &b, depth + 1)))
+        return false;
+    switch (nnc_op_code(m, d)) {
+    case NNC_OP_splat:
+    case NNC_OP_neg:
+    case NNC_OP_abs: *out = a; break;
+    case NNC_OP_round: *out = a + 1; break;
+    case NNC_OP_add:
+    case NNC_OP_sub: *out = a + b; break;
+    case NNC_OP_mul: *out = a * b; break;
+    case NNC_OP_max:
+    case NNC_OP_min: *out = fmax(a, b); break;
+    case NNC_OP_div: /* by a constant */
+        x = nnc_op_in(m, d, 1);
+        if (nnc_value_op(m, x).id && nnc_op_code(m, nnc_value_op(m, x)) == NNC_OP_splat)
+            x = nnc_op_in(m, nnc_value_op(m, x), 0);
+        if (!nnc_value_number(m, x, &b) || b == 0)
+            return false;
+        *out = a / fabs(b);
+        break;
+    default: return false;
+    }
+    return *out < 1e30;
+}
+
+bool nnc_float_is_finite(const nnc_module *m, nnc_value v)
+{
+    double unused;
+
+    return magnitude(m, v, &unused, 0);
+}

@@ -56,7 +56,7 @@ typedef struct c_cgen {
     NNC_BUF(c_helper) helper;
     NNC_BUF(uint32_t) dep;
     bool host; /* the entry calls into the program */
-    bool math_h, string_h, immintrin_h, keep;
+    bool math_h, string_h, immintrin_h, arm_neon_h, keep;
     NNC_BUF(uint32_t) vectors; /* dtype << 16 | lanes: vector types in use */
 
     /* the function being written */
@@ -140,6 +140,9 @@ c_expr c_pointer(c_cgen *g, nnc_value buffer); /* for a buffer used whole */
 const char *c_name(c_cgen *g, nnc_value v);
 const char *c_element_pointer(c_cgen *g, nnc_op op); /* buffer + offset */
 c_expr c_prec(const char *s, int p);
+/* A product of a converted integer that something is added to, as dequantised values are: quantised nets agree with
+ * their reference to the bit only when it is rounded first, so it must not become a fused multiply-add. */
+bool c_is_step(const c_cgen *g, nnc_op op);
 const char *c_wrap(c_cgen *g, c_expr e, int prec);
 
 /* stmt.c */

@@ -35,6 +35,8 @@ static void vector_prelude(c_cgen *g, FILE *f)
     if (g->immintrin_h)
         fprintf(f,
                 "#if defined(__x86_64__) || defined(__i386__)\n#include <immintrin.h>\n#endif\n");
+    if (g->arm_neon_h)
+        fprintf(f, "#if defined(__ARM_NEON)\n#include <arm_neon.h>\n#endif\n");
     c_vector_types(g, f);
     fprintf(f, "#define LOAD(type, p) ((type)*(const type##_u *)(p))\n#define STORE(type, p) "
                "(*(type##_u *)(p))\n"

@@ -146,6 +146,25 @@ static c_expr float_extreme(c_cgen *g, nnc_op op)
     return helper(g, max ? "max" : "min", op);
 }
 
+bool c_is_step(const c_cgen *g, nnc_op op)
+{
+    const nnc_module *m = g->m;
+    bool step = false;
+
+    for (unsigned i = 0; i < 2; i++) {
+        nnc_op d = nnc_value_op(m, nnc_op_in(m, op, i));
+        step |= d.id && nnc_op_code(m, d) == NNC_OP_cast &&
+                !nnc_dtype_is_float(c_dtype(g, nnc_op_in(m, d, 0)));
+    }
+    for (uint32_t u = nnc_value_get(m, nnc_op_out(m, op, 0))->first_use; step && u;
+         u = m->use.at[u].next) {
+        nnc_opcode code = nnc_op_code(m, m->use.at[u].user);
+        if (code == NNC_OP_add || code == NNC_OP_sub)
+            return true;
+    }
+    return false;
+}
+
 static c_expr float_op(c_cgen *g, nnc_op op)
 {
     nnc_value x = nnc_op_in(g->m, op, 0);
@@ -155,7 +174,10 @@ static c_expr float_op(c_cgen *g, nnc_op op)
     case NNC_OP_neg: return c_prec(c_fmt(g, "-%s", c_operand(g, x, C_PRIMARY)), C_UNARY);
     case NNC_OP_add: return infix(g, op, "+", C_ADD);
     case NNC_OP_sub: return infix(g, op, "-", C_ADD);
-    case NNC_OP_mul: return infix(g, op, "*", C_MUL);
+    case NNC_OP_mul:
+        if (c_dtype(g, nnc_op_out(g->m, op, 0)) == NNC_DT_f32 && c_is_step(g, op))
+            return helper(g, "product", op);
+        return infix(g, op, "*", C_MUL);
     case NNC_OP_div: return infix(g, op, "/", C_MUL);
     case NNC_OP_fma:
         return c_prec(c_fmt(g, "%s * %s + %s", c_operand(g, x, C_MUL),
@@ -490,6 +512,10 @@ static c_expr select(c_cgen *g, nnc_op op)
 
 static c_expr load(c_cgen *g, nnc_op op)
 {
+    if (c_dtype(g, nnc_op_out(g->m, op, 0)) != c_dtype(g, nnc_op_in(g->m, op, 0))) /* of bytes */
+        return c_prec(
+            c_fmt(g, "%s(%s)", c_need(g, "cell", NNC_DT_i32, 1), c_element_pointer(g, op)),
+            C_PRIMARY);
     return c_prec(c_place(g, op), C_PRIMARY);
 }
 

@@ -88,24 +88,84 @@ static void call_of(maker *k, const char *name, size_t n, unsigned lanes)
         NNC_PUSH(g->a, &k->dep, i);
 }
 
-/* A hardware square root where the compiler offers a function for it: sqrtf must set errno and is not vectorised. */
-static void quick_sqrt(maker *k)
+/* One instruction where compilers write several or a call: a square root that sets no errno, the larger and smaller
+ * (which give their second operand when one is nan), the nearest integer. */
+static void quick_float(maker *k, const char *what)
 {
-    bool d = k->dt == NNC_DT_f64;
+    bool d = k->dt == NNC_DT_f64, near = *what == 'N';
     unsigned bits = k->lanes * (d ? 64 : 32);
 
     if (bits != 512 && bits != 256 && bits != 128)
         return;
     k->g->immintrin_h = true;
-    fprintf(k->out.f, "#if defined(%s)\n    return (%s)_mm%s_sqrt_p%c((__m%u%s)x);\n#else\n",
+    const char *m = c_fmt(k->g, "__m%u%s", bits, d ? "d" : "");
+    const char *fn = c_fmt(k->g, "_mm%s_%s%s",
+                           bits == 512   ? "512"
+                           : bits == 256 ? "256"
+                                         : "",
+                           *what == 'S'   ? "sqrt"
+                           : *what == 'L' ? "max"
+                           : *what == 'M' ? "min"
+                                          : "cvtps_epi32",
+                           near ? ""
+                           : d  ? "_pd"
+                                : "_ps");
+    const char *arg =
+        *what == 'S' || near ? c_fmt(k->g, "(%s)x", m) : c_fmt(k->g, "(%s)limit, (%s)x", m, m);
+    fprintf(k->out.f, "#if defined(%s)\n    return (%s)%s(%s);\n#else\n",
             bits == 512   ? "__AVX512F__"
             : bits == 256 ? "__AVX__"
                           : "__SSE2__",
-            c_vector(k->g, k->dt, k->lanes),
-            bits == 512   ? "512"
-            : bits == 256 ? "256"
-                          : "",
-            d ? 'd' : 's', bits, d ? "d" : "");
+            c_vector(k->g, near ? NNC_DT_i32 : k->dt, k->lanes), fn, arg);
+}
+
+/* Four products of bytes per lane where the machine has them; else two 16-bit multiply-adds of even and odd bytes. */
+static void quick_dot4(maker *k)
+{
+    c_cgen *g = k->g;
+    FILE *o = k->out.f;
+    const char *v = c_vector(g, k->dt, k->lanes), *b = k->lanes == 16 ? "512" : "256";
+    const char *m = k->lanes == 4   ? "__m128i"
+                    : k->lanes == 8 ? "__m256i"
+                                    : "__m512i",
+               *p = k->lanes == 4 ? "_mm" : c_fmt(g, "_mm%s", b),
+               *si = k->lanes == 4 ? "si128" : c_fmt(g, "si%s", b),
+               *bytes = k->lanes == 4   ? "defined(__SSE2__)"
+                        : k->lanes == 8 ? "defined(__AVX2__)"
+                                        : "defined(__AVX512BW__)";
+
+    g->immintrin_h = true;
+    if (k->lanes == 16)
+        fprintf(o, "#if defined(__AVX512VNNI__)\n");
+    else
+        fprintf(o, "#if defined(__AVX512VNNI__) && defined(__AVX512VL__)\n");
+    fprintf(o, "    return (%s)%s_dpbusd_epi32((%s)acc, (%s)a, (%s)b);\n", v, p, m, m, m);
+    if (k->lanes < 16)
+        fprintf(o,
+                "#elif defined(__AVXVNNI__)\n    return (%s)%s_dpbusd_avx_epi32((%s)acc, (%s)a, "
+                "(%s)b);\n",
+                v, p, m, m, m);
+    fprintf(o,
+            "#elif %s\n    const %s low = %s_set1_epi16(255), x = (%s)a, y = (%s)b;\n"
+            "    const %s even = %s_madd_epi16(%s_and_%s(x, low), %s_srai_epi16(%s_slli_epi16(y, "
+            "8), 8));\n"
+            "    const %s odd = %s_madd_epi16(%s_srli_epi16(x, 8), %s_srai_epi16(y, 8));\n"
+            "    return acc + (%s)even + (%s)odd;\n",
+            bytes, m, p, m, m, m, p, p, si, p, p, m, p, p, p, v, v);
+    if (k->lanes == 4) {
+        g->arm_neon_h = true;
+        fprintf(
+            o,
+            "#elif defined(__ARM_FEATURE_MATMUL_INT8)\n"
+            "    return (%s)vusdotq_s32((int32x4_t)acc, (uint8x16_t)a, (int8x16_t)b);\n"
+            "#elif defined(__ARM_FEATURE_DOTPROD) /* a - 128 is signed; what that takes off is 128 "
+            "b */\n"
+            "    const int8x16_t s = (int8x16_t)(a ^ (int32_t)0x80808080u), y = (int8x16_t)b;\n"
+            "    const int32x4_t rest = vdotq_s32(vdupq_n_s32(0), vdupq_n_s8(1), y);\n"
+            "    return (%s)vdotq_s32(vaddq_s32((int32x4_t)acc, vshlq_n_s32(rest, 7)), s, y);\n",
+            v, v);
+    }
+    fprintf(o, "#else\n");
 }
 
 static const char *expand(maker *k, const char *t)
@@ -126,6 +186,7 @@ static const char *expand(maker *k, const char *t)
     case 'n': fputs(nnc_dtype_infos[k->dt].name, o); break;
     case 'V': fputs(c_vector(g, k->dt, k->lanes), o); break;
     case 'M': fputs(c_vector(g, twin, k->lanes), o); break;
+    case 'U': fputs(c_vector(g, NNC_DT_u32, k->lanes), o); break;
     case 'L': fprintf(o, "%u", k->lanes); break;
     case 'H': fprintf(o, "%u", k->lanes / 2); break;
     case 's': fputs(k->dt == NNC_DT_f32 ? "f" : "", o); break;
@@ -140,11 +201,16 @@ static const char *expand(maker *k, const char *t)
     case 'J': fputs(limit(k->dt, true), o); break;
     case 'E': fputs(k->dt == NNC_DT_f64 ? "UINT64_C(0x7ff0000000000000)" : "0x7f800000u", o); break;
     case 'Q':
-        if (!strncmp(t + 2, "SQRT", 4))
-            quick_sqrt(k);
+        if (!strncmp(t + 2, "SQRT", 4) || !strncmp(t + 2, "LEAST", 5) ||
+            !strncmp(t + 2, "MOST", 4) || !strncmp(t + 2, "NEAR", 4))
+            quick_float(k, t + 2);
+        else if (!strncmp(t + 2, "DOT4", 4) && k->lanes >= 4 && k->lanes <= 16)
+            quick_dot4(k);
+        else if (!strncmp(t + 2, "DOT4", 4))
+            ;
         else if (k->lanes * width == 512 || k->lanes * width == 256 || k->lanes * width == 128)
             fputs("#endif\n", o);
-        return t + (t[2] == 'S' ? 6 : 5);
+        return t + (t[2] == 'E' ? 5 : t[2] == 'L' ? 7 : 6);
     case 'G': fputs(c_vector(g, k->dt, k->lanes / 2), o); break;
     case '(':
     case '[':

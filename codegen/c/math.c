@@ -36,6 +36,7 @@ static void take_back(c_cgen *g, const c_cgen *s)
     g->dep.at = s->dep.at, g->dep.n = s->dep.n, g->dep.cap = s->dep.cap;
     g->vectors.at = s->vectors.at, g->vectors.n = s->vectors.n, g->vectors.cap = s->vectors.cap;
     g->math_h = s->math_h, g->string_h = s->string_h, g->immintrin_h = s->immintrin_h;
+    g->arm_neon_h = s->arm_neon_h;
     g->status = s->status;
 }
 

@@ -383,9 +383,11 @@ static bool feeds_few_products(const c_cgen *g, nnc_op op)
     if (g->section != C_VECTOR || nnc_op_code(g->m, op) != NNC_OP_load || c_lanes(g, v) == 1 ||
         c_lanes(g, nnc_op_in(g->m, op, 0)) > 1)
         return false;
-    for (uint32_t u = nnc_value_get(g->m, v)->first_use; u; u = g->m->use.at[u].next, n++)
-        if (nnc_op_code(g->m, g->m->use.at[u].user) != NNC_OP_mul || n > 4)
+    for (uint32_t u = nnc_value_get(g->m, v)->first_use; u; u = g->m->use.at[u].next, n++) {
+        nnc_opcode code = nnc_op_code(g->m, g->m->use.at[u].user);
+        if ((code != NNC_OP_mul && code != NNC_OP_dot4) || n > 4)
             return false;
+    }
     return n >= 2 && n <= 4;
 }
 

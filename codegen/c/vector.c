@@ -81,8 +81,50 @@ static c_expr call(c_cgen *g, const char *f, nnc_op op)
     return c_prec(c_fmt(g, "%s(%s)", f, s), C_PRIMARY);
 }
 
-static c_expr convert(c_cgen *g, const char *x, nnc_dtype to, unsigned lanes)
+/* gcc takes narrow integers apart lane by lane: where the machine widens them, an intrinsic does. */
+static const char *widened(c_cgen *g, const char *x, nnc_dtype from, unsigned lanes)
 {
+    const char *vf = c_vector(g, from, lanes), *vi = c_vector(g, NNC_DT_i32, lanes);
+    const char *name = c_fmt(g, "%s_of_%s", vi, vf);
+    bool sg = nnc_dtype_infos[from].class == NNC_DC_SINT;
+    unsigned bits = nnc_dtype_infos[from].bits, bytes = bits / 8 * lanes;
+    uint32_t i;
+
+    if (!c_helper_known(g, name, &i)) {
+        const char *arg = bytes == 4    ? "_mm_cvtsi32_si128((int32_t)x)"
+                          : bytes == 8  ? "_mm_cvtsi64_si128((int64_t)x)"
+                          : bytes == 16 ? "(__m128i)x"
+                                        : "(__m256i)x";
+        const char *machine = lanes == 16  ? "defined(__AVX512F__)"
+                              : lanes == 8 ? "defined(__AVX2__) && defined(__x86_64__)"
+                                           : "defined(__SSE4_1__) && defined(__x86_64__)";
+        g->immintrin_h = true;
+        c_helper_add(
+            g, name,
+            c_fmt(g,
+                  "static inline %s %s(%s x)\n{\n#if %s\n    return (%s)%s_cvtep%c%u_epi32(%s);\n"
+                  "#else\n    return __builtin_convertvector(x, %s);\n#endif\n}\n",
+                  vi, name, vf, machine, vi,
+                  lanes == 16  ? "_mm512"
+                  : lanes == 8 ? "_mm256"
+                               : "_mm",
+                  sg ? 'i' : 'u', bits, arg, vi));
+        (void)c_helper_known(g, name, &i);
+    }
+    c_helper_mark(g, i);
+    return c_fmt(g, "%s(%s)", name, x);
+}
+
+static c_expr convert(c_cgen *g, const char *x, nnc_dtype from, nnc_dtype to, unsigned lanes)
+{
+    bool narrow = nnc_dtype_is_int(from) && nnc_dtype_infos[from].bits < 32 &&
+                  nnc_dtype_infos[from].bits >= 8 && (lanes == 4 || lanes == 8 || lanes == 16);
+
+    if (narrow && (to == NNC_DT_i32 || to == NNC_DT_f32)) {
+        x = widened(g, x, from, lanes);
+        if (to == NNC_DT_i32)
+            return c_prec(x, C_PRIMARY);
+    }
     return c_prec(c_fmt(g, "__builtin_convertvector(%s, %s)", x, c_vector(g, to, lanes)),
                   C_PRIMARY);
 }
@@ -96,7 +138,7 @@ static const char *mask_as(c_cgen *g, nnc_value v, nnc_dtype want, int prec)
         return splat_text(g, nnc_op_in(g->m, s, 0), want, c_lanes(g, v));
     if (c_mask(g, v) == want)
         return c_operand(g, v, prec);
-    return convert(g, c_operand(g, v, C_COND), want, c_lanes(g, v)).s;
+    return convert(g, c_operand(g, v, C_COND), c_mask(g, v), want, c_lanes(g, v)).s;
 }
 
 static c_expr mask_op(c_cgen *g, nnc_op op, const char *sign, int p)
@@ -160,6 +202,7 @@ static c_expr float_to_int(c_cgen *g, nnc_op op, nnc_dtype to)
     double lo = sg ? -ldexp(1, (int)w - 1) : 0, hi = ldexp(1, (int)(sg ? w - 1 : w)) - 1, have_lo,
            have_hi;
     uint32_t i;
+    nnc_op whole = nnc_value_op(g->m, x);
 
     if (w > 32 || (w == 32 && !sg)) {
         (void)c_refuse(g, op, "for vectors the conversion");
@@ -168,6 +211,14 @@ static c_expr float_to_int(c_cgen *g, nnc_op op, nnc_dtype to)
     if (w == 32)
         hi = 2147483520.0; /* the largest float below 2^31 */
     bool clamped = nnc_float_range(g->m, x, &have_lo, &have_hi) && have_lo >= lo && have_hi <= hi;
+    bool number = nnc_attr_int(g->m, op, NNC_W_exact, 0) || nnc_float_is_finite(g->m, x);
+    if (number && clamped && from == NNC_DT_f32 && have_lo > -2097152.0 && have_hi < 2097152.0 &&
+        whole.id && nnc_op_code(g->m, whole) == NNC_OP_round) {
+        nnc_value of = g->flow.in_place[x.id] ? nnc_op_in(g->m, whole, 0) : x;
+        c_expr near = c_prec(
+            c_fmt(g, "%s(%s)", c_need(g, "nearest", from, n), full(g, of, n, C_COND)), C_PRIMARY);
+        return to == wide ? near : convert(g, near.s, wide, to, n);
+    }
     const char *vf = c_vector(g, from, n), *vi = c_vector(g, wide, n);
     const char *name = c_fmt(g, "%s_to_%s%s", vf, nnc_dtype_infos[clamped ? wide : to].name,
                              clamped ? "_small" : "");
@@ -193,7 +244,7 @@ static c_expr float_to_int(c_cgen *g, nnc_op op, nnc_dtype to)
     }
     g->helper.at[i = (c_helper_known(g, name, &i), i)].sections |= g->section;
     c_expr e = c_prec(c_fmt(g, "%s(%s)", name, c_vector_operand(g, x, C_COND)), C_PRIMARY);
-    return to == wide ? e : convert(g, e.s, to, n);
+    return to == wide ? e : convert(g, e.s, wide, to, n);
 }
 
 static c_expr cast(c_cgen *g, nnc_op op)
@@ -203,12 +254,12 @@ static c_expr cast(c_cgen *g, nnc_op op)
     unsigned n = c_lanes(g, x);
 
     if (from == NNC_DT_bool)
-        return convert(g, c_fmt(g, "-%s", c_operand(g, x, C_PRIMARY)), to, n);
+        return convert(g, c_fmt(g, "-%s", c_operand(g, x, C_PRIMARY)), NNC_DT_bool, to, n);
     if (to == NNC_DT_bool)
         return c_prec(c_fmt(g, "%s != 0", c_vector_operand(g, x, C_ADD)), C_EQ);
     if (nnc_dtype_is_float(from) && !nnc_dtype_is_float(to))
         return float_to_int(g, op, to);
-    return convert(g, c_vector_operand(g, x, C_COND), to, n);
+    return convert(g, c_vector_operand(g, x, C_COND), from, to, n);
 }
 
 static c_expr load(c_cgen *g, nnc_op op)
@@ -273,7 +324,10 @@ static c_expr float_op(c_cgen *g, nnc_op op)
     case NNC_OP_neg: return c_prec(c_fmt(g, "-%s", c_vector_operand(g, x, C_PRIMARY)), C_UNARY);
     case NNC_OP_add: return infix(g, op, "+", C_ADD);
     case NNC_OP_sub: return infix(g, op, "-", C_ADD);
-    case NNC_OP_mul: return infix(g, op, "*", C_MUL);
+    case NNC_OP_mul:
+        if (dt == NNC_DT_f32 && c_is_step(g, op))
+            return call(g, c_need(g, "product", dt, n), op);
+        return infix(g, op, "*", C_MUL);
     case NNC_OP_div: return infix(g, op, "/", C_MUL);
     case NNC_OP_fma:
         return c_prec(c_fmt(g, "%s * %s + %s", c_vector_operand(g, x, C_MUL),
@@ -381,6 +435,7 @@ c_expr c_compute_vector(c_cgen *g, nnc_op op)
     case NNC_OP_eq: return compare(g, op, "==", C_EQ);
     case NNC_OP_lt: return compare(g, op, "<", C_REL);
     case NNC_OP_le: return compare(g, op, "<=", C_REL);
+    case NNC_OP_dot4: return call(g, c_need(g, "dot4", NNC_DT_i32, c_lanes(g, v)), op);
     case NNC_OP_hsum:
     case NNC_OP_hmax:
     case NNC_OP_hmin:

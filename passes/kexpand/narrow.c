@@ -92,6 +92,8 @@ static bool skip_narrow(nnc_expand *x, nnc_op op)
     if (to == NNC_DT_i32 || (nnc_dtype_is_int(to) && to != NNC_DT_idx &&
                              nnc_dtype_infos[to].bits >= 8 && in_range_of(m, v, to))) {
         made = nnc_k_cast(&b, v, to);
+        if (nnc_attr_find(m, first, NNC_W_exact) && nnc_value_op(m, made).id)
+            nnc_attr_set_int(m, nnc_value_op(m, made), NNC_W_exact, 1);
     } else if (to == NNC_DT_f32 && nnc_float_is_whole(m, v)) {
         nnc_value zero = nnc_const_float(m, nnc_type_scalar(m, NNC_DT_f32, 1), 0);
         made = nnc_k_binary(&b, NNC_OP_add,

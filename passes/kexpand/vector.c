@@ -53,6 +53,7 @@ bool nnc_vector_has(nnc_opcode code, nnc_dtype from, nnc_dtype to)
     case NNC_OP_sqrt:
     case NNC_OP_rsqrt:
     case NNC_OP_isnan: return is_float(from);
+    case NNC_OP_dot4: return true;
     case NNC_OP_bitcast:
         return (is_float(from) || is_lane_int(from)) && (is_float(to) || is_lane_int(to));
     default: return nnc_math_has(code, from);
@@ -108,6 +109,13 @@ static bool depends(const lanes *l, nnc_value v)
     return nnc_linear_coef(l->m, v, l->var, &ok) != 0 || !ok;
 }
 
+/* Cells of a buffer of cells; those gathered from bytes move by four elements per lane and stay scalars. */
+static bool packs_bytes(const nnc_module *m, nnc_op load, nnc_dtype dt)
+{
+    return (dt == NNC_DT_u8q || dt == NNC_DT_i8q) &&
+           nnc_value_ty(m, nnc_op_in(m, load, 0))->dtype == dt;
+}
+
 static bool check_load(lanes *l, nnc_op op)
 {
     nnc_value v = nnc_op_out(l->m, op, 0);
@@ -117,7 +125,8 @@ static bool check_load(lanes *l, nnc_op op)
     if (!moves(l, op, &by) || (by != 0 && by != 1) || nnc_value_ty(l->m, v)->lanes > 1)
         return false;
     l->vector[v.id] = by == 1;
-    return by == 0 || (fits(l, dt) && (is_float(dt) || is_lane_int(dt) || dt == NNC_DT_bool));
+    return by == 0 || (fits(l, dt) && (is_float(dt) || is_lane_int(dt) || dt == NNC_DT_bool ||
+                                       packs_bytes(l->m, op, dt)));
 }
 
 static bool check_store(lanes *l, nnc_op op)

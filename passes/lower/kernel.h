@@ -104,6 +104,8 @@ typedef struct nnc_kx {
     nnc_kacc to_cell;
     int part; /* CONCAT: the operand being copied */
 
+    /* packed products: bytes of the open cell (0: none is open) and the axis they lie along */
+    int cell, cell_axis;
     /* conv: (kernel x, input channel) run as one axis t over this view of the input */
     int t_axis; /* -1: no */
     nnc_value t_view;
@@ -133,6 +135,8 @@ int nnc_kx_axis(const nnc_kx *x, char name); /* -1: none */
 bool nnc_kx_plan(nnc_kx *x, const char *text);
 /* Why the completed plan cannot be lowered; NULL: it can. */
 const char *nnc_kx_plan_fault(nnc_kx *x);
+/* Are the operands of the contraction u8 by i8, the u8 ones side by side along the axis and read in place? */
+bool nnc_kx_bytes(nnc_kx *x, int axis);
 /* Answers the probe questions for the body of the kernel with the axes as they are. */
 void nnc_kx_probe(nnc_kx *x);
 
@@ -163,6 +167,8 @@ nnc_value nnc_kx_dim(nnc_kx *x, nnc_dim d); /* idx value in the kernel */
 nnc_dtype nnc_compute_dtype(nnc_dtype dt);
 nnc_value nnc_kx_value(nnc_kx *x, nnc_value v, const nnc_kix *ix);
 nnc_value nnc_kx_load(nnc_kx *x, nnc_value buf, unsigned n, const nnc_kix *ix);
+/* Up to four bytes along the open cell's axis, the rest zero. */
+nnc_value nnc_kx_load_cell(nnc_kx *x, nnc_value buf, unsigned n, const nnc_kix *ix);
 void nnc_kx_store(nnc_kx *x, nnc_value v, nnc_dtype dt, nnc_value buf, unsigned n,
                   const nnc_kix *ix);
 void nnc_kx_note_store(nnc_kx *x, nnc_value v, const nnc_kix *ix); /* in a probe */
@@ -197,6 +203,8 @@ nnc_value nnc_kx_cell_load(nnc_kx *x, const nnc_kacc *cell); /* a finished stage
 /* Packing (kernel_pack.c): decide and make the packed constant of the contraction; entry: the builder of the entry
  * kernel.  Sets packed_arg and packed_loop and returns the buffer in the entry, or 0 when packing does not apply. */
 nnc_value nnc_kx_pack(nnc_kx *x, nnc_builder *entry);
+/* May the weights of a convolution whose kernel x and channel run as one (t_axis) be packed in cells of four bytes? */
+bool nnc_kx_joins_bytes(nnc_kx *x);
 /* Which block argument can be packed (constant, read once, linear address)?  0: none. */
 nnc_value nnc_kx_packable(nnc_kx *x);
 #endif

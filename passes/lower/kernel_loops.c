@@ -603,6 +603,15 @@ static void loops(nnc_kx *x, unsigned i)
         accumulate(x, i);
         return;
     }
+    if (kind == 'd' &&
+        x->mode == NNC_MODE_MAIN) { /* one packed product, of fewer bytes at the end */
+        x->ctr[i] = x->actr[i] = nnc_const_idx(x->m, 0);
+        x->cell_axis = a;
+        x->cell = (int)x->cur[a];
+        nnc_kx_body(x);
+        x->cell = 0;
+        return;
+    }
     bool partial = kind == 'v' || kind == 's';
     if (red && x->mode != NNC_MODE_MAIN && !(partial && x->mode == NNC_MODE_INIT)) {
         int64_t cur = x->cur[a];

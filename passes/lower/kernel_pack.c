@@ -67,23 +67,58 @@ static void set_attributes(nnc_kx *x, nnc_op op, nnc_op source, const pack_dim *
     nnc_attr_set_int(m, op, NNC_W_offset, x->pack_address.k);
 }
 
-/* The dims that loop j adds: one, or two for t = (x, i). */
+/* The dims that loop j adds: one, or two for t = (x, i) that is not one stretch of the source. */
 static unsigned dims_of_loop(const nnc_kx *x, unsigned j, int64_t trips, pack_dim *to)
 {
     int a = x->loop_axis[j];
-    if (a != x->t_axis) {
+    int64_t s = x->plan.loop[j].step;
+    if (a != x->t_axis || x->pack_address.c[a]) {
         if (!x->pack_address.c[a])
             return 0;
-        to[0] = (pack_dim){trips, x->plan.loop[j].step, a};
+        to[0] = (pack_dim){trips, s, a};
         return 1;
     }
     unsigned n = 0;
+    int in = nnc_kx_axis(x, 'i');
+    if (x->plan.loop[j].kind == 'd') {
+        to[0] = (pack_dim){trips, 1, in};
+        return 1;
+    }
+    if (s == 4) { /* cells do not reach from one position of the kernel into the next */
+        int ker = nnc_kx_axis(x, 'x');
+        if (x->pack_address.c[ker])
+            to[n++] = (pack_dim){x->ax[ker].hi, 1, ker};
+        to[n++] = (pack_dim){x->ax[in].hi / 4, 4, in};
+        return n;
+    }
     for (int k = 0; k < 2; k++) {
         int part = nnc_kx_axis(x, "xi"[k]);
         if (x->pack_address.c[part])
             to[n++] = (pack_dim){x->ax[part].hi, 1, part};
     }
     return n;
+}
+
+/* When kernel x and channel are one stretch of the source, t is a logical axis of its own. */
+static void join_address(nnc_kx *x)
+{
+    if (x->t_axis < 0)
+        return;
+    int ker = nnc_kx_axis(x, 'x'), in = nnc_kx_axis(x, 'i');
+    int64_t *c = x->pack_address.c;
+    if (x->ax[ker].hi > 1 && x->ax[in].hi > 1 && c[ker] != c[in] * x->ax[in].hi)
+        return;
+    c[x->t_axis] = x->ax[in].hi > 1 ? c[in] : c[ker];
+    c[ker] = c[in] = 0;
+}
+
+bool nnc_kx_joins_bytes(nnc_kx *x)
+{
+    nnc_kx try = *x;
+    if (try.t_axis < 0 || !nnc_kx_packable(&try).id)
+        return false;
+    join_address(&try);
+    return try.pack_address.c[try.t_axis] != 0 || try.ax[nnc_kx_axis(&try, 'i')].hi % 4 == 0;
 }
 
 nnc_value nnc_kx_pack(nnc_kx *x, nnc_builder *entry)
@@ -95,8 +130,10 @@ nnc_value nnc_kx_pack(nnc_kx *x, nnc_builder *entry)
     int64_t cur[NNC_AXES];
     unsigned n = 0;
     int np = 0;
+    bool cells = x->plan.n && x->plan.loop[x->plan.n - 1].kind == 'd';
     if (!arg.id)
         return none;
+    join_address(x);
     for (int a = 0; a < x->nax; a++) {
         if (x->pack_address.c[a] && !nnc_dim_is_const(x->ax[a].extent))
             return none;
@@ -106,6 +143,10 @@ nnc_value nnc_kx_pack(nnc_kx *x, nnc_builder *entry)
         int a = x->loop_axis[j];
         int64_t s = x->plan.loop[j].step, trips = (cur[a] + s - 1) / s;
         cur[a] = cur[a] < s ? cur[a] : s;
+        if (cells && j + 1 == x->plan.n) { /* the bytes of a cell */
+            n += dims_of_loop(x, j, 4, d + n);
+            continue;
+        }
         if (trips <= 1)
             continue;
         unsigned k = dims_of_loop(x, j, trips, d + n);
@@ -114,14 +155,15 @@ nnc_value nnc_kx_pack(nnc_kx *x, nnc_builder *entry)
         seen[np] = trips;
         x->packed_loop[np++] = (int)j;
         n += k;
-        if (n > NNC_MAX_RANK)
+        if (n + cells > NNC_MAX_RANK)
             return none;
     }
-    for (unsigned i = 0; i < n; i++)
+    unsigned rank = n - cells;
+    for (unsigned i = 0; i < rank; i++)
         dim[i] = d[i].n;
     nnc_op source = nnc_value_op(m, nnc_op_in(m, x->fused, nnc_value_get(m, arg)->index));
-    nnc_dtype dt = (nnc_dtype)nnc_value_ty(m, arg)->dtype;
-    nnc_type t = nnc_type_buffer(m, dt, 1, (int)n, dim, NULL, NNC_SPACE_weight);
+    nnc_dtype dt = cells ? NNC_DT_i8q : (nnc_dtype)nnc_value_ty(m, arg)->dtype;
+    nnc_type t = nnc_type_buffer(m, dt, 1, (int)rank, dim, NULL, NNC_SPACE_weight);
     nnc_op op = nnc_build_op(entry, NNC_OP_const, 0, NULL, 1, &t);
     nnc_value v = nnc_op_out(m, op, 0);
     set_attributes(x, op, source, d, n);

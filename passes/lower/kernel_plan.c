@@ -113,6 +113,61 @@ bool nnc_kx_plan(nnc_kx *x, const char *text)
     return true;
 }
 
+/* A packed product at the end of the line needs bytes that lie one behind the other. */
+static const char *cell_fault(nnc_kx *x)
+{
+    const nnc_plan *p = &x->plan;
+    nnc_opcode code = x->root.id ? nnc_op_code(x->m, x->root) : NNC_OP_yield;
+    int a = x->loop_axis[p->n - 1];
+    if (x->shape != NNC_SHAPE_ROOT || (code != NNC_OP_dot && code != NNC_OP_conv) || !x->ax[a].red)
+        return "a packed product stands outside of a contraction";
+    if (!p->pack || !nnc_kx_packable(x).id)
+        return "packed products need packed weights";
+    for (unsigned i = 0; i + 1 < p->n; i++)
+        if (p->loop[i].axis == p->loop[p->n - 1].axis && p->loop[i].step % 4 &&
+            p->loop[i].step < x->ax[a].hi)
+            return "a loop around a packed product does not step by fours";
+    if (a == x->t_axis && !nnc_kx_joins_bytes(x))
+        return "kernel and channels cannot be joined in cells of four bytes";
+    return nnc_kx_bytes(x, a)
+               ? NULL
+               : "packed products need u8 by i8 with the contracted u8 elements side "
+                 "by side and no padding";
+}
+
+bool nnc_kx_bytes(nnc_kx *x, int axis)
+{
+    nnc_value a = nnc_op_in(x->m, x->root, 0), b = nnc_op_in(x->m, x->root, 1);
+    bool conv = nnc_op_code(x->m, x->root) == NNC_OP_conv;
+    nnc_word key[3] = {NNC_W_lo, NNC_W_hi, NNC_W_lhs_dilation};
+    if (nnc_value_ty(x->m, a)->dtype != NNC_DT_u8 || nnc_value_ty(x->m, b)->dtype != NNC_DT_i8 ||
+        nnc_value_ty(x->m, nnc_op_out(x->m, x->root, 0))->dtype != NNC_DT_i32)
+        return false;
+    for (unsigned k = 0, n; conv && k < 3; k++) {
+        const int64_t *v = nnc_attr_ints(x->m, x->root, key[k], &n);
+        for (unsigned i = 0; i < n; i++)
+            if (k < 2 ? v[i] > 0 : v[i] != 1)
+                return false;
+    }
+    for (nnc_op op = nnc_value_op(x->m, a); op.id; op = nnc_value_op(x->m, a)) {
+        if (!nnc_op_has(x->m, op, NNC_VIEW) || nnc_op_code(x->m, op) == NNC_OP_broadcast)
+            return false;
+        a = nnc_op_in(x->m, op, 0);
+    }
+    if (axis == x->t_axis)
+        return true;
+    nnc_kx p = *x;
+    p.contig = p.novec = 0;
+    p.pack_arg = nnc_kx_packable(x);
+    p.probe = true;
+    p.memo.n = 0;
+    p.t_axis = -1;
+    p.mode = NNC_MODE_MAIN;
+    p.acc_ready = true;
+    nnc_kx_body(&p);
+    return x->ax[axis].hi > 1 && p.contig >> axis & 1 && !(p.novec >> axis & 1);
+}
+
 const char *nnc_kx_plan_fault(nnc_kx *x)
 {
     const nnc_plan *p = &x->plan;
@@ -126,7 +181,10 @@ const char *nnc_kx_plan_fault(nnc_kx *x)
         bool red = x->ax[a].red, partial = red && strchr("vs", p->loop[i].kind) != NULL;
         if (rows && i < p->nouter && red)
             return "a reduced axis is among the outer loops";
-        if (p->loop[i].kind == 'v' && i + 1 != p->n)
+        if (p->loop[i].kind == 'd' && i + 1 != p->n)
+            return "the packed product is not the last loop";
+        if (p->loop[i].kind == 'v' && i + 1 != p->n &&
+            !(i + 2 == p->n && p->loop[i + 1].kind == 'd'))
             return "the vector loop is not the last one";
         if (p->loop[i].kind == 'v' && (cur[a] < 0 || cur[a] > 64))
             return "a vector has more than 64 lanes or a run-time number of them";
@@ -139,6 +197,11 @@ const char *nnc_kx_plan_fault(nnc_kx *x)
             return "the lanes do not divide the reduced axis";
         cells += reducing && (!red || partial);
         cur[a] = cur[a] >= 0 && cur[a] < p->loop[i].step ? cur[a] : p->loop[i].step;
+    }
+    if (p->n && p->loop[p->n - 1].kind == 'd') {
+        const char *fault = cell_fault(x);
+        if (fault)
+            return fault;
     }
     return cells >= NNC_MAX_RANK ? "too many loops inside a reduction" : NULL;
 }

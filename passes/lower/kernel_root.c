@@ -145,10 +145,15 @@ static nnc_value at_axes(nnc_kx *x, unsigned operand, const int *axes)
     return nnc_kx_value(x, nnc_op_in(x->m, x->root, operand), ix);
 }
 
-/* acc + a * b in the accumulator's dtype. */
+/* acc + a * b in the accumulator's dtype; of packed cells, the four products at once. */
 static nnc_value multiply_add(nnc_kx *x, nnc_value acc, nnc_value a, nnc_value b)
 {
     nnc_dtype dt = nnc_kx_acc_dtype(x, 0);
+    if (x->cell && !x->probe) {
+        nnc_value in[3] = {acc, a, b};
+        nnc_type t = nnc_value_type(x->m, acc);
+        return nnc_op_out(x->m, nnc_build_op(&x->b, NNC_OP_dot4, 3, in, 1, &t), 0);
+    }
     nnc_value p = nnc_kx_bin(x, NNC_OP_mul, nnc_kx_cast(x, a, dt), nnc_kx_cast(x, b, dt));
     return nnc_kx_bin(x, NNC_OP_add, acc, p);
 }
@@ -276,7 +281,8 @@ static void conv_update(nnc_kx *x)
         nnc_kix run = nnc_kix_axis(x, x->t_axis);
         t = nnc_kix_add(x, &t, &run);
         xi[c.xs + c.s - 1] = nnc_kix_addk(t, -c.lo[c.s - 1] * c.x.dim[c.xc]);
-        a = nnc_kx_load(x, x->t_view, c.s + 1, xi);
+        a = x->cell ? nnc_kx_load_cell(x, x->t_view, c.s + 1, xi)
+                    : nnc_kx_load(x, x->t_view, c.s + 1, xi);
     } else {
         a = nnc_kx_value(x, nnc_op_in(x->m, x->root, 0), xi);
     }

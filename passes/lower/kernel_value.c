@@ -136,6 +136,29 @@ nnc_value nnc_kx_load(nnc_kx *x, nnc_value buf, unsigned n, const nnc_kix *ix)
     return nnc_kx_cast(x, nnc_k_load(&x->b, buf, n, k), nnc_compute_dtype(dt));
 }
 
+nnc_value nnc_kx_load_cell(nnc_kx *x, nnc_value buf, unsigned n, const nnc_kix *ix)
+{
+    nnc_value k[NNC_MAX_RANK], sum = {0}, at = x->idx[x->cell_axis];
+    nnc_type cell = nnc_type_scalar(x->m, NNC_DT_u8q, 1),
+             i32 = nnc_type_scalar(x->m, NNC_DT_i32, 1);
+    if (x->cell == 4) {
+        for (unsigned i = 0; i < n; i++)
+            k[i] = nnc_kix_value(x, &ix[i]);
+        return nnc_k_load_cell(&x->b, buf, n, k);
+    }
+    for (int e = 0; e < x->cell; e++) { /* not past the end: that may be the end of the memory */
+        x->idx[x->cell_axis] = nnc_k_binary(&x->b, NNC_OP_add, at, nnc_const_idx(x->m, e));
+        for (unsigned i = 0; i < n; i++)
+            k[i] = nnc_kix_value(x, &ix[i]);
+        nnc_value v = nnc_k_cast(&x->b, nnc_k_load(&x->b, buf, n, k), NNC_DT_i32);
+        if (e)
+            v = nnc_k_binary(&x->b, NNC_OP_shl, v, nnc_const_int(x->m, i32, 8 * e));
+        sum = e ? nnc_k_binary(&x->b, NNC_OP_or, sum, v) : v;
+    }
+    x->idx[x->cell_axis] = at;
+    return nnc_op_out(x->m, nnc_build_op(&x->b, NNC_OP_bitcast, 1, &sum, 1, &cell), 0);
+}
+
 void nnc_kx_store(nnc_kx *x, nnc_value v, nnc_dtype dt, nnc_value buf, unsigned n,
                   const nnc_kix *ix)
 {
@@ -159,6 +182,8 @@ static nnc_value packed_load(nnc_kx *x)
     nnc_value k[NNC_MAX_RANK];
     for (int i = 0; i < x->npacked; i++)
         k[i] = x->ctr[x->packed_loop[i]];
+    if (x->cell)
+        return nnc_k_load(&x->b, x->packed, (unsigned)x->npacked, k);
     return nnc_kx_cast(x, nnc_k_load(&x->b, x->packed, (unsigned)x->npacked, k),
                        nnc_compute_dtype((nnc_dtype)nnc_value_ty(x->m, x->packed)->dtype));
 }
@@ -183,7 +208,8 @@ static nnc_value load_arg(nnc_kx *x, nnc_value v, unsigned n, const nnc_kix *ix)
     }
     if (x->packed.id && v.id == x->packed_arg.id)
         return packed_load(x);
-    return nnc_kx_load(x, x->param[nnc_value_get(x->m, v)->index], n, ix);
+    nnc_value buf = x->param[nnc_value_get(x->m, v)->index];
+    return x->cell ? nnc_kx_load_cell(x, buf, n, ix) : nnc_kx_load(x, buf, n, ix);
 }
 
 static nnc_value constant(nnc_kx *x, nnc_value v)
@@ -448,7 +474,8 @@ static nnc_value cast(nnc_kx *x, nnc_op op, nnc_value v)
         v = nnc_op_out(x->m, nnc_build_op(&x->b, NNC_OP_bitcast, 1, &v, 1, &t), 0);
         return nnc_k_cast(&x->b, v, nnc_compute_dtype(to));
     }
-    bool plain = !nnc_attr_find(x->m, op, NNC_W_saturate) && !nnc_attr_find(x->m, op, NNC_W_mode);
+    bool plain = !nnc_attr_find(x->m, op, NNC_W_saturate) && !nnc_attr_find(x->m, op, NNC_W_mode) &&
+                 !nnc_attr_find(x->m, op, NNC_W_exact);
     if (plain || x->probe || from == to)
         return nnc_kx_cast(x, nnc_kx_cast(x, v, to), nnc_compute_dtype(to));
     nnc_type t = nnc_type_scalar(x->m, to, 1);

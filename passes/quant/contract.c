@@ -332,6 +332,7 @@ static nnc_value requantise(island *s, const tail *t, const float *step)
     f = nnc_g_binary(b, NNC_OP_max, f, nnc_g_float(b, NNC_DT_f32, lo));
     f = nnc_g_binary(b, NNC_OP_min, f, nnc_g_float(b, NNC_DT_f32, hi));
     nnc_value q = nnc_g_cast(b, nnc_g_unary(b, NNC_OP_round, f), NNC_DT_i32);
+    nnc_attr_set_int(m, nnc_value_op(m, q), NNC_W_exact, 1); /* finite factors, and clamped */
     if (zy != 0)
         q = nnc_g_binary(b, NNC_OP_add, q, nnc_g_int(b, NNC_DT_i32, (int64_t)zy));
     return nnc_g_cast(b, q, to);

@@ -32,7 +32,7 @@ static bool one_loop(nnc_plan *p, const char **t)
         return false;
     nnc_plan_loop l = {.axis = s[0], .kind = ' '};
     l.step = strtoll(s + 2, &end, 10);
-    if (*end && strchr("uvps", *end))
+    if (*end && strchr("uvpsd", *end))
         l.kind = *end++;
     if (l.step < 1 || (*end && *end != ' '))
         return false;

@@ -5,7 +5,8 @@
  *
  * `outer` loops are shared by all stages of a kernel that makes several passes over a row.  A step counts elements; a
  * loop iterates inside the enclosing loop of the same axis.  Kinds: none serial, u unroll, v vector, p parallel,
- * s unroll with a partial result per iteration (reduction axes; `v` on a reduction axis keeps one per lane).
+ * s unroll with a partial result per iteration (reduction axes; `v` on a reduction axis keeps one per lane), d the
+ * last four steps of a contraction of bytes as one packed product (behind everything else; the loop around it steps by 4).
  * `pack`: the constant operand of a contraction is laid out in the order in which the loops read it. */
 #ifndef NNC_PASSES_SCHEDULE_PLAN_H
 #define NNC_PASSES_SCHEDULE_PLAN_H
@@ -17,7 +18,7 @@ enum { NNC_PLAN_LOOPS = 40 };
 typedef struct nnc_plan_loop {
     char axis, kind;
     int64_t step;
-} nnc_plan_loop; /* kind: ' ' u v p s */
+} nnc_plan_loop; /* kind: ' ' u v p s d */
 typedef struct nnc_plan {
     nnc_plan_loop loop[NNC_PLAN_LOOPS];
     unsigned n, nouter; /* the first nouter loops are the outer ones */

@@ -31,9 +31,9 @@ typedef struct facts {
     kernel_kind kind;
     int64_t m, n, k, o, h, w, c, taps, lanes,
         outer; /* extents of the axes (1 when absent); taps: window positions; outer: batches */
-    bool packed, joined, heavy, scalar;
-    uint32_t vec;       /* axes that may be vectors */
-    int64_t mr, nr, ku; /* the tile being tried */
+    bool packed, joined, heavy, scalar, bytes; /* bytes: packed products of four may be taken */
+    uint32_t vec;                              /* axes that may be vectors */
+    int64_t mr, nr, ku;                        /* the tile being tried */
 } facts;
 typedef double (*cost_fn)(const facts *f);
 
@@ -80,6 +80,21 @@ static bool joins(const nnc_kx *x)
     return x->shape == NNC_SHAPE_ROOT && nnc_kx_plan(&try, "t:1 pack") && try.t_axis >= 0;
 }
 
+/* Are the operands bytes that lie side by side?  *joined: also with kernel x and channel as one axis, in fours? */
+static bool takes_bytes(nnc_kx *x, kernel_kind kind, bool *joined)
+{
+    nnc_kx try = *x;
+    int a = nnc_kx_axis(x, kind == KIND_dot ? 'k' : 'i');
+    if ((kind != KIND_dot && kind != KIND_conv) || a < 0)
+        return false;
+    if (*joined && nnc_kx_plan(&try, "t:4 t:1d pack") && !nnc_kx_plan_fault(&try))
+        return true;
+    if (!nnc_kx_bytes(x, a))
+        return false;
+    *joined = false;
+    return true;
+}
+
 static void gather(facts *f, nnc_kx *x, const nnc_target *t)
 {
     memset(f, 0, sizeof *f);
@@ -102,6 +117,7 @@ static void gather(facts *f, nnc_kx *x, const nnc_target *t)
     x->pack_arg = nnc_kx_packable(x);
     f->packed = x->pack_arg.id != 0;
     f->joined = f->packed && joins(x);
+    f->bytes = f->packed && takes_bytes(x, f->kind, &f->joined);
     nnc_kx_probe(x);
     f->heavy = x->heavy > 0;
     f->vec = x->scalar_only ? 0 : ~x->novec;
@@ -150,6 +166,29 @@ static double tiles(const facts *f, int64_t rows, int64_t cols, int64_t k)
 static double cost_gemm(const facts *f)
 {
     return (double)f->outer * tiles(f, f->m, f->n, f->k);
+}
+
+/* A step takes four products. */
+static double cost_gemm_bytes(const facts *f)
+{
+    return (double)f->outer * tiles(f, f->m, f->n, (f->k + 3) / 4);
+}
+
+static double cost_gemv_bytes(const facts *f)
+{
+    double nv = vectors(f->nr < f->n ? f->nr : f->n, f->lanes);
+    double step = larger(nv, 4.0 / (double)f->ku),
+           spill = nv * (double)f->ku > f->t->vector_regs - 4 ? 4 : 1;
+    return (double)f->outer * ceil_div(f->n, f->nr) * ((double)f->k / 4 * step * spill + 30);
+}
+
+static double cost_conv_bytes(const facts *f)
+{
+    int64_t x = extent(f->x, 'x'), i = extent(f->x, 'i'),
+            k = f->joined ? (x * i + 3) / 4 : x * ((i + 3) / 4);
+    double rows = (double)(f->h * extent(f->x, 'y'));
+    return (double)(extent(f->x, 'b') * extent(f->x, 'd') * extent(f->x, 'g')) * rows *
+           tiles(f, f->w, f->o, k);
 }
 
 static double cost_gemv(const facts *f)
@@ -247,6 +286,8 @@ static void fill(const facts *f, const char *loops, char *to, size_t size)
                 put_number(&to, end, 4 * f->lanes);
             else if (!strncmp(p, "{KU}", 4))
                 put_number(&to, end, f->ku);
+            else if (!strncmp(p, "{4KU}", 5))
+                put_number(&to, end, 4 * f->ku);
             else if (f->packed)
                 to += snprintf(to, (size_t)(end - to), "pack");
             p = strchr(p, '}');
