@@ -110,6 +110,8 @@ static void refuses_bad_plans(void)
         "graph @g (%x: f32[3,128]) {\n %y = softmax %x [axis=1] : f32[3,128]\n yield %y\n}\n";
     static const char best[] = "graph @g (%x: f32[3,128]) {\n %y = argreduce %x [kind=max, axis=1] "
                                ": i64[3]\n yield %y\n}\n";
+    static const char bytes[] = "graph @g (%x: u8[3,12], %w: i8[12,20]) {\n %y = dot %x, %w "
+                                "[contract_a=[1], contract_b=[0]] : i32[3,20]\n yield %y\n}\n";
     printf("(errors follow, as they should)\n");
     CHECK(!run("map", map, "c:1v"));
     CHECK(!run("map", map, "c:16 c:1v r:1"));
@@ -118,6 +120,10 @@ static void refuses_bad_plans(void)
     CHECK(!run("dot", dot, "k:8 k:1v"));
     CHECK(!run("rows", rows, "outer c:16 stage c:1v"));
     CHECK(!run("argreduce", best, "c:16 c:1v"));
+    CHECK(!run("floats", dot, "m:1 n:1 k:4 k:1d pack"));
+    CHECK(!run("unpacked", bytes, "n:16 k:4 n:1v k:1d"));
+    CHECK(!run("threes", bytes, "n:16 k:3 n:1v k:1d pack"));
+    CHECK(!run("first", bytes, "n:16 k:4 k:1d n:1v pack"));
 }
 
 /* Fused ops written by hand that are not one kernel. */

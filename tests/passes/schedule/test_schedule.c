@@ -19,6 +19,13 @@ typedef struct row_case {
     "]\n yield %y\n}\n"
 #define PLAIN2 "stride=[1,1], lo=[0,0], hi=[0,0], dilation=[1,1], lhs_dilation=[1,1], "
 #define PLAIN1 "stride=[1], lo=[0], hi=[0], dilation=[1], lhs_dilation=[1], "
+#define BYTES(m, n, k)                                                                      \
+    "graph @g (%x: u8[" #m "," #k "], %w: i8[" #k "," #n                                    \
+    "]) {\n %y = dot %x, %w [contract_a=[1], contract_b=[0]] : i32[" #m "," #n "]\n yield " \
+    "%y\n}\n"
+#define CONV8(x, w, y, more)                                                     \
+    "graph @g (%x: u8[" x "], %w: i8[" w "]) {\n %y = conv %x, %w [" PLAIN2 more \
+    ", layout=nhwc] : i32[" y "]\n yield %y\n}\n"
 #define POOL(k, y)                                                                              \
     "graph @g (%x: f32[1,32,32,32]) {\n %y = window_reduce %x [kind=max, size=[1," #k "," #k    \
     ",1], stride=[1,1,1,1], dilation=[1,1,1,1], lo=[0,0,0,0], hi=[0,0,0,0]] : f32[1," #y "," #y \
@@ -70,6 +77,12 @@ static const row_case cases[] = {
      "graph @g (%x: f32[9,128], %z: f32[9,64]) {\n %y = concat %x, %z [axis=1] : f32[9,192]\n "
      "yield %y\n}\n",
      "c:16 c:1v"},
+    {"gemm_bytes", "avx512", BYTES(128, 384, 384), "n:32 m:14 k:4 m:1u n:16u n:1v k:1d pack"},
+    {"gemv_bytes", "avx512", BYTES(1, 256, 784), "n:64 k:8 k:4s n:16u n:1v k:1d pack"},
+    {"conv_bytes_joined", "avx512", CONV8("1,58,58,3", "3,3,3,64", "1,56,56,64", "groups=1"),
+     "o:32 h:1 w:14 y:1 t:4 w:1u o:16u o:1v t:1d pack"},
+    {"conv_bytes", "avx512", CONV8("1,58,58,64", "3,3,16,64", "1,56,56,64", "groups=4"),
+     "g:1 o:32 h:1 w:14 y:1 x:1 i:4 w:1u o:16u o:1v i:1d pack"},
     {"gemm_cells", "scalar", DOT(128, 384, 384), "n:4 m:4 k:1 m:1u n:1u pack"},
     {"gemv_cells", "scalar", DOT(1, 256, 784), "n:8 k:1 n:1u pack"},
     {"conv_cells", "scalar",
