@@ -9,10 +9,11 @@
 #include <string.h>
 
 static const nn_builtin table[] = {
-#define B(name, statics, args, fn, doc)      {#name, statics, args, nn_b_##fn, doc, false, false, NULL},
-#define EFFECT(name, statics, args, fn, doc) {#name, statics, args, nn_b_##fn, doc, true, false, NULL},
-#define RAW(name, statics, args, fn, doc)    {#name, statics, args, nn_b_##fn, doc, true, true, NULL},
-#define CONSTANT(name, fn, doc)              {#name, "", "", NULL, doc, false, false, nn_c_##fn},
+#define B(name, statics, args, fn, doc) {#name, statics, args, nn_b_##fn, doc, false, false, NULL},
+#define EFFECT(name, statics, args, fn, doc) \
+    {#name, statics, args, nn_b_##fn, doc, true, false, NULL},
+#define RAW(name, statics, args, fn, doc) {#name, statics, args, nn_b_##fn, doc, true, true, NULL},
+#define CONSTANT(name, fn, doc)           {#name, "", "", NULL, doc, false, false, nn_c_##fn},
 #include "frontend/nn/builtins.def"
 };
 

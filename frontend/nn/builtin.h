@@ -71,9 +71,9 @@ _Noreturn void nn_fail_hint(nn_trace *t, nnc_loc loc, const char *hint, const ch
 
 /* ---- the functions of the table ---- */
 nn_v nn_extreme_of(nn_trace *t, nnc_opcode code, nn_v a, nn_v b, const nn_ast *at); /* max, min */
-#define B(name, statics, args, fn, doc) nn_v nn_b_##fn(nn_trace *t, const nn_bcall *c);
+#define B(name, statics, args, fn, doc)      nn_v nn_b_##fn(nn_trace *t, const nn_bcall *c);
 #define EFFECT(name, statics, args, fn, doc) nn_v nn_b_##fn(nn_trace *t, const nn_bcall *c);
-#define RAW(name, statics, args, fn, doc) nn_v nn_b_##fn(nn_trace *t, const nn_bcall *c);
-#define CONSTANT(name, fn, doc) nn_v nn_c_##fn(nn_trace *t);
+#define RAW(name, statics, args, fn, doc)    nn_v nn_b_##fn(nn_trace *t, const nn_bcall *c);
+#define CONSTANT(name, fn, doc)              nn_v nn_c_##fn(nn_trace *t);
 #include "frontend/nn/builtins.def"
 #endif
