@@ -27,9 +27,11 @@ static const struct command {
 } commands[] = {
     {"build", 'b', "nnc MODEL -o OUTPUT [options]", "compile a model"},
     {"info", 'i', "nnc info [--json] MODEL", "inputs, outputs, memory and operators of a model"},
-    {"run", 'r', "nnc run MODEL --input X=A.npy ... [--output Y=B.npy ...]", "compile and run"},
+    {"run", 'r', "nnc run MODEL --input X=A.npy ... [--output Y=B.npy ...]",
+     "compile and run; or: nnc run PROGRAM.nn [EXPERIMENT ...]"},
     {"check", 'c', "nnc check MODEL [--against DIR]",
-     "compare interpreter, compiled C and test vectors"},
+     "compare interpreter, compiled C and test vectors; a .nn program: its mistakes"},
+    {"test", 't', "nnc test PROGRAM.nn [NAME ...]", "run the tests of a .nn program"},
     {"ops", 'o', "nnc ops", "list the operators that can be imported"},
 };
 enum { NCOMMAND = sizeof commands / sizeof commands[0] };
@@ -217,11 +219,14 @@ static int two_files(const cli *c, const char *second)
 {
     if (c->opt.letter == 'b' && !strpbrk(c->opt.file, "./"))
         return cli_fail(CLI_USAGE,
-                        "'%s' is not a command; there are info, run, check and ops, and "
+                        "'%s' is not a command; there are info, run, check, test and ops, and "
                         "nnc MODEL -o OUTPUT",
                         c->opt.file);
     return cli_fail(CLI_USAGE, "one model at a time: '%s' and '%s'", c->opt.file, second);
 }
+
+/* Experiments or tests to run. */
+static const struct option names = {"NAME", LIST, offsetof(cli_options, names), "rt", "", ""};
 
 int cli_parse(cli *c, int argc, char **argv)
 {
@@ -230,6 +235,10 @@ int cli_parse(cli *c, int argc, char **argv)
     for (; i < argc; i++) {
         if (argv[i][0] == '-' && argv[i][1]) {
             int code = take_option(c, argc, argv, &i);
+            if (code)
+                return code;
+        } else if (c->opt.file && cli_is_nn(c->opt.file) && strchr("rt", c->opt.letter)) {
+            int code = store(c, &names, argv[i]);
             if (code)
                 return code;
         } else if (c->opt.file) {

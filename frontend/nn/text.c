@@ -73,3 +73,10 @@ nn_v nn_string(nn_trace *t, const nn_ast *e)
     }
     return nn_text(t, s);
 }
+
+bool nn_is_none_name(nn_trace *t, const nn_ast *e)
+{
+    if (nn_is(e, NN_named))
+        e = nn_kid(e, 0);
+    return nn_is(e, NN_name) && strcmp(nn_sym(t, e->name), "none") == 0 && !nn_lookup(t, e->name);
+}

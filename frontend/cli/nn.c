@@ -1,0 +1,101 @@
+/* Programs in the .nn language: check, and run on the interpreter or as native code. */
+#include "frontend/cli/cli.h"
+#include "frontend/cli/native.h"
+#include "frontend/nn/root.h"
+#include "frontend/nn/table.h"
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+bool cli_is_nn(const char *path)
+{
+    size_t n = strlen(path);
+    return n > 3 && !strcmp(path + n - 3, ".nn");
+}
+
+/* The folder that holds nn/: $NNC_LIBRARY, beside an installed nnc, or the source tree. */
+static const char *library_folder(cli *c)
+{
+    const char *env = getenv("NNC_LIBRARY");
+    if (env)
+        return env;
+    char exe[4096];
+    ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
+    char *slash = n > 0 ? memrchr(exe, '/', (size_t)n) : NULL;
+    if (slash) {
+        const char *share =
+            nnc_arena_printf(c->arena, "%.*s/../share/nnc", (int)(slash - exe), exe);
+        if (!access(nnc_arena_printf(c->arena, "%s/nn", share), R_OK))
+            return share;
+    }
+    return NNC_LIBRARY_DIR;
+}
+
+static nn_unit *load(cli *c, nn_trace **out)
+{
+    nn_trace *t = nn_trace_new(c->arena, c->diag, library_folder(c));
+    const char **set = nnc_arena_array(c->arena, c->opt.set.n + 1u, sizeof *set);
+    for (unsigned i = 0; i < c->opt.set.n; i++)
+        set[i] = c->opt.set.at[i];
+    t->set = set;
+    *out = t;
+    return nn_load(t, c->opt.file, NULL);
+}
+
+int cli_nn_check(cli *c)
+{
+    nn_trace *t;
+    nn_unit *u = load(c, &t);
+    if (!u)
+        return CLI_INPUT;
+    nn_check(t, u);
+    return nnc_diag_errors(c->diag) ? CLI_INPUT : CLI_OK;
+}
+
+static int unknown_name(cli *c, nn_trace *t, const nn_unit *u)
+{
+    for (unsigned k = 0; k < c->opt.names.n; k++) {
+        bool found = false;
+        for (uint32_t i = 0; i < u->decl.n && !found; i++)
+            found = (nn_is(u->decl.at[i]->node, NN_experiment) ||
+                     nn_is(u->decl.at[i]->node, NN_test)) &&
+                    !strcmp(nn_sym(t, u->decl.at[i]->name), c->opt.names.at[k]);
+        if (!found)
+            return cli_fail(CLI_USAGE, "%s has no experiment or test '%s'", c->opt.file,
+                            c->opt.names.at[k]);
+    }
+    return CLI_OK;
+}
+
+int cli_nn_run(cli *c, bool tests)
+{
+    nn_trace *t;
+    if (!cli_is_nn(c->opt.file))
+        return cli_fail(CLI_USAGE, "nnc test runs programs in the .nn language, not '%s'",
+                        c->opt.file);
+    nn_unit *u = load(c, &t);
+    if (!u)
+        return CLI_INPUT;
+    int code = unknown_name(c, t, u);
+    if (code)
+        return code;
+    nn_resolve(t, u);
+    nn_program_trace(t, u, c->opt.names.at, c->opt.names.n, tests);
+    if (nnc_diag_errors(c->diag))
+        return CLI_INPUT;
+    nn_tables *d = nn_tables_of(t, cli_model_name(c));
+    if (!d->program.nexperiment)
+        return cli_fail(CLI_INPUT, "%s holds no %s", c->opt.file, tests ? "test" : "experiment");
+    if (!c->opt.interpret)
+        return cli_native(c, t, d, tests);
+    nn_tables_interpret(t, d);
+    cli_progress_end();
+    nnp_options o = {.threads = 1,
+                     .out = c->opt.results,
+                     .quiet = c->opt.quiet,
+                     .color = -1,
+                     .tests = tests,
+                     .nname = (int)c->opt.names.n,
+                     .name = c->opt.names.at};
+    return nnp_run(&d->program, &o);
+}
