@@ -78,7 +78,7 @@ static void ranges(drawing *d)
     d->y = nnp_scale_of(
         lo[1], hi[1],
         (nnp_scale_options){.logarithmic = c->log_y, .about = 6, .pad = 1, .zero = bars});
-    if (bars && !c->category) { /* room for half a bar at both ends */
+    if (bars && !c->category && lo[0] <= hi[0]) { /* room for half a bar at both ends */
         d->x.lo = lo[0] - 0.6 * (hi[0] - lo[0]) / fmax((double)c->series[0].n - 1, 1);
         d->x.hi = hi[0] + 0.6 * (hi[0] - lo[0]) / fmax((double)c->series[0].n - 1, 1);
     }

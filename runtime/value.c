@@ -119,6 +119,17 @@ double nnp_view_get(const nnp_view *v, size_t i)
     return nnp_element(v->value->dtype, v->data, i);
 }
 
+/* Is `v` the number of its type that is nearest to the text? */
+static int gives_back(nnp_dtype d, const char *s, double v)
+{
+    int mantissa = d == NNP_F16 ? 10 : d == NNP_BF16 ? 7 : d == NNP_F8E4M3 ? 3 : 2;
+    if (d == NNP_F64)
+        return strtod(s, NULL) == v;
+    if (d == NNP_F32)
+        return strtof(s, NULL) == (float)v;
+    return fabs(strtod(s, NULL) - v) <= ldexp(fabs(v), -mantissa - 2);
+}
+
 void nnp_number_text(nnp_dtype d, double v, int digits, nnp_text *out)
 {
     char s[48];
@@ -126,10 +137,10 @@ void nnp_number_text(nnp_dtype d, double v, int digits, nnp_text *out)
         nnp_text_add(out, isnan(v) ? "nan" : v > 0 ? "inf" : "-inf");
         return;
     }
-    int first = digits ? digits : d == NNP_F64 ? 15 : d == NNP_F32 || d == NNP_BF16 ? 6 : 4;
+    int first = digits ? digits : d == NNP_F64 ? 15 : d == NNP_F32 ? 6 : 1;
     for (int n = first; n <= 17; n++) {
         snprintf(s, sizeof s, "%.*g", n, v);
-        if (digits || (d == NNP_F64 ? strtod(s, NULL) == v : strtof(s, NULL) == (float)v))
+        if (digits || gives_back(d, s, v))
             break;
     }
     nnp_text_add(out, v == 0 ? "0" : s);
