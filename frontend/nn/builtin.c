@@ -217,6 +217,9 @@ static const nn_arg *find(nn_trace *t, const nn_bcall *c, const char *name)
     struct binding b;
     bind(t, c, &b);
     struct param *p = param_named(&b, name);
+    if (p && p->given && !p->optional && p->given->v->kind == NN_V_none)
+        wrong(t, c, &b, p->given->node,
+              nnc_arena_printf(t->arena, "%s: '%s' has no value", c->self->name, name));
     return p ? p->given : NULL;
 }
 

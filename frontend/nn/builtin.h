@@ -69,6 +69,8 @@ nn_shape nn_static_shape(nn_trace *t, const nn_bcall *c);
 _Noreturn void nn_fail_hint(nn_trace *t, nnc_loc loc, const char *hint, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* The op that `g.name` means, as a function. */
+nn_v nn_g_op(nn_trace *t, const nn_ast *field);
 /* ---- the functions of the table ---- */
 nn_v nn_extreme_of(nn_trace *t, nnc_opcode code, nn_v a, nn_v b, const nn_ast *at); /* max, min */
 #define B(name, statics, args, fn, doc)      nn_v nn_b_##fn(nn_trace *t, const nn_bcall *c);
