@@ -55,8 +55,8 @@ static void take_diagonal(const sum *s, term *x, int i, int j)
     nnc_dim n = nn_axis_size(t, x->x, i);
     if (n != nn_axis_size(t, x->x, j) || !nnc_dim_is_const(n))
         nn_fail(t, s->loc, "'%c' stands for %s and for %s in \"%s\"", x->label[i],
-                nnc_dim_text(t->m->dims, n),
-                nnc_dim_text(t->m->dims, nn_axis_size(t, x->x, j)), s->spec);
+                nnc_dim_text(t->m->dims, n), nnc_dim_text(t->m->dims, nn_axis_size(t, x->x, j)),
+                s->spec);
     int last = x->label[i];
     for (int a = 0; a < x->n; a++)
         if (a != i && a != j) {
@@ -102,8 +102,7 @@ static void sum_lonely(const sum *s, term *x, const term *rest, unsigned nrest)
     }
     x->n = k;
     if (n)
-        x->x = nn_like(s->t, x->x,
-                       nnc_g_reduce(&s->t->b, NNC_W_sum, x->x->ssa, n, axes, false));
+        x->x = nn_like(s->t, x->x, nnc_g_reduce(&s->t->b, NNC_W_sum, x->x->ssa, n, axes, false));
 }
 
 static void check_sizes(const sum *s, const term *a, const term *b)
@@ -208,8 +207,8 @@ static void read_operand(const sum *s, term *x, const char **p, unsigned i)
     bool dots;
     int letters = letters_of(*p, &dots), rank = nn_rank(s->t, x->x);
     if (dots ? rank < letters : rank != letters)
-        nn_fail(s->t, s->loc, "operand %u of \"%s\" is %s, which has %d ax%s instead of %s%d", i + 1,
-                s->spec, nn_type_text(s->t, x->x), rank, rank == 1 ? "is" : "es",
+        nn_fail(s->t, s->loc, "operand %u of \"%s\" is %s, which has %d ax%s instead of %s%d",
+                i + 1, s->spec, nn_type_text(s->t, x->x), rank, rank == 1 ? "is" : "es",
                 dots ? "at least " : "", letters);
     *p = read_term(s, *p, x->label, NNC_MAX_RANK, rank - letters, &x->n);
 }
@@ -239,7 +238,8 @@ static void read_spec(sum *s, term *x, unsigned n)
             if (x[i].label[k] - DOTS >= ndots)
                 ndots = x[i].label[k] - DOTS + 1;
         if (i + 1 < n ? *p != ',' : *p == ',')
-            nn_fail(s->t, s->loc, "\"%s\" does not name %u operand%s", s->spec, n, n == 1 ? "" : "s");
+            nn_fail(s->t, s->loc, "\"%s\" does not name %u operand%s", s->spec, n,
+                    n == 1 ? "" : "s");
         p += *p == ',';
     }
     if (!*p) {

@@ -43,9 +43,9 @@ static nnc_value matmul(const fft *f, nnc_value x, nnc_value w)
 
 static pair times(const fft *f, pair x, pair w)
 {
-    return (pair){op2(f, NNC_OP_sub, op2(f, NNC_OP_mul, x.re, w.re), op2(f, NNC_OP_mul, x.im, w.im)),
-                  op2(f, NNC_OP_add, op2(f, NNC_OP_mul, x.re, w.im),
-                      op2(f, NNC_OP_mul, x.im, w.re))};
+    return (pair){
+        op2(f, NNC_OP_sub, op2(f, NNC_OP_mul, x.re, w.re), op2(f, NNC_OP_mul, x.im, w.im)),
+        op2(f, NNC_OP_add, op2(f, NNC_OP_mul, x.re, w.im), op2(f, NNC_OP_mul, x.im, w.re))};
 }
 
 static pair direct(const fft *f, pair x, int64_t n)

@@ -30,8 +30,10 @@ nn_v nn_g_op(nn_trace *t, const nn_ast *field)
     const char *name = nn_sym(t, field->name);
     nnc_opcode code = nnc_opcode_by_name(name, strlen(name));
     if (!is_open(code))
-        nn_fail(t, field->name_loc, "there is no pure op '%s' at the tensor level (nnc ops lists "
-                                    "them)", name);
+        nn_fail(t, field->name_loc,
+                "there is no pure op '%s' at the tensor level (nnc ops lists "
+                "them)",
+                name);
     nn_builtin *b = nnc_arena_alloc(t->arena, sizeof *b);
     b->name = name;
     b->statics = "..attributes";

@@ -101,8 +101,9 @@ nn_v nn_b_resize(nn_trace *t, const nn_bcall *c)
     bool linear = nn_option_word(t, c, "mode", "nearest linear") == 1;
     bool sized = nn_arg_given(t, c, "size");
     if (x->is_key || sized == nn_arg_given(t, c, "factor"))
-        nn_fail(t, c->at->loc, "resize takes a factor or a size: resize[2](x), "
-                               "resize[size = [32, 32]](x)");
+        nn_fail(t, c->at->loc,
+                "resize takes a factor or a size: resize[2](x), "
+                "resize[size = [32, 32]](x)");
     unsigned n = resized_axes(t, c, x, axes);
     const char *what = sized ? "size" : "factor";
     nn_option_ints(t, c, what, n, 1, factor);
@@ -113,8 +114,8 @@ nn_v nn_b_resize(nn_trace *t, const nn_bcall *c)
         if (factor[i] < 1)
             nn_fail(t, nn_arg_at(t, c, what)->loc, "the %s of resize is %lld", what,
                     (long long)factor[i]);
-        nnc_dim m = sized ? factor[i]
-                          : nnc_dim_mul(t->m->dims, nn_axis_size(t, x, axis), factor[i]);
+        nnc_dim m =
+            sized ? factor[i] : nnc_dim_mul(t->m->dims, nn_axis_size(t, x, axis), factor[i]);
         if (m != nn_axis_size(t, x, axis))
             x = linear ? resize_linear(t, x, axis, m) : resize_nearest(t, x, axis, m);
     }
@@ -125,8 +126,8 @@ nn_v nn_b_resize(nn_trace *t, const nn_bcall *c)
 
 typedef struct sampler {
     nn_trace *t;
-    int n;         /* spatial axes */
-    int batch;     /* 1: x [n, c, s..] and points [n, .., d] */
+    int n;     /* spatial axes */
+    int batch; /* 1: x [n, c, s..] and points [n, .., d] */
     bool border, nearest, align;
     nnc_dtype dt;
     nnc_dim size[3];
@@ -157,8 +158,7 @@ static void place(sampler *s, int i, nnc_value v)
     v = s->align ? op2(t, NNC_OP_mul, v, op2(t, NNC_OP_sub, n, one))
                  : op2(t, NNC_OP_sub, op2(t, NNC_OP_mul, v, n), half);
     if (s->border)
-        v = op2(t, NNC_OP_min, op2(t, NNC_OP_max, v, num(t, s->dt, 0)),
-                op2(t, NNC_OP_sub, n, one));
+        v = op2(t, NNC_OP_min, op2(t, NNC_OP_max, v, num(t, s->dt, 0)), op2(t, NNC_OP_sub, n, one));
     nnc_value low = nnc_g_unary(&t->b, s->nearest ? NNC_OP_round : NNC_OP_floor, v);
     s->fraction[i] = op2(t, NNC_OP_sub, v, low);
     s->low[i] = nnc_g_cast(&t->b, low, NNC_DT_i64);
@@ -175,8 +175,7 @@ static nnc_value corner_value(sampler *s, unsigned corner)
     for (int i = 0; i < s->n; i++) {
         unsigned bit = corner >> i & 1;
         nnc_value at = op2(t, NNC_OP_add, s->low[i], nnc_g_int(&t->b, NNC_DT_i64, bit));
-        nnc_value w = bit ? s->fraction[i]
-                          : op2(t, NNC_OP_sub, num(t, s->dt, 1), s->fraction[i]);
+        nnc_value w = bit ? s->fraction[i] : op2(t, NNC_OP_sub, num(t, s->dt, 1), s->fraction[i]);
         nnc_value in = in_range(t, at, s->size[i]);
         part[i] = nnc_g_reshape(&t->b, clamp_index(t, at, s->size[i]), r.rank, r.dim);
         weight = weight.id ? op2(t, NNC_OP_mul, weight, w) : w;

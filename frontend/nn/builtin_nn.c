@@ -72,9 +72,10 @@ static void read_conv(nn_trace *t, const nn_bcall *c, conv *v)
         nn_fail(t, c->at->loc, "%s of bools; convert them with f32(..)", name);
     if (nn_rank(t, v->x) < v->n + 1)
         nn_fail(t, nn_arg_at(t, c, "x")->loc, "%s of %s, expected [.., channels, %s]", name,
-                nn_type_text(t, v->x), &"depth, height, width"[v->n == 3   ? 0
-                                                               : v->n == 2 ? 7
-                                                                           : 15]);
+                nn_type_text(t, v->x),
+                &"depth, height, width"[v->n == 3   ? 0
+                                        : v->n == 2 ? 7
+                                                    : 15]);
     if (nn_rank(t, v->k) != v->n + 2)
         nn_fail(t, nn_arg_at(t, c, "k")->loc, "the kernel of %s is %s, expected %d axes", name,
                 nn_type_text(t, v->k), v->n + 2);
@@ -186,8 +187,8 @@ nn_v nn_b_conv_transpose(nn_trace *t, const nn_bcall *c)
                     "output_pad is %lld, expected less than the stride", (long long)v.extra[i]);
     }
     nn_v x = fold_leading(t, v.x, v.n + 1, &lead);
-    nnc_value y = nnc_g_conv(&t->b, x->ssa, turned_kernel(t, &v), &w, v.groups, NNC_W_nchw,
-                             NNC_DT_none);
+    nnc_value y =
+        nnc_g_conv(&t->b, x->ssa, turned_kernel(t, &v), &w, v.groups, NNC_W_nchw, NNC_DT_none);
     return unfold_leading(t, nn_like(t, x, y), &lead);
 }
 

@@ -91,7 +91,8 @@ nn_v nn_b_same(nn_trace *t, const nn_bcall *c)
 
 nn_v nn_b_next(nn_trace *t, const nn_bcall *c)
 {
-    return nn_like(t, key_argument(t, c), nnc_g_fold_key(&t->b, key_argument(t, c)->ssa, 0, 0, NULL));
+    return nn_like(t, key_argument(t, c),
+                   nnc_g_fold_key(&t->b, key_argument(t, c)->ssa, 0, 0, NULL));
 }
 
 nn_v nn_b_fresh(nn_trace *t, const nn_bcall *c)
@@ -196,7 +197,8 @@ nn_v nn_b_randint(nn_trace *t, const nn_bcall *c)
     if (nn_peek_int(t, lo, &a) && nn_peek_int(t, hi, &b) && (b <= a || b - a > (1ll << 32)))
         nn_fail(t, c->at->loc, "randint from %lld to %lld: expected 1 to 2^32 numbers",
                 (long long)a, (long long)b);
-    nnc_value l = nnc_g_cast(&t->b, lo->ssa, NNC_DT_i64), h = nnc_g_cast(&t->b, hi->ssa, NNC_DT_i64);
+    nnc_value l = nnc_g_cast(&t->b, lo->ssa, NNC_DT_i64),
+              h = nnc_g_cast(&t->b, hi->ssa, NNC_DT_i64);
     return nn_index_result(t, nnc_g_randint(&t->b, k->ssa, l, h, s.rank, s.dim));
 }
 
@@ -223,11 +225,11 @@ nn_v nn_b_categorical(nn_trace *t, const nn_bcall *c)
     lead.rank--;
     bool fits = lead.rank <= s.rank;
     for (int i = 1; fits && i <= lead.rank; i++)
-        fits = lead.dim[lead.rank - i] == 1 ||
-               lead.dim[lead.rank - i] == s.dim[s.rank - i];
+        fits = lead.dim[lead.rank - i] == 1 || lead.dim[lead.rank - i] == s.dim[s.rank - i];
     if (!fits)
         nn_fail(t, at->loc, "logits of %s do not fit the shape %s that categorical draws",
                 nn_type_text(t, logits), nn_shape_text(t, &s));
-    logits = as_drawn(t, logits, logits->weak ? drawn_dtype(t) : nn_dtype(t, nn_to_float(t, logits)));
+    logits =
+        as_drawn(t, logits, logits->weak ? drawn_dtype(t) : nn_dtype(t, nn_to_float(t, logits)));
     return nn_index_result(t, nnc_g_categorical(&t->b, k->ssa, logits->ssa, s.rank, s.dim));
 }

@@ -188,8 +188,8 @@ static nn_v product_of_dims(nn_trace *t, nn_v list)
 /* One number of all leaves: the leaves' numbers, reduced again. */
 static nn_v reduce_tree(nn_trace *t, nn_v tree, reducing *r)
 {
-    static const char *const over_leaves[] = {"sum", "norm", "max", "min", "all", "any",
-                                              "prod", "count", NULL};
+    static const char *const over_leaves[] = {"sum", "norm", "max",   "min", "all",
+                                              "any", "prod", "count", NULL};
     nn_leaves leaf = {0};
     bool known = false;
     for (unsigned i = 0; over_leaves[i]; i++)

@@ -68,8 +68,8 @@ nn_v nn_b_one_hot(nn_trace *t, const nn_bcall *c)
                 NNC_MAX_RANK);
     s.dim[s.rank++] = 1;
     nnc_dtype dt = nn_dtype(t, i);
-    nnc_value hit = op2(t, NNC_OP_eq, nn_reshape_to(t, i, &s)->ssa,
-                        nnc_g_iota(&t->b, dt, 1, ramp.dim, 0));
+    nnc_value hit =
+        op2(t, NNC_OP_eq, nn_reshape_to(t, i, &s)->ssa, nnc_g_iota(&t->b, dt, 1, ramp.dim, 0));
     return nn_tensor(t, nnc_g_cast(&t->b, hit, nn_float_here(t)));
 }
 
@@ -536,8 +536,7 @@ nn_v nn_b_pad(nn_trace *t, const nn_bcall *c)
                      (modes[mode] == NNC_W_wrap && least < most) ||
                      (modes[mode] == NNC_W_edge && least < 1)))
             nn_fail(t, c->at->loc, "%s padding by %lld needs a longer axis than %s",
-                    nn_option_text(t, c, "mode", ""), (long long)most,
-                    nnc_dim_text(t->m->dims, n));
+                    nn_option_text(t, c, "mode", ""), (long long)most, nnc_dim_text(t->m->dims, n));
     }
     return nn_like(t, x, nnc_g_pad(&t->b, x->ssa, fill->ssa, lo, hi, modes[mode]));
 }

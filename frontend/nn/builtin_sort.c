@@ -117,8 +117,8 @@ nn_v nn_b_segment(nn_trace *t, const nn_bcall *c)
     nn_shape s = nn_shape_of(t, x);
     s.dim[0] = nn_ask_dim(t, nn_static(t, c, "n"), nn_arg_at(t, c, "n"), "a size");
     nnc_dtype dt = nn_dtype(t, x);
-    nnc_value start = kind == NNC_W_add ? nnc_g_int(&t->b, dt, 0)
-                                        : limit_of(t, dt, kind == NNC_W_max);
+    nnc_value start =
+        kind == NNC_W_add ? nnc_g_int(&t->b, dt, 0) : limit_of(t, dt, kind == NNC_W_max);
     start = nn_full_tensor(t, start, &s);
     return nn_like(t, x, nnc_g_scatter_nd(&t->b, start, as_tuples(t, i), x->ssa, kind));
 }
@@ -182,6 +182,6 @@ nn_v nn_b_scatter_into(nn_trace *t, const nn_bcall *c)
     nn_shape s = nn_shape_of(t, x);
     s.dim[s.rank - 1] = nn_ask_dim(t, nn_static(t, c, "n"), nn_arg_at(t, c, "n"), "a size");
     nnc_value zero = nn_full_tensor(t, nnc_g_int(&t->b, nn_dtype(t, x), 0), &s);
-    return nn_like(t, x, nnc_g_scatter_elements(&t->b, zero, i->ssa, x->ssa, s.rank - 1,
-                                                NNC_W_add));
+    return nn_like(t, x,
+                   nnc_g_scatter_elements(&t->b, zero, i->ssa, x->ssa, s.rank - 1, NNC_W_add));
 }

@@ -94,7 +94,7 @@ nn_v nn_b_callable(nn_trace *t, const nn_bcall *c)
 {
     nn_v x = nn_argument(t, c, "x");
     return nn_bool(t, x && (x->kind == NN_V_function || x->kind == NN_V_builtin ||
-                          x->kind == NN_V_closure || x->kind == NN_V_model ||
-                          x->kind == NN_V_blueprint || x->kind == NN_V_law ||
-                          x->kind == NN_V_dtype));
+                            x->kind == NN_V_closure || x->kind == NN_V_model ||
+                            x->kind == NN_V_blueprint || x->kind == NN_V_law ||
+                            x->kind == NN_V_dtype));
 }

@@ -2,6 +2,7 @@
  *
  * Paths (names, fields, indexed names) are evaluated raw, that is without folding keys: only the whole path, when it is a
  * key, is a mention of that key. */
+#include "frontend/nn/builtin.h"
 #include "frontend/nn/expr.h"
 #include "frontend/nn/near.h"
 #include "frontend/nn/number.h"
@@ -12,6 +13,8 @@
 static nn_v unit_field(nn_trace *t, nn_v u, const nn_ast *e)
 {
     nn_unit *unit = (nn_unit *)u->unit;
+    if (!unit)
+        return nn_g_op(t, e); /* g.op */
     for (uint32_t i = 0; i < unit->decl.n; i++)
         if (unit->decl.at[i]->name.id == e->name.id)
             return nn_decl_value(t, unit->decl.at[i], e);
