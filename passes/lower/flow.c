@@ -112,7 +112,7 @@ static nnc_value start_count(nnc_lower *x, nnc_op op)
 
     if (!nnc_attr_find(x->m, op, NNC_W_max_trips))
         return trip;
-    trip = nnc_k_alloc(&x->b, nnc_type_buffer(x->m, NNC_DT_idx, 1, 0, NULL, NULL, NNC_SPACE_reg),
+    trip = nnc_k_alloc(&x->b, nnc_type_buffer(x->m, NNC_DT_idx, 1, 0, NULL, NULL, NNC_SPACE_arena),
                        "trip");
     nnc_k_store(&x->b, nnc_const_idx(x->m, 0), trip, 0, NULL);
     return trip;
@@ -140,7 +140,8 @@ static nnc_status condition(nnc_lower *x, nnc_op op, nnc_block to, nnc_value tri
     }
     x->b = nnc_builder_at_end(m, to);
     x->b.loc = nnc_op_loc(m, op);
-    go = nnc_k_alloc(&x->b, nnc_type_buffer(m, NNC_DT_bool, 1, 0, NULL, NULL, NNC_SPACE_reg), "go");
+    go = nnc_k_alloc(&x->b, nnc_type_buffer(m, NNC_DT_bool, 1, 0, NULL, NULL, NNC_SPACE_arena),
+                     "go");
     nnc_k_store(&x->b, nnc_const_int(m, nnc_type_scalar(m, NNC_DT_bool, 1), 0), go, 0, NULL);
     more = nnc_k_binary(&x->b, NNC_OP_lt, nnc_k_load(&x->b, trip, 0, NULL),
                         nnc_const_idx(m, nnc_attr_int(m, op, NNC_W_max_trips, 0)));
