@@ -113,8 +113,11 @@ static void run_experiment(nnp_session *s, const nnp_experiment *e)
 
 static void on_interrupt(int number)
 {
+    static const char text[] = "\ninterrupting; once more to stop at once\n";
     (void)number;
     nnp_interrupted = 1;
+    if (isatty(STDERR_FILENO) && write(STDERR_FILENO, text, sizeof text - 1) < 0)
+        return;
 }
 
 /* The experiments to run, in order; -1 when a name is unknown. */

@@ -4,7 +4,9 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
+#include <unistd.h>
 
 volatile sig_atomic_t nnp_interrupted;
 
@@ -36,6 +38,21 @@ static void clear_line(nnp_session *s)
     s->progress_shown = 0;
 }
 
+/* The line, cut to what fits beside the cursor: a line that wraps could not be taken away. */
+static void put_line(const char *line)
+{
+    struct winsize w = {0};
+    int room = ioctl(STDERR_FILENO, TIOCGWINSZ, &w) || !w.ws_col ? 79 : w.ws_col - 1;
+    size_t n = 0;
+    for (; line[n]; n++) {
+        int starts = ((unsigned char)line[n] & 0xc0) != 0x80; /* a code point */
+        if (starts && room-- == 0)
+            break;
+    }
+    fprintf(stderr, "\r%.*s\033[K", (int)n, line);
+    fflush(stderr);
+}
+
 void nnp_progress(nnp_session *s, const char *line)
 {
     if (!s->progress || s->rank)
@@ -45,8 +62,7 @@ void nnp_progress(nnp_session *s, const char *line)
     if (!line) {
         clear_line(s);
     } else if (now - s->progress_time > 0.09) {
-        fprintf(stderr, "\r%.200s\033[K", line);
-        fflush(stderr);
+        put_line(line);
         s->progress_shown = 1;
         s->progress_time = now;
     }

@@ -387,6 +387,8 @@ int nnp_do_sweep(nnp_scope *c, const nnp_host_op *op, void *const *data, const s
 {
     nnp_session *s = c->session;
     sweep_run r = {.c = c, .w = op->detail, .data = data, .dim = dim, .step = 1};
+    if (!r.w->nvariant)
+        return 0;
     if (measure_grid(&r)) {
         free(r.leaf);
         return c->code;

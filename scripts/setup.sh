@@ -68,6 +68,8 @@ if [ $want != build ]; then
     need libclang-rt-19-dev one_of '/usr/lib/llvm-19/lib/clang/19/lib/*/libclang_rt.fuzzer*'
     need python3-venv python3 -c 'import ensurepip, venv'
     need graphviz program dot
+    need openmpi-bin program mpirun          # sweeps over ranks
+    need libopenmpi-dev program mpicc
 fi
 
 if [ -n "$missing" ]; then

@@ -10,6 +10,7 @@
 #include "tests/test.h"
 
 static char capture_dir[200]; /* results go to capture_dir/out */
+static const nnp_program *capture_program = &fake_program;
 
 static inline void capture_begin(void)
 {
@@ -65,7 +66,7 @@ static inline void capture_child(char **argv, int argc)
     err = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
     if (out < 0 || err < 0 || dup2(out, 1) < 0 || dup2(err, 2) < 0)
         _exit(99);
-    exit(nnp_main(&fake_program, argc, argv));
+    exit(nnp_main(capture_program, argc, argv));
 }
 
 /* Starts `fake WORDS..` (split at blanks) with its results in capture_dir/out. */

@@ -211,6 +211,33 @@ static void a_folder_that_cannot_be_written_is_said(void)
     CHECK_HAS(err, "fake: error: cannot write '/proc/nowhere/");
 }
 
+static void data_may_lie_in_a_file(void)
+{
+    char path[300];
+    nnp_program p = fake_program;
+    run("bits --quiet");
+    char *want = capture_file("out/bits/accuracy-by-bits.csv");
+    snprintf(path, sizeof path, "%s/numbers.bin", capture_dir);
+    FILE *f = fopen(path, "wb");
+    REQUIRE(f && fwrite(p.data, 1, p.data_bytes, f) == p.data_bytes);
+    fclose(f);
+    p.data = NULL;
+    p.data_file = path;
+    capture_program = &p;
+    CHECK_INT(run("bits --quiet"), 1);
+    char *got = capture_file("out/bits/accuracy-by-bits.csv");
+    CHECK_STR(got, want);
+    p.data_bytes++;
+    CHECK_INT(run("bits"), 4);
+    CHECK_HAS(err, "numbers.bin': the file does not belong to this program\n");
+    unlink(path);
+    CHECK_INT(run("bits"), 4);
+    CHECK_HAS(err, "numbers.bin': No such file or directory\n");
+    capture_program = &fake_program;
+    free(want);
+    free(got);
+}
+
 int main(void)
 {
     unsetenv("NO_COLOR");
@@ -230,6 +257,7 @@ int main(void)
     RUN(arguments_are_checked);
     RUN(quiet_shows_failures_only);
     RUN(colours_are_asked_for);
+    RUN(data_may_lie_in_a_file);
     RUN(a_folder_that_cannot_be_written_is_said);
     free(out);
     free(err);
