@@ -188,6 +188,7 @@ INTERP(scan)
 {
     unsigned nc = (unsigned)nnc_attr_int(x->m, op, NNC_W_carried, 0), nin = nnc_op_nin(x->m, op);
     nnc_tensor *carried = nnc_arena_array(x->a, nc, sizeof *carried);
+    bool reverse = nnc_attr_int(x->m, op, NNC_W_reverse, 0);
     int64_t n;
     trips t;
 
@@ -203,7 +204,7 @@ INTERP(scan)
     NNC_TRY(begin_loop(x, op, &t));
     for (int64_t i = 0; i < n; i++) {
         begin_trip(x, &t);
-        NNC_TRY(one_trip(x, op, i, nc, carried, in, out));
+        NNC_TRY(one_trip(x, op, reverse ? n - 1 - i : i, nc, carried, in, out));
     }
     end_loop(x, &t, nc, carried, out);
     return NNC_OK;

@@ -683,6 +683,14 @@ static void scan(nnc_export *x, nnc_op op)
     nnc_export_node_v(x, "Scan", n + 1, in, nout, out);
     nnc_export_graph_attr(x, "body", body);
     nnc_export_int(x, "num_scan_inputs", n - carried + 1);
+    if (attr(x, op, NNC_W_reverse, 0)) {
+        unsigned most = n - carried + 1 > nout - carried ? n - carried + 1 : nout - carried;
+        int64_t *backwards = nnc_arena_array(x->a, most, sizeof *backwards);
+        for (unsigned i = 0; i < most; i++)
+            backwards[i] = 1;
+        nnc_export_ints(x, "scan_input_directions", n - carried + 1, backwards);
+        nnc_export_ints(x, "scan_output_directions", nout - carried, backwards);
+    }
     bind_all(x, op, out);
 }
 

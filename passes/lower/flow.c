@@ -198,6 +198,9 @@ static nnc_status scan_op(nnc_lower *x, nnc_op op)
         x->buffer[count.id] = nnc_entry_alloc(x, nnc_value_type(m, count), "i");
     i = nnc_k_for(&x->b, nnc_const_idx(m, 0), trips, nnc_const_idx(m, 1), NNC_W_serial, "t");
     after = x->b;
+    if (nnc_attr_int(m, op, NNC_W_reverse, 0))
+        i = nnc_k_binary(&x->b, NNC_OP_sub,
+                         nnc_k_binary(&x->b, NNC_OP_sub, trips, nnc_const_idx(m, 1)), i);
     if (nnc_value_nuse(m, count))
         nnc_entry_set_cell(x, x->buffer[count.id], i);
     bind_args(x, body, 1, n, state);
