@@ -293,13 +293,13 @@ static void graphs(printer *p, const nn_tables *t, const size_t *workspace)
     for (int i = 0; i < t->program.ngraph; i++) {
         tensors(p, "in", i, t->graph[i].input, t->graph[i].ninput);
         tensors(p, "out", i, t->graph[i].output, t->graph[i].noutput);
-        fprintf(p->o, "int g%d_run(const nnp_graph *self, const nnp_arguments *a);\n", i);
+        fprintf(p->o, "int g%d_call(const nnp_graph *self, const nnp_arguments *a);\n", i);
     }
     fputs("static const nnp_graph graphs[] = {\n", p->o);
     for (int i = 0; i < t->program.ngraph; i++) {
         fputs("    {", p->o);
         text(p, t->graph[i].name);
-        fprintf(p->o, ", %d, %d, in%d, out%d, %zuu, g%d_run, 0},\n", t->graph[i].ninput,
+        fprintf(p->o, ", %d, %d, in%d, out%d, %zuu, g%d_call, 0},\n", t->graph[i].ninput,
                 t->graph[i].noutput, i, i, workspace[i], i);
     }
     fputs("};\n", p->o);
@@ -335,7 +335,7 @@ void nn_tables_print(const nn_tables *t, const size_t *workspace, void *file)
 {
     printer p = {.o = file};
     const nnp_program *q = &t->program;
-    fputs("/* The tables of a program, written by nnc. */\n#include \"host.h\"\n\n", p.o);
+    fputs("/* The tables of a program, written by nnc. */\n\n", p.o);
     for (int i = 0; i < q->nhost; i++) {
         detail(&p, t, &q->host[i], 1000000 + i);
     }
