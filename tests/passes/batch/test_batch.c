@@ -1,0 +1,287 @@
+/* Every op inside a map, with every choice of which operands differ from turn to turn: the interpreter before and after
+ * the pass.  Then random programs, nested maps, tiles, run-time trip counts, and what must stay a loop. */
+#include "ir/text.h"
+#include "passes/batch/batch.h"
+#include "passes/pass.h"
+#include "tests/test.h"
+
+static char said[8192];
+
+static void collect(void *user, const char *text)
+{
+    (void)user;
+    if (strlen(said) + strlen(text) < sizeof said - 1)
+        strcat(said, text);
+}
+
+static unsigned count_maps(const nnc_module *m, nnc_block b)
+{
+    unsigned n = 0;
+    for (nnc_op op = nnc_block_first(m, b); op.id; op = nnc_op_next(m, op)) {
+        n += nnc_op_code(m, op) == NNC_OP_scan && !nnc_attr_int(m, op, NNC_W_carried, 0) &&
+             !nnc_attr_int(m, op, NNC_W_serial, 0);
+        for (unsigned i = 0; i < nnc_op_nregion(m, op); i++)
+            n += count_maps(m, nnc_op_region(m, op, i));
+    }
+    return n;
+}
+
+/* Run passes on the text, validated; the maps that are left must be `maps`. */
+static void judge_passes(const char *text, const char *passes, unsigned maps)
+{
+    nnc_arena *a = nnc_arena_new();
+    nnc_diag *d = nnc_diag_new(a);
+    nnc_module *m = nnc_module_new(a, d);
+    nnc_options o = {
+        .target = nnc_target_by_name("avx2"), .passes = passes, .check = true, .check_seed = 3};
+
+    said[0] = 0;
+    nnc_diag_set_sink(d, collect, NULL);
+    bool ok = nnc_read_module(m, "map.ir", text, strlen(text), ".") == NNC_OK &&
+              nnc_passes_run(m, &o) == NNC_OK;
+    test_state.checks++;
+    if (!ok)
+        test_failed(__FILE__, __LINE__, "%s\nfrom\n%s", said, text);
+    else if (passes && strcmp(passes, "batch") == 0 && count_maps(m, m->top) != maps)
+        test_failed(__FILE__, __LINE__, "%u maps are left, not %u, of\n%s", count_maps(m, m->top),
+                    maps, text);
+    nnc_arena_free(a);
+}
+
+static void judge(const char *text, unsigned maps)
+{
+    judge_passes(text, "batch", maps);
+    if (!maps)
+        judge_passes(text, NULL, 0);
+}
+
+/* ---- ops ---- */
+
+typedef struct op_case {
+    const char *operand[4]; /* %a, %b, ..: types without the lanes */
+    const char *body;       /* makes %r */
+    const char *result[2];  /* types of %r and, when there is one, %q */
+} op_case;
+
+static const op_case ops[] = {
+    {{"f32[3,4]", "f32[4]"}, "%r = add %a, %b : f32[3,4]", {"f32[3,4]"}},
+    {{"f32[4]", "f32[2,3,1]", "bool[3,4]"}, "%r = select %c, %a, %b : f32[2,3,4]", {"f32[2,3,4]"}},
+    {{"f32[]", "f32[3]"}, "%r = max %a, %b : f32[3]", {"f32[3]"}},
+    {{"f32[3]", "f32[3]"}, "%r = lt %a, %b : bool[3]", {"bool[3]"}},
+    {{"f32[3]"}, "%r = cast %a : i64[3]", {"i64[3]"}},
+    {{"f32[3]"}, "%r = bitcast %a : i32[3]", {"i32[3]"}},
+    {{"f32[3]"}, "%r = softplus %a : f32[3]", {"f32[3]"}},
+    {{"f32[3]"}, "%j = cast %i : f32[]\n%r = mul %a, %j : f32[3]", {"f32[3]"}},
+    {{"f32[3,4]"}, "%r = reshape %a : f32[2,6]", {"f32[2,6]"}},
+    {{"f32[3,4,2]"}, "%r = transpose %a [perm=[2,0,1]] : f32[2,3,4]", {"f32[2,3,4]"}},
+    {{"f32[3,1]"}, "%r = broadcast %a : f32[2,3,4]", {"f32[2,3,4]"}},
+    {{"f32[5,4]"}, "%r = slice %a [start=[4,1], step=[-2,1]] : f32[3,2]", {"f32[3,2]"}},
+    {{"f32[3,4]", "f32[]"},
+     "%r = pad %a, %b [lo=[1,0], hi=[0,2], mode=constant] : f32[4,6]",
+     {"f32[4,6]"}},
+    {{"f32[3,4]"},
+     "%r = pad %a, 0.0:f32 [lo=[1,0], hi=[0,2], mode=reflect] : f32[4,6]",
+     {"f32[4,6]"}},
+    {{"f32[3,4]", "f32[3,2]"}, "%r = concat %a, %b [axis=1] : f32[3,6]", {"f32[3,6]"}},
+    {{"f32[3]"}, "%k = iota [axis=0] : f32[3]\n%r = add %a, %k : f32[3]", {"f32[3]"}},
+    {{"f32[3,5]", "i64[2]"}, "%r = gather %a, %b [axis=1, batch_dims=0] : f32[3,2]", {"f32[3,2]"}},
+    {{"f32[3,5]", "i64[]"}, "%r = gather %a, %b [axis=0, batch_dims=0] : f32[5]", {"f32[5]"}},
+    {{"f32[3,5]", "i32[3,2]"},
+     "%r = gather %a, %b [axis=1, batch_dims=1] : f32[3,2]",
+     {"f32[3,2]"}},
+    {{"f32[2,3,5]", "i64[2,2]"},
+     "%r = gather %a, %b [axis=2, batch_dims=1] : f32[2,3,2]",
+     {"f32[2,3,2]"}},
+    {{"f32[3,5]", "i64[2,5]"}, "%r = gather_elements %a, %b [axis=0] : f32[2,5]", {"f32[2,5]"}},
+    {{"f32[3,5]", "i64[4,2]"}, "%r = gather_nd %a, %b [batch_dims=0] : f32[4]", {"f32[4]"}},
+    {{"f32[2,3,5]", "i64[2,4,1]"},
+     "%r = gather_nd %a, %b [batch_dims=1] : f32[2,4,5]",
+     {"f32[2,4,5]"}},
+    {{"f32[4,3]", "i64[2,3]", "f32[2,3]"},
+     "%r = scatter_elements %a, %b, %c [axis=0, reduction=add] : f32[4,3]",
+     {"f32[4,3]"}},
+    {{"f32[4,3]", "i64[2,1]", "f32[2,3]"},
+     "%r = scatter_nd %a, %b, %c [reduction=none] : f32[4,3]",
+     {"f32[4,3]"}},
+    {{"f32[4,3]", "i32[2,2]", "f32[2]"},
+     "%r = scatter_nd %a, %b, %c [reduction=add] : f32[4,3]",
+     {"f32[4,3]"}},
+    {{"f32[4,3]", "i64[2]"}, "%r = dynamic_slice %a, %b : f32[2,3]", {"f32[2,3]"}},
+    {{"f32[4,3,5]", "i64[3]"}, "%r = dynamic_slice %a, %b : f32[1,3,2]", {"f32[1,3,2]"}},
+    {{"f32[4,3]", "f32[1,3]", "i64[2]"},
+     "%r = dynamic_update_slice %a, %b, %c : f32[4,3]",
+     {"f32[4,3]"}},
+    {{"f32[4,3]", "f32[2,2]", "i64[2]"},
+     "%r = dynamic_update_slice %a, %b, %c : f32[4,3]",
+     {"f32[4,3]"}},
+    {{"f32[2,3]", "f32[2,3]", "i64[2]"},
+     "%r = dynamic_update_slice %a, %b, %c : f32[2,3]",
+     {"f32[2,3]"}},
+    {{"f32[3,4,2]"}, "%r = reduce %a [kind=sum, axes=[0,2], keep=0] : f32[4]", {"f32[4]"}},
+    {{"f32[3,4]"}, "%r = reduce %a [kind=max, axes=[1], keep=1] : f32[3,1]", {"f32[3,1]"}},
+    {{"f32[3,4]"}, "%r = argreduce %a [kind=max, axis=1, last=0, keep=0] : i64[3]", {"i64[3]"}},
+    {{"f32[3,4]"},
+     "%r = cumulate %a [kind=add, axis=0, exclusive=1, reverse=1] : f32[3,4]",
+     {"f32[3,4]"}},
+    {{"f32[3,6]"},
+     "%r = window_reduce %a [kind=max, size=[1,3], stride=[1,2], dilation=[1,1], lo=[0,1], "
+     "hi=[0,0]] : f32[3,3]",
+     {"f32[3,3]"}},
+    {{"f32[3,6]"},
+     "%r = window_argmax %a [size=[1,3], stride=[1,2], dilation=[1,1], lo=[0,1], hi=[0,0]] : "
+     "i64[3,3]",
+     {"i64[3,3]"}},
+    {{"f32[3,6]", "i64[3,6]"},
+     "%r, %q = sort %a, %b [axis=1, descending=1] : f32[3,6], i64[3,6]",
+     {"f32[3,6]", "i64[3,6]"}},
+    {{"f32[3,6]"},
+     "%r, %q = topk %a [k=2, axis=1, largest=1] : f32[3,2], i64[3,2]",
+     {"f32[3,2]", "i64[3,2]"}},
+    {{"f32[6,2]", "bool[6]"},
+     "%s, %q = compact %a, %b : f32[6,2], i64[]\n%k = iota [axis=0] : i64[6,1]\n%in = lt %k, %q : "
+     "bool[6,1]\n%r = select %in, %s, 0.0:f32 : f32[6,2]",
+     {"f32[6,2]", "i64[]"}},
+    {{"u32[2]"}, "%r = rng_bits %a : u32[3,3]", {"u32[3,3]"}},
+    {{"u32[2]", "i64[]", "i64[3]"},
+     "%r = fold_key %a, %b, %c [site=2, domain=131073] : u32[3,2]",
+     {"u32[3,2]"}},
+    {{"u32[2,2]", "i64[]"}, "%r = fold_key %a, %b, %i [site=2, domain=3] : u32[2,2]", {"u32[2,2]"}},
+    {{"f32[3,4]"}, "%r = softmax %a [axis=1] : f32[3,4]", {"f32[3,4]"}},
+    {{"f32[3,4]"}, "%r = log_softmax %a [axis=0] : f32[3,4]", {"f32[3,4]"}},
+    {{"f32[3,4]"}, "%r = layer_norm %a [axis=1, eps=0.01] : f32[3,4]", {"f32[3,4]"}},
+    {{"f32[3,4]", "f32[]", "u8[]"}, "%r = quantize %a, %b, %c : u8[3,4]", {"u8[3,4]"}},
+    {{"i8[3,4]", "f32[]", "i8[]"}, "%r = dequantize %a, %b, %c : f32[3,4]", {"f32[3,4]"}},
+    /* contractions */
+    {{"f32[4]", "f32[4,3]"},
+     "%r = dot %a, %b [contract_a=[0], contract_b=[0]] : f32[3]",
+     {"f32[3]"}},
+    {{"f32[3,4]", "f32[4]"},
+     "%r = dot %a, %b [contract_a=[1], contract_b=[0]] : f32[3]",
+     {"f32[3]"}},
+    {{"f32[2,4]", "f32[4,3]"},
+     "%r = dot %a, %b [contract_a=[1], contract_b=[0]] : f32[2,3]",
+     {"f32[2,3]"}},
+    {{"f32[4]", "f32[4]"}, "%r = dot %a, %b [contract_a=[0], contract_b=[0]] : f32[]", {"f32[]"}},
+    {{"f32[4]", "f32[3]"},
+     "%r = dot %a, %b [contract_a=[], contract_b=[]] : f32[4,3]",
+     {"f32[4,3]"}},
+    {{"f32[2,3,4]", "f32[4,2,5]"},
+     "%r = dot %a, %b [batch_a=[0], batch_b=[1], contract_a=[2], contract_b=[0]] : f32[2,3,5]",
+     {"f32[2,3,5]"}},
+    {{"f32[2,3,4]", "f32[4,3]"},
+     "%r = dot %a, %b [contract_a=[2,1], contract_b=[0,1]] : f32[2]",
+     {"f32[2]"}},
+    {{"u8[2,4]", "i8[4,3]"},
+     "%r = dot %a, %b [contract_a=[1], contract_b=[0]] : i32[2,3]",
+     {"i32[2,3]"}},
+    {{"f32[2,4,5]", "f32[6,4,3]"},
+     "%r = conv %a, %b [stride=[1], lo=[1], hi=[1], dilation=[1], lhs_dilation=[1], groups=1, "
+     "layout=nchw] : f32[2,6,5]",
+     {"f32[2,6,5]"}},
+    {{"f32[1,4,5,5]", "f32[6,2,3,3]"},
+     "%r = conv %a, %b [stride=[2,1], lo=[1,0], hi=[1,0], dilation=[1,1], lhs_dilation=[1,1], "
+     "groups=2, layout=nchw] : f32[1,6,3,3]",
+     {"f32[1,6,3,3]"}},
+    {{"f32[2,5,5,4]", "f32[3,3,4,6]"},
+     "%r = conv %a, %b [stride=[2,1], lo=[1,0], hi=[1,0], dilation=[1,1], lhs_dilation=[1,1], "
+     "groups=1, layout=nhwc] : f32[2,3,3,6]",
+     {"f32[2,3,3,6]"}},
+    {{"f32[2,5,5,4]", "f32[3,3,2,6]"},
+     "%r = conv %a, %b [stride=[2,1], lo=[1,0], hi=[1,0], dilation=[1,1], lhs_dilation=[1,1], "
+     "groups=2, layout=nhwc] : f32[2,3,3,6]",
+     {"f32[2,3,3,6]"}},
+    /* regions */
+    {{"bool[]", "f32[3]", "f32[3]"},
+     "%r = if %a : f32[3] {\n%t = sqrt %b : f32[3]\nyield %t\n} {\n%t = mul %c, %b : f32[3]\nyield "
+     "%t\n}",
+     {"f32[3]"}},
+    {{"bool[]", "f32[3]", "f32[3,3]"},
+     "%r, %q = if %a : f32[3], f32[] {\n%t = dot %b, %c [contract_a=[0], contract_b=[0]] : "
+     "f32[3]\nyield %t, 1.0:f32\n} {\nyield %b, 2.0:f32\n}",
+     {"f32[3]", "f32[]"}},
+    {{"f32[3]", "f32[4,3]", "f32[3,3]"},
+     "%r, %q = scan %a, %b [carried=1, trips=4] : f32[3], f32[4,3] (%t: i64[], %h: f32[3], %x: "
+     "f32[3]) {\n%g = dot %h, %c [contract_a=[0], contract_b=[0]] : f32[3]\n%n = tanh %g : "
+     "f32[3]\n%o = add %n, %x : f32[3]\nyield %o, %n\n}",
+     {"f32[3]", "f32[4,3]"}},
+    /* lanes reach the second carried value after a turn only */
+    {{"f32[3]", "f32[4,3]"},
+     "%r, %q, %z = scan 0.0:f32, 0.0:f32, %b [carried=2, trips=4] : f32[], f32[], f32[4,3] (%t: "
+     "i64[], %h: f32[], %g: f32[], %x: f32[3]) {\n%s = reduce %a [kind=sum, axes=[0], keep=0] : "
+     "f32[]\n%n = add %h, %s : f32[]\nyield %n, %h, %x\n}",
+     {"f32[]", "f32[]"}},
+    {{"f32[3]", "f32[4,3]"},
+     "%r = scan %b [carried=0, trips=4] : f32[4,3] (%t: i64[], %x: f32[3]) {\n%n = mul %x, %a : "
+     "f32[3]\nyield %n\n}",
+     {"f32[4,3]"}},
+};
+enum { OPS = sizeof ops / sizeof ops[0], LANES = 5 };
+
+/* "f32[3,4]" with lanes: "f32[5,3,4]"; %lanes is a number or a symbol. */
+static const char *with_lanes(const char *type, const char *lanes)
+{
+    static char buf[16][64];
+    static int turn;
+    char *s = buf[turn++ % 16];
+    const char *open = strchr(type, '[');
+    snprintf(s, 64, "%.*s[%s%s%s", (int)(open - type), type, lanes, open[1] == ']' ? "" : ",",
+             open + 1);
+    return s;
+}
+
+/* The map over `c` in which the operands of `mask` differ from turn to turn. */
+static const char *map_text(const op_case *c, unsigned mask, const char *lanes, const char *head)
+{
+    static char text[8192];
+    char params[512] = "", xs[128] = "", args[256] = "%i: i64[]";
+    const char *q = c->result[1] ? c->result[1] : c->result[0];
+    for (unsigned k = 0; k < 4 && c->operand[k]; k++) {
+        bool lane = mask >> k & 1;
+        char name = (char)('a' + k);
+        size_t n = strlen(params), nx = strlen(xs), na = strlen(args);
+        snprintf(params + n, sizeof params - n, "%s%%%s%c: %s", n ? ", " : "", lane ? "x" : "",
+                 name, lane ? with_lanes(c->operand[k], lanes) : c->operand[k]);
+        if (!lane)
+            continue;
+        snprintf(xs + nx, sizeof xs - nx, "%s%%x%c", nx ? ", " : " ", name);
+        snprintf(args + na, sizeof args - na, ", %%%c: %s", name, c->operand[k]);
+    }
+    snprintf(text, sizeof text,
+             "%sgraph @f [entry=1] (%s) {\n%%y, %%z = scan%s [carried=0, trips=%s] : %s, %s (%s) "
+             "{\n%s\nyield %%r, %s\n}\nyield %%y, %%z\n}\n",
+             head, params, xs, lanes, with_lanes(c->result[0], lanes), with_lanes(q, lanes), args,
+             c->body, c->result[1] ? "%q" : "%r");
+    return text;
+}
+
+static unsigned operands(const op_case *c)
+{
+    unsigned n = 0;
+    while (n < 4 && c->operand[n])
+        n++;
+    return n;
+}
+
+static void every_op(void)
+{
+    for (int i = 0; i < OPS; i++)
+        for (unsigned mask = 1; mask < 1u << operands(&ops[i]); mask++)
+            judge(map_text(&ops[i], mask, "5", ""), 0);
+}
+
+/* A number of turns that is only known at run time. */
+static void run_time_trips(void)
+{
+    for (int i = 0; i < OPS; i++) {
+        unsigned all = (1u << operands(&ops[i])) - 1;
+        bool kernels = strstr(ops[i].body, "conv") != NULL;
+        judge(map_text(&ops[i], kernels ? 1 : all, "n", "dim n = 1..6\n"), 0);
+    }
+}
+
+int main(void)
+{
+    RUN(every_op);
+    RUN(run_time_trips);
+    return test_end();
+}
