@@ -240,6 +240,25 @@ nn_v nn_static_if(nn_trace *t, const nn_ast *e)
     return nn_is(taken, NN_block) ? nn_block_value(t, taken) : nn_expr(t, taken);
 }
 
+/* The elements of a known vector, as constants. */
+static void known_turns(nn_trace *t, nn_v x, const nn_ast *at, nn_leaves *out)
+{
+    nnc_tensor v = nn_ask_tensor(t, x, at, "an unrolled list");
+    nnc_type type = nnc_type_tensor(t->m, v.dtype, 0, NULL);
+    const char *p = v.data;
+    for (int64_t i = 0; i < nnc_tensor_count(&v) && out->n <= 10000;
+         i++, p += nnc_dtype_bytes(v.dtype)) {
+        uint64_t bits = 0;
+        memcpy(&bits, p, nnc_dtype_bytes(v.dtype));
+        nnc_value one = nnc_const_bits(t->m, type, bits);
+        int64_t n;
+        if (x->weak && v.dtype == NNC_DT_i64 && nnc_value_idx(t->m, one, &n))
+            NNC_PUSH(t->arena, out, nn_int(t, n));
+        else
+            NNC_PUSH(t->arena, out, x->weak ? nn_weak(t, one) : nn_tensor(t, one));
+    }
+}
+
 void nn_static_turns(nn_trace *t, nn_v xs, const nn_ast *at, nn_leaves *out)
 {
     if (xs->kind == NN_V_list || xs->kind == NN_V_record) {
@@ -265,6 +284,10 @@ void nn_static_turns(nn_trace *t, nn_v xs, const nn_ast *at, nn_leaves *out)
     }
     nn_v x = nn_as_tensor(t, xs, at);
     int64_t n;
+    if (nn_rank(t, x) == 1 && !x->is_key && nn_known(t, x)) {
+        known_turns(t, x, at, out);
+        return;
+    }
     if (nn_rank(t, x) == 0 || !nnc_dim_value(t->m->dims, nn_axis_size(t, x, 0), &n))
         nn_fail(t, at->loc, "'for [x in ..]' walks over something of known size, this is %s",
                 nn_type_text(t, x));

@@ -63,7 +63,7 @@ static void read_list(struct binding *b, const char *s, bool is_static)
             s += 2;
             len -= 2;
         }
-        name = strcspn(s, " ?=");
+        name = strcspn(s, " ?=!");
         p->name = s;
         p->len = name;
         p->optional = p->rest || (name < len) || is_static;
