@@ -53,7 +53,7 @@ static void pace(nnp_scope *c, const nnp_host_op *op, void *const *data, nnp_tex
     if (r->step < 0)
         return;
     int64_t step = scalar_int(r->step, data, r, 0);
-    if (!t->start || step <= t->last) { /* a new training */
+    if (t->start == 0 || step <= t->last) { /* a new training */
         t->start = now;
         t->first = step;
     }
