@@ -205,7 +205,7 @@ void nnp_axis_place(const nnp_axis *a, size_t i, void *const *data, nnp_text *ou
 {
     if (a && a->text && i < (size_t)a->count) {
         nnp_text_add(out, a->text[i]);
-    } else if (a && !a->text && a->name && a->at >= 0 && data &&
+    } else if (a && !a->text && (a->name || a->count > 0) && a->at >= 0 && data &&
                (a->count < 0 || i < (size_t)a->count)) {
         nnp_value v = {.at = a->at, .dtype = a->dtype, .rank = 1};
         nnp_view w = {&v, data[a->at], NULL, i + 1};

@@ -188,10 +188,17 @@ static bool is_named(nn_trace *t, const nn_arg *a, const char *name)
     return a->name.id && strcmp(nn_sym(t, a->name), name) == 0;
 }
 
-static const char *item_name(nn_trace *t, const nn_arg *a)
+/* What an argument is called: `loss = l` by its name, `r.acc` by its field.  The fields of the only record are
+ * columns by themselves. */
+static const char *item_name(nn_trace *t, const nn_bcall *c, const nn_arg *a)
 {
+    uint32_t records = 0;
     if (a->name.id)
         return nn_sym(t, a->name);
+    for (uint32_t i = 0; i < c->args->n; i++)
+        records += !c->args->at[i].name.id && c->args->at[i].v->kind == NN_V_record;
+    if (records == 1 && a->v->kind == NN_V_record)
+        return "";
     const nn_ast *e = a->node;
     return nn_is(e, NN_name) || nn_is(e, NN_field) ? nn_sym(t, e->name) : "";
 }
@@ -208,10 +215,15 @@ nn_v nn_b_report(nn_trace *t, const nn_bcall *c)
                         : is_named(t, a, "steps")   ? &r->steps
                         : is_named(t, a, "samples") ? &r->samples
                                                     : NULL;
-        if (place_of)
-            *place_of = nn_operand(t, &o, nn_settle(t, nn_as_tensor(t, a->v, a->node)));
-        else
-            nn_host_items(t, &o, item_name(t, a), a->v, a->node, &items);
+        if (place_of) {
+            nn_v v = nn_settle(t, nn_as_tensor(t, a->v, a->node));
+            *place_of = nn_operand(t, &o, v);
+            *(place_of == &r->step    ? &r->step_dtype
+              : place_of == &r->steps ? &r->steps_dtype
+                                      : &r->samples_dtype) = nn_host_dtype(t, v);
+        } else {
+            nn_host_items(t, &o, item_name(t, c, a), a->v, a->node, &items);
+        }
     }
     r->n = (int)items.n;
     r->item = items.at;
@@ -275,7 +287,7 @@ nn_v nn_b_table(nn_trace *t, const nn_bcall *c)
         if (is_named(t, a, "rows"))
             d->rows = row_axis(t, &o, a);
         else
-            nn_host_items(t, &o, item_name(t, a), a->v, a->node, &items);
+            nn_host_items(t, &o, item_name(t, c, a), a->v, a->node, &items);
     }
     d->n = (int)items.n;
     d->item = items.at;
@@ -313,7 +325,7 @@ nn_v nn_b_plot(nn_trace *t, const nn_bcall *c)
         } else if (is_named(t, a, "y_label")) {
             d->y_label = nn_ask_text(t, a->v, a->node, "a label");
         } else {
-            nn_host_items(t, &o, item_name(t, a), a->v, a->node, &items);
+            nn_host_items(t, &o, item_name(t, c, a), a->v, a->node, &items);
         }
     }
     d->n = (int)items.n;

@@ -126,8 +126,11 @@ static int items(printer *p, const nnp_item *x, int n)
 static void report(printer *p, const nnp_report *d, int id)
 {
     int x = items(p, d->item, d->n);
-    fprintf(p->o, "static const nnp_report d%d = {%d, i%d, %d, %d, %d};\n", id, d->n, x, d->step,
-            d->steps, d->samples);
+    fprintf(p->o,
+            "static const nnp_report d%d = {%d, i%d, %d, %d, %d, (nnp_dtype)%d, "
+            "(nnp_dtype)%d, (nnp_dtype)%d};\n",
+            id, d->n, x, d->step, d->steps, d->samples, (int)d->step_dtype, (int)d->steps_dtype,
+            (int)d->samples_dtype);
 }
 
 static void print(printer *p, const nnp_print *d, int id)
