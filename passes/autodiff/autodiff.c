@@ -5,6 +5,7 @@
  * loop may be differentiated inside. */
 #include "passes/autodiff/autodiff.h"
 #include "passes/autodiff/ad.h"
+#include "passes/batch/batch.h"
 #include "passes/pass.h"
 
 typedef struct request {
@@ -233,6 +234,43 @@ nnc_status nnc_ad_expand(nnc_module *m, nnc_arena *a, nnc_op op, nnc_value *resu
     return NNC_OK;
 }
 
+static bool is_derivative(nnc_opcode code)
+{
+    return code == NNC_OP_grad || code == NNC_OP_vjp || code == NNC_OP_jvp;
+}
+
+static bool has_derivative(const nnc_module *m, nnc_op op)
+{
+    if (is_derivative(nnc_op_code(m, op)))
+        return true;
+    for (unsigned i = 0; i < nnc_op_nregion(m, op); i++)
+        for (nnc_op in = nnc_block_first(m, nnc_op_region(m, op, i)); in.id;
+             in = nnc_op_next(m, in))
+            if (has_derivative(m, in))
+                return true;
+    return false;
+}
+
+/* Does a derivative stand behind the op, in its block or in one around it? */
+static bool derivative_follows(const nnc_module *m, nnc_op op)
+{
+    for (; op.id && nnc_op_code(m, op) != NNC_OP_graph;
+         op = nnc_block_parent(m, nnc_op_get(m, op)->block))
+        for (nnc_op next = nnc_op_next(m, op); next.id; next = nnc_op_next(m, next))
+            if (has_derivative(m, next))
+                return true;
+    return false;
+}
+
+static nnc_status run_op(nnc_module *m, nnc_arena *a, nnc_op op)
+{
+    nnc_arena_mark mark = nnc_arena_save(a);
+    nnc_value *result = nnc_arena_array(a, nnc_op_nout(m, op), sizeof *result);
+    nnc_status s = nnc_ad_expand(m, a, op, result);
+    nnc_arena_restore(a, mark);
+    return s;
+}
+
 static nnc_status run_block(nnc_module *m, nnc_arena *a, nnc_block b)
 {
     nnc_op next;
@@ -241,14 +279,10 @@ static nnc_status run_block(nnc_module *m, nnc_arena *a, nnc_block b)
         for (unsigned i = 0; i < nnc_op_nregion(m, op); i++)
             NNC_TRY(run_block(m, a, nnc_op_region(m, op, i)));
         next = nnc_op_next(m, op);
-        nnc_opcode code = nnc_op_code(m, op);
-        if (code != NNC_OP_grad && code != NNC_OP_vjp && code != NNC_OP_jvp)
-            continue;
-        nnc_arena_mark mark = nnc_arena_save(a);
-        nnc_value *result = nnc_arena_array(a, nnc_op_nout(m, op), sizeof *result);
-        nnc_status s = nnc_ad_expand(m, a, op, result);
-        nnc_arena_restore(a, mark);
-        NNC_TRY(s);
+        if (nnc_op_code(m, op) == NNC_OP_scan && derivative_follows(m, op))
+            nnc_batch_scan(m, op, NULL); /* one product for all turns, before its adjoint is made */
+        else if (is_derivative(nnc_op_code(m, op)))
+            NNC_TRY(run_op(m, a, op));
     }
     return NNC_OK;
 }

@@ -243,7 +243,8 @@ static bool batch_one(batching *x, nnc_op scan)
 static bool is_map(const nnc_module *m, nnc_op op)
 {
     return nnc_op_code(m, op) == NNC_OP_scan && nnc_attr_int(m, op, NNC_W_carried, 0) == 0 &&
-           !nnc_attr_int(m, op, NNC_W_serial, 0) && nnc_op_nout(m, op);
+           !nnc_attr_int(m, op, NNC_W_serial, 0) && !nnc_attr_find(m, op, NNC_W_checkpoint) &&
+           nnc_op_nout(m, op);
 }
 
 static void batch_block(batching *x, nnc_block b);

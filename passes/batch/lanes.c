@@ -5,7 +5,6 @@
 #include <assert.h>
 #include <string.h>
 #include "ir/infer.h"
-#include "passes/clean.h"
 
 nnc_lane_value nnc_lane_get(const nnc_lanes *x, nnc_value old)
 {
@@ -137,6 +136,20 @@ bool nnc_lane_reads(const nnc_lanes *x, nnc_block b)
     return false;
 }
 
+/* Does running the op do more than make its results?  (A `leaf` is no effect: it only must not be shared.) */
+static bool has_effect(const nnc_lanes *x, nnc_op op)
+{
+    nnc_opcode code = nnc_op_code(x->m, op);
+    if (!nnc_op_nregion(x->m, op))
+        return code != NNC_OP_leaf && !nnc_op_has(x->m, op, NNC_PURE);
+    for (unsigned i = 0; i < nnc_op_nregion(x->m, op); i++)
+        for (nnc_op in = nnc_block_first(x->m, nnc_op_region(x->m, op, i)); in.id;
+             in = nnc_op_next(x->m, in))
+            if (!nnc_op_has(x->m, in, NNC_TERMINATOR) && has_effect(x, in))
+                return true;
+    return false;
+}
+
 static bool dispatch(nnc_lanes *x, nnc_op op)
 {
     switch (nnc_op_code(x->m, op)) {
@@ -199,7 +212,7 @@ bool nnc_lane_block(nnc_lanes *x, nnc_block b)
     for (nnc_op op = nnc_block_first(x->m, b); op.id; op = nnc_op_next(x->m, op)) {
         if (nnc_op_has(x->m, op, NNC_TERMINATOR))
             continue;
-        if (!nnc_op_is_pure(x->m, op) && nnc_op_code(x->m, op) != NNC_OP_leaf)
+        if (has_effect(x, op))
             return nnc_lane_fail(x,
                                  nnc_arena_printf(x->m->arena, "'%s' has an effect in every turn",
                                                   nnc_op_infos[nnc_op_code(x->m, op)].name));

@@ -1,5 +1,7 @@
 /* Every op inside a map, with every choice of which operands differ from turn to turn: the interpreter before and after
  * the pass.  Then random programs, nested maps, tiles, run-time trip counts, and what must stay a loop. */
+#include <math.h>
+#include "ir/interp.h"
 #include "ir/text.h"
 #include "passes/batch/batch.h"
 #include "passes/pass.h"
@@ -279,8 +281,112 @@ static void run_time_trips(void)
     }
 }
 
+/* ---- gradients ---- */
+
+/* Graph @f after pass `autodiff`, with @ in the text replaced by `hint`, on inputs in[]. */
+static nnc_status derive(nnc_arena *a, const char *text, const char *hint, unsigned nin,
+                         const nnc_tensor *in, unsigned nout, nnc_tensor *out)
+{
+    char copy[8192] = "";
+    nnc_diag *d = nnc_diag_new(a);
+    nnc_module *m = nnc_module_new(a, d);
+    nnc_options o = {.target = nnc_target_by_name("avx2"), .passes = "autodiff"};
+    for (const char *p = text; *p; p++)
+        snprintf(copy + strlen(copy), sizeof copy - strlen(copy),
+                 *p == '@' && p[1] == ' ' ? "%s" : "%.1s", *p == '@' && p[1] == ' ' ? hint : p);
+    said[0] = 0;
+    nnc_diag_set_sink(d, collect, NULL);
+    NNC_TRY(nnc_read_module(m, "grad.ir", copy, strlen(copy), "."));
+    NNC_TRY(nnc_passes_run(m, &o));
+    test_state.checks++;
+    if (!*hint && count_maps(m, m->top))
+        test_failed(__FILE__, __LINE__, "a map is left of\n%s", text);
+    return nnc_interp_graph(m, nnc_func_entry(m, NNC_OP_graph), a, nin, in, nout, out);
+}
+
+/* A loop and its batched form have the same results; all inputs and outputs are f32, dims[i] = {rank, dims..}. */
+static void judge_gradient(const char *text, unsigned nin, const int64_t (*dims)[4], unsigned nout)
+{
+    nnc_arena *a = nnc_arena_new();
+    nnc_tensor in[4], want[4], got[4];
+    uint32_t seed = 7;
+    for (unsigned i = 0; i < nin; i++) {
+        in[i] = nnc_tensor_new(a, NNC_DT_f32, (int)dims[i][0], dims[i] + 1);
+        for (int64_t k = 0; k < nnc_tensor_count(&in[i]); k++) {
+            seed = seed * 1664525u + 1013904223u;
+            ((float *)in[i].data)[k] = (float)(seed >> 8) / 8388608.0f - 1;
+        }
+    }
+    bool ok = derive(a, text, ", serial=1", nin, in, nout, want) == NNC_OK &&
+              derive(a, text, "", nin, in, nout, got) == NNC_OK;
+    test_state.checks++;
+    if (!ok)
+        test_failed(__FILE__, __LINE__, "%s\nfrom\n%s", said, text);
+    for (unsigned i = 0; i < nout && ok; i++)
+        for (int64_t k = 0; k < nnc_tensor_count(&want[i]); k++) {
+            double x = (double)((float *)got[i].data)[k], y = (double)((float *)want[i].data)[k];
+            CHECK_NEAR(x, y, 1e-5 * (1 + fabs(y)));
+        }
+    nnc_arena_free(a);
+}
+
+static void gradients(void)
+{
+    static const int64_t net[][4] = {{2, 7, 4}, {2, 4, 3}, {1, 3}};
+    judge_gradient("graph @f [entry=1] (%x: f32[7,4], %w0: f32[4,3], %b0: f32[3]) {\n"
+                   "%w = leaf %w0 : f32[4,3]\n%b = leaf %b0 : f32[3]\n"
+                   "%y = scan %x [carried=0, trips=7@ ] : f32[7] (%i: i64[], %s: f32[4]) {\n"
+                   "%h = dot %s, %w [contract_a=[0], contract_b=[0]] : f32[3]\n"
+                   "%a = add %h, %b : f32[3]\n%t = tanh %a : f32[3]\n"
+                   "%o = reduce %t [kind=sum, axes=[0], keep=0] : f32[]\nyield %o\n}\n"
+                   "%l = reduce %y [kind=sum, axes=[0], keep=0] : f32[]\n"
+                   "%gw, %gb = grad %l, %w, %b : f32[4,3], f32[3]\nyield %l, %gw, %gb\n}\n",
+                   3, net, 3);
+    /* a gradient per sample, and one of all of them */
+    judge_gradient("graph @f [entry=1] (%x: f32[7,4], %w0: f32[4,3], %b0: f32[3]) {\n"
+                   "%w = leaf %w0 : f32[4,3]\n"
+                   "%y, %g = scan %x [carried=0, trips=7@ ] : f32[7], f32[7,4,3] (%i: i64[], %s: "
+                   "f32[4]) {\n%v = leaf %w : f32[4,3]\n"
+                   "%h = dot %s, %v [contract_a=[0], contract_b=[0]] : f32[3]\n"
+                   "%a = add %h, %b0 : f32[3]\n%t = tanh %a : f32[3]\n"
+                   "%o = reduce %t [kind=sum, axes=[0], keep=0] : f32[]\n"
+                   "%gs = grad %o, %v : f32[4,3]\nyield %o, %gs\n}\n"
+                   "%q = mul %g, %g : f32[7,4,3]\n"
+                   "%l = reduce %q [kind=sum, axes=[0,1,2], keep=0] : f32[]\n"
+                   "%gw = grad %l, %w : f32[4,3]\nyield %l, %gw\n}\n",
+                   3, net, 2);
+}
+
+/* log of what only lanes below 0 have: the other lanes must not make the gradient of the shared %w a nan. */
+static void untaken_sides(void)
+{
+    static const int64_t dims[][4] = {{1, 6}, {0}};
+    static const char *const text[] = {
+        "lt 0.0:f32, %s : bool[]", /* some lanes */
+        "lt 5.0:f32, %s : bool[]", /* none */
+        "lt %s, 5.0:f32 : bool[]", /* all: nan in both forms is not asked for, hence abs below */
+    };
+    for (int i = 0; i < 3; i++) {
+        char graph[2048];
+        snprintf(graph, sizeof graph,
+                 "graph @f [entry=1] (%%x: f32[6], %%w0: f32[]) {\n%%w = leaf %%w0 : f32[]\n"
+                 "%%v = leaf %%x : f32[6]\n"
+                 "%%y = scan %%v [carried=0, trips=6@ ] : f32[6] (%%i: i64[], %%s: f32[]) {\n"
+                 "%%c = %s\n%%r = if %%c : f32[] {\n%%m = max %%s, 0.0:f32 : f32[]\n"
+                 "%%p = %s %%m : f32[]\n%%t = log %%p : f32[]\n"
+                 "%%u = mul %%t, %%w : f32[]\nyield %%u\n} {\n%%u = mul %%s, %%w : f32[]\nyield "
+                 "%%u\n}\nyield %%r\n}\n"
+                 "%%l = reduce %%y [kind=sum, axes=[0], keep=0] : f32[]\n"
+                 "%%gv, %%gw = grad %%l, %%v, %%w : f32[6], f32[]\nyield %%l, %%gv, %%gw\n}\n",
+                 text[i], i == 2 ? "exp" : "abs");
+        judge_gradient(graph, 2, dims, 3);
+    }
+}
+
 int main(void)
 {
+    RUN(gradients);
+    RUN(untaken_sides);
     RUN(every_op);
     RUN(run_time_trips);
     return test_end();
