@@ -98,6 +98,17 @@ static bool of_op(const nnc_module *m, nnc_op d, int64_t *lo, int64_t *hi, int d
     }
 }
 
+/* Of a conversion that says it is exact. */
+static bool of_float(const nnc_module *m, nnc_value x, int64_t *lo, int64_t *hi)
+{
+    double a, b;
+
+    if (!nnc_float_range(m, x, &a, &b) || fabs(a) > 1e15 || fabs(b) > 1e15)
+        return false;
+    *lo = (int64_t)floor(a), *hi = (int64_t)ceil(b);
+    return true;
+}
+
 static bool range(const nnc_module *m, nnc_value v, int64_t *lo, int64_t *hi, int depth)
 {
     nnc_dtype dt = dtype_of(m, v);
@@ -111,7 +122,10 @@ static bool range(const nnc_module *m, nnc_value v, int64_t *lo, int64_t *hi, in
     if (nnc_dtype_is_float(dt) || depth > DEPTH)
         return false;
     whole(dt, &tlo, &thi);
+    bool exact = d.id && nnc_op_code(m, d) == NNC_OP_cast && nnc_attr_find(m, d, NNC_W_exact);
     bool known = nnc_value_get(m, v)->kind == NNC_VALUE_arg ? of_argument(m, v, lo, hi, depth + 1)
+                 : exact && nnc_dtype_is_float(dtype_of(m, nnc_op_in(m, d, 0)))
+                     ? of_float(m, nnc_op_in(m, d, 0), lo, hi)
                  : d.id && nnc_op_nin(m, d) && nnc_op_code(m, d) != NNC_OP_load
                      ? of_op(m, d, lo, hi, depth + 1)
                      : false;

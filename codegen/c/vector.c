@@ -115,6 +115,45 @@ static const char *widened(c_cgen *g, const char *x, nnc_dtype from, unsigned la
     return c_fmt(g, "%s(%s)", name, x);
 }
 
+/* The same for the low bytes of 32-bit lanes. */
+static const char *narrowed(c_cgen *g, const char *x, nnc_dtype to, unsigned lanes)
+{
+    const char *vi = c_vector(g, NNC_DT_i32, lanes), *vt = c_vector(g, to, lanes);
+    const char *name = c_fmt(g, "%s_of_%s", vt, vi);
+    uint32_t i;
+
+    if (!c_helper_known(g, name, &i)) {
+        const char *text =
+            lanes == 16  ? "#if defined(__AVX512F__)\n    return "
+                           "(%s)_mm512_cvtepi32_epi8((__m512i)x);\n#else\n"
+            : lanes == 8 ? "#if defined(__AVX512VL__) && defined(__x86_64__)\n"
+                           "    return (%s)_mm_cvtsi128_si64(_mm256_cvtepi32_epi8((__m256i)x));\n"
+                           "#elif defined(__AVX2__) && defined(__x86_64__)\n    const __m256i b = "
+                           "(__m256i)(x & 255);\n"
+                           "    const __m128i h = _mm_packus_epi32(_mm256_castsi256_si128(b), "
+                           "_mm256_extracti128_si256(b, 1));\n    return "
+                           "(%s)_mm_cvtsi128_si64(_mm_packus_epi16(h, h));\n#else\n"
+                         : "#if defined(__SSE4_1__) && defined(__x86_64__)\n    const __m128i b = "
+                           "(__m128i)(x & 255), h = "
+                           "_mm_packus_epi32(b, b);\n    return "
+                           "(%s)_mm_cvtsi128_si32(_mm_packus_epi16(h, h));\n#else\n";
+        nnc_text t;
+        nnc_text_begin(&t);
+        fprintf(t.f, "static inline %s %s(%s x)\n{\n", vt, name, vi);
+        for (const char *p = text; *p; p++)
+            if (p[0] == '%' && p[1] == 's')
+                fputs(vt, t.f), p++;
+            else
+                fputc(*p, t.f);
+        fprintf(t.f, "    return __builtin_convertvector(x, %s);\n#endif\n}\n", vt);
+        g->immintrin_h = true;
+        c_helper_add(g, name, nnc_text_end(&t, g->a));
+        (void)c_helper_known(g, name, &i);
+    }
+    c_helper_mark(g, i);
+    return c_fmt(g, "%s(%s)", name, x);
+}
+
 static c_expr convert(c_cgen *g, const char *x, nnc_dtype from, nnc_dtype to, unsigned lanes)
 {
     bool narrow = nnc_dtype_is_int(from) && nnc_dtype_infos[from].bits < 32 &&
@@ -125,6 +164,9 @@ static c_expr convert(c_cgen *g, const char *x, nnc_dtype from, nnc_dtype to, un
         if (to == NNC_DT_i32)
             return c_prec(x, C_PRIMARY);
     }
+    if (from == NNC_DT_i32 && (to == NNC_DT_u8 || to == NNC_DT_i8) &&
+        (lanes == 4 || lanes == 8 || lanes == 16))
+        return c_prec(narrowed(g, x, to, lanes), C_PRIMARY);
     return c_prec(c_fmt(g, "__builtin_convertvector(%s, %s)", x, c_vector(g, to, lanes)),
                   C_PRIMARY);
 }

@@ -3,6 +3,7 @@
  *   max(round(x), c)           round(max(x, c))             c whole; the range of x is known before rounding then
  *   max(round(x) + z, c)       round(max(x, c - z)) + z     z whole; min alike
  *   i32(u8(x)), u8(i32(x))     i32(x), u8(x)                x in the range of u8, so no cast saturates or wraps
+ *   i32(u8(i)), i + z - z      i                            i an i32 in the range of u8
  *   f32(u8(x))                 nan(x) ? 0 : x, + 0          and x whole; the sum makes a zero positive
  *
  * All are exact.  On vectors the trip costs two conversions that some compilers write as dozens of moves. */
@@ -106,6 +107,53 @@ static bool skip_narrow(nnc_expand *x, nnc_op op)
     return true;
 }
 
+/* A cast to a narrow integer and back, of an integer that fits it. */
+static bool skip_round_trip(nnc_expand *x, nnc_op op)
+{
+    nnc_module *m = x->m;
+    nnc_value out = nnc_op_out(m, op, 0);
+    nnc_op first = nnc_value_op(m, nnc_op_in(m, op, 0));
+    int64_t lo, hi;
+
+    if (!first.id || nnc_op_code(m, first) != NNC_OP_cast || nnc_value_ty(m, out)->lanes > 1 ||
+        dtype_of(m, out) != NNC_DT_i32)
+        return false;
+    nnc_value v = nnc_op_in(m, first, 0);
+    nnc_dtype narrow = dtype_of(m, nnc_op_out(m, first, 0));
+    unsigned w = nnc_dtype_infos[narrow].bits;
+    bool sg = nnc_dtype_infos[narrow].class == NNC_DC_SINT;
+    if (dtype_of(m, v) != NNC_DT_i32 || !nnc_dtype_is_int(narrow) || w > 16 ||
+        !nnc_int_range(m, v, &lo, &hi) || lo < (sg ? -(1 << (w - 1)) : 0) ||
+        hi >= 1 << (sg ? w - 1 : w))
+        return false;
+    nnc_value_replace(m, out, v);
+    nnc_op_erase(m, op);
+    return true;
+}
+
+/* (x + c) - c and (x - c) + c, which wrap back. */
+static bool cancel(nnc_expand *x, nnc_op op)
+{
+    nnc_module *m = x->m;
+    nnc_opcode code = nnc_op_code(m, op);
+    nnc_value out = nnc_op_out(m, op, 0);
+    nnc_op first = nnc_value_op(m, nnc_op_in(m, op, 0));
+    int64_t a, b;
+
+    if (!first.id || !nnc_dtype_is_int(dtype_of(m, out)) || dtype_of(m, out) == NNC_DT_idx ||
+        nnc_value_ty(m, out)->lanes > 1 ||
+        (nnc_op_code(m, first) != NNC_OP_add && nnc_op_code(m, first) != NNC_OP_sub) ||
+        !nnc_value_idx(m, nnc_op_in(m, op, 1), &a) || !nnc_value_idx(m, nnc_op_in(m, first, 1), &b))
+        return false;
+    a = code == NNC_OP_sub ? -a : a;
+    b = nnc_op_code(m, first) == NNC_OP_sub ? -b : b;
+    if (a + b != 0)
+        return false;
+    nnc_value_replace(m, out, nnc_op_in(m, first, 0));
+    nnc_op_erase(m, op);
+    return true;
+}
+
 static void narrow_block(nnc_expand *x, nnc_block b)
 {
     nnc_op next;
@@ -116,7 +164,8 @@ static void narrow_block(nnc_expand *x, nnc_block b)
         for (unsigned r = 0; r < nnc_op_nregion(x->m, op); r++)
             narrow_block(x, nnc_op_region(x->m, op, r));
         if (((code == NNC_OP_max || code == NNC_OP_min) && clamp_inside(x, op)) ||
-            (code == NNC_OP_cast && skip_narrow(x, op)))
+            (code == NNC_OP_cast && (skip_narrow(x, op) || skip_round_trip(x, op))) ||
+            ((code == NNC_OP_add || code == NNC_OP_sub) && cancel(x, op)))
             x->cx->changed++;
     }
 }
