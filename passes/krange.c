@@ -99,13 +99,15 @@ static bool of_op(const nnc_module *m, nnc_op d, int64_t *lo, int64_t *hi, int d
 }
 
 /* Of a conversion that says it is exact. */
-static bool of_float(const nnc_module *m, nnc_value x, int64_t *lo, int64_t *hi)
+static bool of_float(const nnc_module *m, nnc_value x, int64_t *lo, int64_t *hi) /* true */
 {
     double a, b;
 
-    if (!nnc_float_range(m, x, &a, &b) || fabs(a) > 1e15 || fabs(b) > 1e15)
-        return false;
-    *lo = (int64_t)floor(a), *hi = (int64_t)ceil(b);
+    *lo = -(1 << 21), *hi = 1 << 21;
+    if (nnc_float_range(m, x, &a, &b)) {
+        *lo = a > (double)*lo ? (int64_t)floor(a) : *lo;
+        *hi = b < (double)*hi ? (int64_t)ceil(b) : *hi;
+    }
     return true;
 }
 

@@ -253,9 +253,11 @@ static c_expr float_to_int(c_cgen *g, nnc_op op, nnc_dtype to)
     if (w == 32)
         hi = 2147483520.0; /* the largest float below 2^31 */
     bool clamped = nnc_float_range(g->m, x, &have_lo, &have_hi) && have_lo >= lo && have_hi <= hi;
-    bool number = nnc_attr_int(g->m, op, NNC_W_exact, 0) || nnc_float_is_finite(g->m, x);
-    if (number && clamped && from == NNC_DT_f32 && have_lo > -2097152.0 && have_hi < 2097152.0 &&
-        whole.id && nnc_op_code(g->m, whole) == NNC_OP_round) {
+    bool exact = nnc_attr_int(g->m, op, NNC_W_exact, 0) != 0;
+    bool small = exact || (clamped && have_lo > -2097152.0 && have_hi < 2097152.0 &&
+                           nnc_float_is_finite(g->m, x));
+    if (small && from == NNC_DT_f32 && (to == wide || clamped) && whole.id &&
+        nnc_op_code(g->m, whole) == NNC_OP_round) {
         nnc_value of = g->flow.in_place[x.id] ? nnc_op_in(g->m, whole, 0) : x;
         c_expr near = c_prec(
             c_fmt(g, "%s(%s)", c_need(g, "nearest", from, n), full(g, of, n, C_COND)), C_PRIMARY);
@@ -289,6 +291,67 @@ static c_expr float_to_int(c_cgen *g, nnc_op op, nnc_dtype to)
     return to == wide ? e : convert(g, e.s, wide, to, n);
 }
 
+/* v = max or min of something and the number k, written within the expression that reads it. */
+static bool limited(const c_cgen *g, nnc_value v, nnc_opcode code, int64_t k, nnc_value *of)
+{
+    nnc_op d = nnc_value_op(g->m, v);
+    int64_t have;
+
+    if (!d.id || nnc_op_code(g->m, d) != code || !g->flow.in_place[v.id])
+        return false;
+    nnc_op s = splat_of(g, nnc_op_in(g->m, d, 1));
+    *of = nnc_op_in(g->m, d, 0);
+    return s.id && nnc_value_idx(g->m, nnc_op_in(g->m, s, 0), &have) && have == k;
+}
+
+/* min(max(x, lowest), largest) as bytes is one saturating conversion. */
+static const char *saturated(c_cgen *g, nnc_value v, nnc_dtype to)
+{
+    unsigned n = c_lanes(g, v);
+    bool sg = to == NNC_DT_i8;
+    nnc_value x;
+    uint32_t i;
+
+    if ((to != NNC_DT_u8 && !sg) || c_dtype(g, v) != NNC_DT_i32 || (n != 4 && n != 8 && n != 16) ||
+        !limited(g, v, NNC_OP_min, sg ? 127 : 255, &x) ||
+        !limited(g, x, NNC_OP_max, sg ? -128 : 0, &x))
+        return NULL;
+    const char *vi = c_vector(g, NNC_DT_i32, n), *vt = c_vector(g, to, n),
+               *name = c_fmt(g, "%s_sat_of_%s", vt, vi);
+    if (!c_helper_known(g, name, &i)) {
+        nnc_text t;
+        nnc_text_begin(&t);
+        g->immintrin_h = true;
+        fprintf(t.f, "static inline %s %s(%s x) /* saturates */\n{\n", vt, name, vi);
+        if (n == 16)
+            fprintf(t.f, "#if defined(__AVX512F__)\n    return (%s)%s;\n#else\n", vt,
+                    sg ? "_mm512_cvtsepi32_epi8((__m512i)x)"
+                       : "_mm512_cvtusepi32_epi8(_mm512_max_epi32((__m512i)x, "
+                         "_mm512_setzero_si512()))");
+        else
+            fprintf(
+                t.f,
+                "#if defined(%s) && defined(__x86_64__)\n    const __m128i h = "
+                "_mm_packs_epi32(%s);\n"
+                "    return (%s)_mm_cvtsi128_si%u(_mm_pack%s_epi16(h, h));\n#else\n",
+                n == 8 ? "__AVX2__" : "__SSE2__",
+                n == 8
+                    ? "_mm256_castsi256_si128((__m256i)x), _mm256_extracti128_si256((__m256i)x, 1)"
+                    : "(__m128i)x, (__m128i)x",
+                vt, n * 8, sg ? "s" : "us");
+        fprintf(t.f, "    const %s low = x < %d, high = x > %d;\n", vi, sg ? -128 : 0,
+                sg ? 127 : 255);
+        fprintf(t.f,
+                "    return __builtin_convertvector((x & ~low & ~high) | (low & %d) | (high & %d), "
+                "%s);\n#endif\n}\n",
+                sg ? -128 : 0, sg ? 127 : 255, vt);
+        c_helper_add(g, name, nnc_text_end(&t, g->a));
+        (void)c_helper_known(g, name, &i);
+    }
+    c_helper_mark(g, i);
+    return c_fmt(g, "%s(%s)", name, full(g, x, n, C_COND));
+}
+
 static c_expr cast(c_cgen *g, nnc_op op)
 {
     nnc_value x = nnc_op_in(g->m, op, 0);
@@ -301,6 +364,9 @@ static c_expr cast(c_cgen *g, nnc_op op)
         return c_prec(c_fmt(g, "%s != 0", c_vector_operand(g, x, C_ADD)), C_EQ);
     if (nnc_dtype_is_float(from) && !nnc_dtype_is_float(to))
         return float_to_int(g, op, to);
+    const char *sat = saturated(g, x, to);
+    if (sat)
+        return c_prec(sat, C_PRIMARY);
     return convert(g, c_vector_operand(g, x, C_COND), from, to, n);
 }
 

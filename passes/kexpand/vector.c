@@ -55,7 +55,8 @@ bool nnc_vector_has(nnc_opcode code, nnc_dtype from, nnc_dtype to)
     case NNC_OP_isnan: return is_float(from);
     case NNC_OP_dot4: return true;
     case NNC_OP_bitcast:
-        return (is_float(from) || is_lane_int(from)) && (is_float(to) || is_lane_int(to));
+        return (is_float(from) || is_lane_int(from)) &&
+               (is_float(to) || is_lane_int(to) || to == NNC_DT_u8q || to == NNC_DT_i8q);
     default: return nnc_math_has(code, from);
     }
 }

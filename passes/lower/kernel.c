@@ -601,6 +601,7 @@ nnc_status nnc_lower_fused(nnc_lower *l, nnc_op fused)
             x->param[i] = buffer[i] = nnc_lower_buffer(l, nnc_op_in(m, fused, i));
     }
     nnc_kx_plan(x, text);
+    nnc_kx_find_bias(x);
     const char *fault = nnc_kx_plan_fault(x);
     if (fault)
         return nnc_error(m->diag, nnc_op_loc(m, fused), "plan '%s' cannot be carried out: %s", text,

@@ -104,6 +104,8 @@ typedef struct nnc_kx {
     nnc_kacc to_cell;
     int part; /* CONCAT: the operand being copied */
 
+    nnc_op
+        bias; /* the sum of the integer root and one number per output that its accumulators start from; 0: none */
     /* packed products: bytes of the open cell (0: none is open) and the axis they lie along */
     int cell, cell_axis;
     /* conv: (kernel x, input channel) run as one axis t over this view of the input */
@@ -115,6 +117,7 @@ typedef struct nnc_kx {
 
     /* answers of a probe */
     uint32_t novec;   /* axes along which some access is neither contiguous nor constant */
+    uint32_t opaque;  /* axes that some address depends on other than linearly */
     uint32_t contig;  /* axes along which some load is contiguous */
     bool scalar_only; /* a dtype or operation that has no vector form */
     unsigned flops, heavy, loads; /* per iteration; heavy: exp and such */
@@ -135,8 +138,8 @@ int nnc_kx_axis(const nnc_kx *x, char name); /* -1: none */
 bool nnc_kx_plan(nnc_kx *x, const char *text);
 /* Why the completed plan cannot be lowered; NULL: it can. */
 const char *nnc_kx_plan_fault(nnc_kx *x);
-/* Are the operands of the contraction u8 by i8, the u8 ones side by side along the axis and read in place? */
-bool nnc_kx_bytes(nnc_kx *x, int axis);
+/* Are the operands of the contraction u8 by i8 and read in place?  *adjacent: the u8 ones side by side along the axis. */
+bool nnc_kx_bytes(nnc_kx *x, int axis, bool *adjacent);
 /* Answers the probe questions for the body of the kernel with the axes as they are. */
 void nnc_kx_probe(nnc_kx *x);
 
@@ -188,6 +191,8 @@ nnc_dtype nnc_kx_acc_dtype(const nnc_kx *x, int which);
 int nnc_kx_nacc(const nnc_kx *x);
 nnc_opcode nnc_kx_combine(const nnc_kx *x); /* add, max, .. */
 void nnc_kx_root_init(nnc_kx *x);
+/* Finds `bias`; after the plan is known. */
+void nnc_kx_find_bias(nnc_kx *x);
 void nnc_kx_root_update(nnc_kx *x);
 nnc_value nnc_kx_root_value(
     nnc_kx *x); /* of the accumulator in an epilogue, rounded to the root's dtype */

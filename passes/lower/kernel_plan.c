@@ -113,7 +113,7 @@ bool nnc_kx_plan(nnc_kx *x, const char *text)
     return true;
 }
 
-/* A packed product at the end of the line needs bytes that lie one behind the other. */
+/* What a packed product at the end of the line needs. */
 static const char *cell_fault(nnc_kx *x)
 {
     const nnc_plan *p = &x->plan;
@@ -127,19 +127,22 @@ static const char *cell_fault(nnc_kx *x)
         if (p->loop[i].axis == p->loop[p->n - 1].axis && p->loop[i].step % 4 &&
             p->loop[i].step < x->ax[a].hi)
             return "a loop around a packed product does not step by fours";
+    if (p->n > 1 && p->loop[p->n - 2].kind == 'v' && x->ax[x->loop_axis[p->n - 2]].red)
+        return "a packed product inside a vector of partial results";
     if (a == x->t_axis && !nnc_kx_joins_bytes(x))
         return "kernel and channels cannot be joined in cells of four bytes";
-    return nnc_kx_bytes(x, a)
+    bool adjacent;
+    return nnc_kx_bytes(x, a, &adjacent)
                ? NULL
-               : "packed products need u8 by i8 with the contracted u8 elements side "
-                 "by side and no padding";
+               : "packed products need u8 by i8, read in place and without padding";
 }
 
-bool nnc_kx_bytes(nnc_kx *x, int axis)
+bool nnc_kx_bytes(nnc_kx *x, int axis, bool *adjacent)
 {
     nnc_value a = nnc_op_in(x->m, x->root, 0), b = nnc_op_in(x->m, x->root, 1);
     bool conv = nnc_op_code(x->m, x->root) == NNC_OP_conv;
     nnc_word key[3] = {NNC_W_lo, NNC_W_hi, NNC_W_lhs_dilation};
+    *adjacent = axis == x->t_axis;
     if (nnc_value_ty(x->m, a)->dtype != NNC_DT_u8 || nnc_value_ty(x->m, b)->dtype != NNC_DT_i8 ||
         nnc_value_ty(x->m, nnc_op_out(x->m, x->root, 0))->dtype != NNC_DT_i32)
         return false;
@@ -157,7 +160,7 @@ bool nnc_kx_bytes(nnc_kx *x, int axis)
     if (axis == x->t_axis)
         return true;
     nnc_kx p = *x;
-    p.contig = p.novec = 0;
+    p.contig = p.opaque = 0;
     p.pack_arg = nnc_kx_packable(x);
     p.probe = true;
     p.memo.n = 0;
@@ -165,7 +168,8 @@ bool nnc_kx_bytes(nnc_kx *x, int axis)
     p.mode = NNC_MODE_MAIN;
     p.acc_ready = true;
     nnc_kx_body(&p);
-    return x->ax[axis].hi > 1 && p.contig >> axis & 1 && !(p.novec >> axis & 1);
+    *adjacent = x->ax[axis].hi > 1 && p.contig >> axis & 1;
+    return !(p.opaque >> axis & 1);
 }
 
 const char *nnc_kx_plan_fault(nnc_kx *x)

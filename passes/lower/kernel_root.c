@@ -407,9 +407,51 @@ static nnc_value identity(nnc_kx *x)
     }
 }
 
+/* Is v the same for all positions of the result: an argument, or a constant, with 1 or the last dim's size? */
+static bool is_per_output(const nnc_kx *x, nnc_value v)
+{
+    const nnc_value_rec *r = nnc_value_get(x->m, v);
+    const nnc_type_rec *t = nnc_value_ty(x->m, v);
+    for (int d = 0; d + 1 < t->rank; d++)
+        if (t->dim[d] != 1)
+            return false;
+    return nnc_value_is_const(x->m, v) || (r->kind == NNC_VALUE_arg && r->def == x->body.id);
+}
+
+/* Integers may be added in any order, so a sum behind the root costs nothing as the start of the accumulators; partial
+ * results would add it several times. */
+void nnc_kx_find_bias(nnc_kx *x)
+{
+    x->bias.id = 0;
+    if (x->shape != NNC_SHAPE_ROOT || kind_of(x) != NNC_W_sum || result_dtype(x) != NNC_DT_i32)
+        return;
+    for (unsigned i = 0; i < x->plan.n; i++)
+        if (x->ax[x->loop_axis[i]].red && strchr("vs", x->plan.loop[i].kind))
+            return;
+    nnc_value v = nnc_op_out(x->m, x->root, 0);
+    nnc_op user = nnc_value_single_user(x->m, v);
+    if (!user.id || nnc_op_code(x->m, user) != NNC_OP_add ||
+        nnc_value_type(x->m, nnc_op_out(x->m, user, 0)).id != nnc_value_type(x->m, v).id)
+        return;
+    unsigned other = nnc_op_in(x->m, user, 0).id == v.id;
+    if (nnc_op_in(x->m, user, other).id != v.id && is_per_output(x, nnc_op_in(x->m, user, other)))
+        x->bias = user;
+}
+
+static nnc_value bias_value(nnc_kx *x, const nnc_kix *ix)
+{
+    nnc_value v =
+        nnc_op_in(x->m, x->bias, nnc_op_in(x->m, x->bias, 0).id == nnc_op_out(x->m, x->root, 0).id);
+    nnc_type_rec t = *nnc_value_ty(x->m, v);
+    nnc_kix at[NNC_MAX_RANK];
+    for (int d = 0; d < t.rank; d++)
+        at[d] = t.dim[d] == 1 ? nnc_kix_const(0) : ix[x->nout - t.rank + d];
+    return nnc_kx_value(x, v, at);
+}
+
 void nnc_kx_root_init(nnc_kx *x)
 {
-    nnc_kx_acc_store(x, 0, identity(x));
+    nnc_kx_acc_store(x, 0, x->bias.id && !x->probe ? bias_value(x, x->out) : identity(x));
     if (is_arg(x))
         nnc_kx_acc_store(
             x, 1,

@@ -116,6 +116,7 @@ static void note_access(nnc_kx *x, const nnc_type_rec *t, unsigned n, const nnc_
         opaque |= ix[d].dep;
     }
     x->novec |= opaque;
+    x->opaque |= opaque;
     for (int a = 0; a < x->nax; a++) {
         if (at[a] != 1 && (at[a] != 0 || store))
             x->novec |= 1u << a;
@@ -136,12 +137,22 @@ nnc_value nnc_kx_load(nnc_kx *x, nnc_value buf, unsigned n, const nnc_kix *ix)
     return nnc_kx_cast(x, nnc_k_load(&x->b, buf, n, k), nnc_compute_dtype(dt));
 }
 
+/* Does the address move by one element along the open cell's axis? */
+static bool lies_along(const nnc_kx *x, nnc_value buf, unsigned n, const nnc_kix *ix)
+{
+    const nnc_type_rec *t = nnc_value_ty(x->m, buf);
+    for (unsigned d = 0; d < n; d++)
+        if (ix[d].c[x->cell_axis] != (d + 1 == n))
+            return false;
+    return n && t->stride[n - 1] == 1;
+}
+
 nnc_value nnc_kx_load_cell(nnc_kx *x, nnc_value buf, unsigned n, const nnc_kix *ix)
 {
     nnc_value k[NNC_MAX_RANK], sum = {0}, at = x->idx[x->cell_axis];
     nnc_type cell = nnc_type_scalar(x->m, NNC_DT_u8q, 1),
              i32 = nnc_type_scalar(x->m, NNC_DT_i32, 1);
-    if (x->cell == 4) {
+    if (x->cell == 4 && lies_along(x, buf, n, ix)) {
         for (unsigned i = 0; i < n; i++)
             k[i] = nnc_kix_value(x, &ix[i]);
         return nnc_k_load_cell(&x->b, buf, n, k);
@@ -496,6 +507,14 @@ static bool vector_op(nnc_opcode code)
     }
 }
 
+/* From and to integers of the same width, which vectors hold as they are. */
+static bool plain_lanes(const nnc_kx *x, nnc_op op)
+{
+    nnc_dtype from = dtype_of(x, nnc_op_in(x->m, op, 0)), to = dtype_of(x, nnc_op_out(x->m, op, 0));
+    return nnc_dtype_is_int(from) && nnc_dtype_is_int(to) && nnc_compute_dtype(from) == from &&
+           nnc_compute_dtype(to) == to && nnc_dtype_infos[to].bits <= 32;
+}
+
 static nnc_value elementwise(nnc_kx *x, nnc_op op, unsigned n, const nnc_kix *ix)
 {
     nnc_opcode code = nnc_op_code(x->m, op);
@@ -504,7 +523,7 @@ static nnc_value elementwise(nnc_kx *x, nnc_op op, unsigned n, const nnc_kix *ix
     assert(nnc_op_nin(x->m, op) <= 3);
     for (unsigned i = 0; i < nnc_op_nin(x->m, op); i++)
         in[i] = operand_at(x, op, i, n, ix);
-    if (!vector_op(code))
+    if (!vector_op(code) && !(code == NNC_OP_bitcast && plain_lanes(x, op)))
         x->scalar_only = true;
     if (code == NNC_OP_cast || code == NNC_OP_bitcast)
         return cast(x, op, in[0]);
@@ -585,7 +604,7 @@ static nnc_value compute(nnc_kx *x, nnc_value v, unsigned n, const nnc_kix *ix)
     if (r->kind == NNC_VALUE_arg)
         return load_arg(x, v, n, ix);
     nnc_op op = nnc_value_op(x->m, v);
-    if (op.id == x->root.id)
+    if (op.id == x->root.id || (x->bias.id && op.id == x->bias.id))
         return x->probe ? (nnc_value){0} : nnc_kx_root_value(x);
     if (nnc_kx_is_root(x->m, op)) {
         assert(x->probe); /* another stage's result: made before it is asked for */

@@ -10,8 +10,8 @@
  *
  * Behind the contraction the form is that of ONNX Runtime's QLinearConv and QLinearMatMul: a bias that is a whole number
  * of steps is added to the accumulator; the accumulator becomes f32 and is multiplied once, by sx * sw / sy in this order;
- * it is clamped to what the result can hold (a clip or relu in between only narrows that), rounded half to even, and the
- * zero point is added as an integer.  Without a `quantize` behind it the factor is sx * sw and the rest stays as it is. */
+ * it is rounded half to even, the zero point is added as an integer, and the sum is clamped to what the result can hold (a
+ * clip or relu in between only narrows that).  Without a `quantize` behind it the factor is sx * sw and the rest stays as it is. */
 #include "passes/quant/quant.h"
 #include <math.h>
 #include <string.h>
@@ -313,6 +313,18 @@ static double step_bound(double bound, float scale, double lo, double hi)
     return q < lo ? lo : q > hi ? hi : q;
 }
 
+/* Does the scaled accumulator stay where conversion to an integer is one instruction on every machine?  Then it is clamped
+ * as an integer, which narrowing instructions do by themselves. */
+static bool stays_small(const island *s, const float *factor)
+{
+    for (int64_t i = 0; i < s->w.n; i++) {
+        double most = 510.0 * (double)s->w.size[i] + fabs((double)s->bias[i]);
+        if (!(most * fabs((double)factor[i]) < 2000000.0))
+            return false;
+    }
+    return true;
+}
+
 static nnc_value requantise(island *s, const tail *t, const float *step)
 {
     nnc_module *m = s->m;
@@ -327,14 +339,21 @@ static nnc_value requantise(island *s, const tail *t, const float *step)
         factor[i] = step[i] / (float)sy;
     double lo = step_bound(t->lo, (float)sy, min - zy, min + 255 - zy),
            hi = step_bound(t->hi, (float)sy, min - zy, min + 255 - zy);
+    bool whole = stays_small(s, factor);
     nnc_value f = nnc_g_cast(b, accumulated(s), NNC_DT_f32);
     f = nnc_g_binary(b, NNC_OP_mul, f, per_output(s, NNC_DT_f32, factor));
-    f = nnc_g_binary(b, NNC_OP_max, f, nnc_g_float(b, NNC_DT_f32, lo));
-    f = nnc_g_binary(b, NNC_OP_min, f, nnc_g_float(b, NNC_DT_f32, hi));
+    if (!whole) {
+        f = nnc_g_binary(b, NNC_OP_max, f, nnc_g_float(b, NNC_DT_f32, lo));
+        f = nnc_g_binary(b, NNC_OP_min, f, nnc_g_float(b, NNC_DT_f32, hi));
+    }
     nnc_value q = nnc_g_cast(b, nnc_g_unary(b, NNC_OP_round, f), NNC_DT_i32);
-    nnc_attr_set_int(m, nnc_value_op(m, q), NNC_W_exact, 1); /* finite factors, and clamped */
+    nnc_attr_set_int(m, nnc_value_op(m, q), NNC_W_exact, 1); /* finite factors, and small */
     if (zy != 0)
         q = nnc_g_binary(b, NNC_OP_add, q, nnc_g_int(b, NNC_DT_i32, (int64_t)zy));
+    if (whole) {
+        q = nnc_g_binary(b, NNC_OP_max, q, nnc_g_int(b, NNC_DT_i32, (int64_t)(lo + zy)));
+        q = nnc_g_binary(b, NNC_OP_min, q, nnc_g_int(b, NNC_DT_i32, (int64_t)(hi + zy)));
+    }
     return nnc_g_cast(b, q, to);
 }
 
@@ -379,6 +398,15 @@ static bool plain_conv(const nnc_module *m, nnc_op op)
     return true;
 }
 
+/* Do the sum, what the zero point takes off it, and a bias stay within i32? */
+static bool fits(const nnc_qweights *w)
+{
+    for (int64_t i = 0; i < w->n; i++)
+        if (w->size[i] > INT32_MAX / 1024)
+            return false;
+    return true;
+}
+
 bool nnc_quant_contract(nnc_pass_cx *cx, nnc_op op)
 {
     nnc_module *m = cx->m;
@@ -391,8 +419,7 @@ bool nnc_quant_contract(nnc_pass_cx *cx, nnc_op op)
     if ((!ints && dtype(m, nnc_op_out(m, op, 0)) != NNC_DT_f32) || (conv && !plain_conv(m, op)) ||
         !nnc_quant_value(m, nnc_op_in(m, op, 0), &s.x) || !nnc_quant_weights(cx, op, &s.w) ||
         ints == (s.w.scale != NULL) || (s.x.scale.id != 0) != (s.w.scale != NULL) ||
-        (s.x.scale.id && !nnc_quant_number(m, s.x.scale, &sx)) ||
-        s.w.top > INT32_MAX / 1024) /* the sum, what the zero point takes off it, a bias */
+        (s.x.scale.id && !nnc_quant_number(m, s.x.scale, &sx)) || !fits(&s.w))
         return false;
     s.channel = conv && nnc_attr_word(m, op, NNC_W_layout, NNC_W_nchw) == NNC_W_nchw
                     ? 1

@@ -21,7 +21,7 @@ typedef struct nnc_qweights {
     int64_t n;          /* entries of sum and scale: outputs along that dim */
     const int64_t *sum; /* of the weights of each output */
     const float *scale; /* NULL: integers */
-    int64_t top;        /* the largest sum of magnitudes of one output */
+    const int64_t *size; /* the same of their magnitudes */
 } nnc_qweights;
 
 /* The constant right operand of a dot or conv; false when it is none, does not fit i8, or has scales that do not belong

@@ -187,9 +187,7 @@ bool nnc_quant_weights(nnc_pass_cx *cx, nnc_op op, nnc_qweights *out)
     if (!shift(&q, s.zero.id ? &zero : NULL, s.axis, out->axis, out->n, bytes, sum, size))
         return false;
     out->sum = sum;
-    out->top = 0;
-    for (size_t i = 0; i < n; i++)
-        out->top = size[i] > out->top ? size[i] : out->top;
+    out->size = size;
     bool changed = q.dtype != NNC_DT_i8 || memcmp(q.data, bytes, count) != 0;
     out->q = operand(cx, op, &s, &q, bytes, changed);
     return true;

@@ -84,15 +84,16 @@ static bool joins(const nnc_kx *x)
 static bool takes_bytes(nnc_kx *x, kernel_kind kind, bool *joined)
 {
     nnc_kx try = *x;
-    int a = nnc_kx_axis(x, kind == KIND_dot ? 'k' : 'i');
-    if ((kind != KIND_dot && kind != KIND_conv) || a < 0)
+    bool adjacent;
+    int a = nnc_kx_axis(x, kind == KIND_dot ? 'k' : kind == KIND_conv ? 'i' : 'x');
+    if ((kind != KIND_dot && kind != KIND_conv && kind != KIND_depthwise) || a < 0)
         return false;
     if (*joined && nnc_kx_plan(&try, "t:4 t:1d pack") && !nnc_kx_plan_fault(&try))
         return true;
-    if (!nnc_kx_bytes(x, a))
+    if (!nnc_kx_bytes(x, a, &adjacent))
         return false;
     *joined = false;
-    return true;
+    return adjacent || kind == KIND_depthwise;
 }
 
 static void gather(facts *f, nnc_kx *x, const nnc_target *t)
@@ -223,6 +224,10 @@ static double cost_conv_rows(const facts *f)
 static double cost_depthwise(const facts *f)
 {
     return outputs(f) / (double)f->lanes;
+}
+static double cost_depthwise_bytes(const facts *f)
+{
+    return outputs(f) / (double)f->lanes * 0.6;
 }
 static double cost_vector(const facts *f)
 {
