@@ -6,6 +6,7 @@
 #include "passes/pass.h"
 #include "ir/text.h"
 #include "ir/verify.h"
+#include "passes/autodiff/autodiff.h"
 #include "passes/validate.h"
 #include <string.h>
 #include <time.h>
@@ -181,6 +182,15 @@ static nnc_status run_one(nnc_pass_cx *cx, const nnc_pass_info *p, nnc_validate 
     return v ? nnc_validate_pass(v, p) : NNC_OK;
 }
 
+/* Derivatives cannot be interpreted: validation begins behind the pass that replaces them. */
+static bool has_derivatives(const nnc_module *m)
+{
+    for (nnc_op f = nnc_block_first(m, m->top); f.id; f = nnc_op_next(m, f))
+        if (nnc_op_code(m, f) == NNC_OP_graph && nnc_autodiff_needed(m, f))
+            return true;
+    return false;
+}
+
 /* Run the passes that `take` selects, in order. */
 static nnc_status run_list(nnc_module *m, const nnc_options *opt, unsigned n,
                            const nnc_pass_info *const *list)
@@ -195,10 +205,12 @@ static nnc_status run_list(nnc_module *m, const nnc_options *opt, unsigned n,
         s = NNC_ERR;
     if (s == NNC_OK && n)
         s = verify_around(m, list[0], "before");
-    if (s == NNC_OK && opt->check)
-        s = nnc_validate_begin(m, opt->check_seed, opt->fast, &v);
-    for (unsigned i = 0; i < n && s == NNC_OK; i++)
-        s = run_one(&cx, list[i], v);
+    for (unsigned i = 0; i < n && s == NNC_OK; i++) {
+        if (opt->check && !v && !has_derivatives(m))
+            s = nnc_validate_begin(m, opt->check_seed, opt->fast, &v);
+        if (s == NNC_OK)
+            s = run_one(&cx, list[i], v);
+    }
     return s;
 }
 
@@ -228,8 +240,8 @@ nnc_status nnc_passes_run(nnc_module *m, const nnc_options *opt)
 
 nnc_status nnc_passes_clean(nnc_module *m, const nnc_options *opt)
 {
-    static const char *const names[] = {"inline", "fold",      "simplify", "cse",
-                                        "dce",    "recognise", "tidy"};
+    static const char *const names[] = {"inline", "autodiff", "fold",      "simplify",
+                                        "cse",    "dce",      "recognise", "tidy"};
     const nnc_pass_info *list[sizeof names / sizeof names[0]];
     unsigned n = 0;
 

@@ -36,26 +36,22 @@ static unsigned operand_of(const nnc_ad *x, nnc_op op, unsigned i)
             return at;
 }
 
-/* A residual that is a result as well, or an operand, is no constant. */
-static void pass_residuals(nnc_ad *x, nnc_op op, unsigned nresult)
+/* Residual result i, when it is no constant: the result or operand that it is as well. */
+static nnc_value same_as(const nnc_ad *x, nnc_op op, unsigned i)
 {
     nnc_module *m = x->m;
     nnc_block fwd = nnc_op_region(m, op, 0);
     nnc_op end = nnc_block_last(m, fwd);
+    unsigned nresult = (unsigned)nnc_attr_int(m, op, NNC_W_results, 0);
+    nnc_value y = nnc_op_in(m, end, i);
 
-    for (unsigned i = nresult; i < nnc_op_nout(m, op); i++) {
-        nnc_value g = nnc_ad_get(x, nnc_op_out(m, op, i)), y = nnc_op_in(m, end, i);
-        if (!g.id)
-            continue;
-        for (unsigned k = 0; k < nresult; k++)
-            if (nnc_op_in(m, end, k).id == y.id) {
-                nnc_ad_add(x, nnc_op_out(m, op, k), g);
-                break;
-            }
-        for (unsigned k = 0; k < nnc_op_nin(m, op); k++)
-            if (nnc_block_arg(m, fwd, k).id == y.id)
-                nnc_ad_add(x, nnc_op_in(m, op, k), g);
-    }
+    for (unsigned k = 0; k < nresult; k++)
+        if (nnc_op_in(m, end, k).id == y.id)
+            return nnc_op_out(m, op, k);
+    for (unsigned k = 0; k < nnc_op_nin(m, op); k++)
+        if (nnc_block_arg(m, fwd, k).id == y.id)
+            return nnc_op_in(m, op, k);
+    return (nnc_value){0};
 }
 
 nnc_status nnc_ad_custom_vjp(nnc_ad *x, nnc_op op)
@@ -65,7 +61,11 @@ nnc_status nnc_ad_custom_vjp(nnc_ad *x, nnc_op op)
     nnc_ad_values v = {0}, y = {0};
     bool any = false;
 
-    pass_residuals(x, op, nresult);
+    for (unsigned i = nresult; i < nnc_op_nout(m, op); i++) {
+        nnc_value same = same_as(x, op, i);
+        if (same.id)
+            nnc_ad_add(x, same, nnc_ad_get(x, nnc_op_out(m, op, i)));
+    }
     for (unsigned i = 0; i < nresult; i++) {
         nnc_value r = nnc_op_out(m, op, i);
         if (!nnc_ad_is_float(x, r))
@@ -113,6 +113,11 @@ nnc_status nnc_ad_custom_jvp(nnc_ad *x, nnc_op op)
     for (unsigned i = 0; i < nresult; i++)
         if (nnc_ad_is_float(x, nnc_op_out(m, op, i)))
             nnc_ad_set(x, nnc_op_out(m, op, i), result[n++]);
+    for (unsigned i = nresult; i < nnc_op_nout(m, op); i++) {
+        nnc_value same = same_as(x, op, i);
+        if (same.id)
+            nnc_ad_set(x, nnc_op_out(m, op, i), nnc_ad_get(x, same));
+    }
     return NNC_OK;
 }
 

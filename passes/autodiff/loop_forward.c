@@ -24,6 +24,13 @@ static nnc_value add_arg(pushed *p, nnc_value like, nnc_value operand)
     return nnc_block_add_arg(m, p->b, nnc_value_type(m, like), nnc_value_name(m, like));
 }
 
+/* A carried value that only comes out at the end is no argument anybody needs, but its result is. */
+static bool has_carried_tangent(const pushed *p, unsigned i)
+{
+    return nnc_ad_active(p->x, nnc_block_arg(p->x->m, p->body, 1 + i)) ||
+           nnc_ad_active(p->x, nnc_op_out(p->x->m, p->op, i));
+}
+
 /* A value of the loop and what stands for it in the new one. */
 static void stand_for(pushed *p, nnc_value from, nnc_value to)
 {
@@ -48,7 +55,7 @@ static void make_args(pushed *p)
         }
         for (unsigned i = first; i < end; i++) {
             nnc_value a = nnc_block_arg(m, p->body, 1 + i), v = nnc_op_in(m, p->op, i);
-            if (half ? !has_slice_tangent(p, i) : !nnc_ad_active(x, a))
+            if (half ? !has_slice_tangent(p, i) : !has_carried_tangent(p, i))
                 continue;
             if (!half)
                 NNC_PUSH(x->a, &p->k, i);
@@ -137,7 +144,7 @@ nnc_status nnc_ad_while_jvp(nnc_ad *x, nnc_op op)
 
     for (unsigned i = 0; i < n; i++) {
         in[i] = nnc_op_in(m, op, i);
-        if (nnc_ad_active(x, nnc_block_arg(m, step, i)))
+        if (nnc_ad_active(x, nnc_block_arg(m, step, i)) || nnc_ad_active(x, nnc_op_out(m, op, i)))
             k[nk++] = i;
     }
     for (unsigned i = 0; i < nk; i++)

@@ -118,6 +118,13 @@ nnc_status nnc_ad_reverse(nnc_ad *x, nnc_op last)
 }
 
 /* A leaf that is computed from another leaf has a tangent of its own besides. */
+static void forget_seeds(nnc_ad *x, nnc_op op)
+{
+    for (unsigned i = 0; i < nnc_op_nout(x->m, op); i++)
+        if (nnc_ad_map_get(&x->seed, nnc_op_out(x->m, op, i).id))
+            nnc_ad_set(x, nnc_op_out(x->m, op, i), (nnc_value){0});
+}
+
 static void add_seeds(nnc_ad *x, nnc_op op)
 {
     for (unsigned i = 0; i < nnc_op_nout(x->m, op); i++) { /* none when the rule replaced the op */
@@ -140,6 +147,7 @@ nnc_status nnc_ad_forward(nnc_ad *x, nnc_block b, nnc_op end)
         if (!r.jvp)
             return missing(x, op);
         stand_at(x, op);
+        forget_seeds(x, op);
         NNC_TRY(r.jvp(x, op));
         add_seeds(x, op);
     }
