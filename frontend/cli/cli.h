@@ -15,13 +15,13 @@ typedef struct cli_list {
     unsigned n;
 } cli_list;
 typedef struct cli_options {
-    const char *command; /* build, info, run, check, test, ops */
+    const char *command; /* build, info, run, check, test, fmt, ops */
     char letter;
     const char *file; /* the model */
     cli_list output, dim, input, outputs, against, set, names;
     const char *emit, *name, *target, *weights, *cc, *cflags, *repeat, *rtol, *seed, *passes,
         *print_before, *print_after, *threads, *results;
-    bool portable, fast, native, interpret, json, check_passes, stats, quiet;
+    bool portable, check_only, fast, native, interpret, json, check_passes, stats, quiet;
     uint64_t max_ram;
 } cli_options;
 
@@ -80,6 +80,7 @@ int cli_info(cli *c);
 int cli_run(cli *c);
 int cli_check(cli *c);
 int cli_ops(cli *c);
+int cli_fmt(cli *c);
 
 /* nn.c: the same commands for programs in the .nn language */
 bool cli_is_nn(const char *path);

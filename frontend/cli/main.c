@@ -11,6 +11,7 @@ static int dispatch(cli *c)
     case 'r': return nn ? cli_nn_run(c, false) : cli_run(c);
     case 't': return cli_nn_run(c, true);
     case 'c': return nn ? cli_nn_check(c) : cli_check(c);
+    case 'f': return cli_fmt(c);
     case 'o': return cli_ops(c);
     default: return cli_build(c);
     }

@@ -32,6 +32,8 @@ static const struct command {
     {"check", 'c', "nnc check MODEL [--against DIR]",
      "compare interpreter, compiled C and test vectors; a .nn program: its mistakes"},
     {"test", 't', "nnc test PROGRAM.nn [NAME ...]", "run the tests of a .nn program"},
+    {"fmt", 'f', "nnc fmt [--check] FILE.nn ...",
+     "set .nn files in the one style, in place; - for stdin"},
     {"ops", 'o', "nnc ops", "list the operators that can be imported"},
 };
 enum { NCOMMAND = sizeof commands / sizeof commands[0] };
@@ -219,14 +221,14 @@ static int two_files(const cli *c, const char *second)
 {
     if (c->opt.letter == 'b' && !strpbrk(c->opt.file, "./"))
         return cli_fail(CLI_USAGE,
-                        "'%s' is not a command; there are info, run, check, test and ops, and "
+                        "'%s' is not a command; there are info, run, check, test, fmt and ops, and "
                         "nnc MODEL -o OUTPUT",
                         c->opt.file);
     return cli_fail(CLI_USAGE, "one model at a time: '%s' and '%s'", c->opt.file, second);
 }
 
-/* Experiments or tests to run. */
-static const struct option names = {"NAME", LIST, offsetof(cli_options, names), "rt", "", ""};
+/* Experiments or tests to run, more files to format. */
+static const struct option names = {"NAME", LIST, offsetof(cli_options, names), "rtf", "", ""};
 
 int cli_parse(cli *c, int argc, char **argv)
 {
@@ -237,7 +239,8 @@ int cli_parse(cli *c, int argc, char **argv)
             int code = take_option(c, argc, argv, &i);
             if (code)
                 return code;
-        } else if (c->opt.file && cli_is_nn(c->opt.file) && strchr("rt", c->opt.letter)) {
+        } else if (c->opt.file && (c->opt.letter == 'f' ||
+                                   (cli_is_nn(c->opt.file) && strchr("rt", c->opt.letter)))) {
             int code = store(c, &names, argv[i]);
             if (code)
                 return code;

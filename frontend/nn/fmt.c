@@ -131,6 +131,20 @@ static void open_block(nn_text *x, uint32_t i)
     }
 }
 
+/* `@inline` stands above its declaration. */
+static bool after_line_of_hints(const nn_text *x, uint32_t i)
+{
+    while (nn_piece_after_hint(x, i) && !nn_piece_is_postfix(x, i)) {
+        uint32_t at = i - 1;
+        if (x->at[at].kind == ')')
+            at = x->at[at].pair - 1;
+        i = at - 1;
+        if (x->at[i].starts)
+            return true;
+    }
+    return false;
+}
+
 static bool author_break(const nn_text *x, uint32_t i)
 {
     const nn_piece *p = &x->at[i], *last = p - 1;
@@ -138,8 +152,8 @@ static bool author_break(const nn_text *x, uint32_t i)
         return true;
     if (p->starts && p->outer == 0)
         return true;
-    if (p->outer == 0 && nn_piece_after_hint(x, i) && !nn_piece_is_postfix(x, i))
-        return true; /* `@inline` stands above its declaration */
+    if (p->outer == 0 && after_line_of_hints(x, i))
+        return true;
     if (!p->lines || !nn_piece_may_break(x, i))
         return false;
     if (p->kind == NN_T_ELSE && last->kind == '}')
@@ -155,7 +169,7 @@ static void author_breaks(nn_text *x)
             open_block(x, i);
         if (i == 1 || p->breaks)
             continue;
-        if (p->kind == ')' || p->kind == ']')
+        if (closes(p->kind))
             p->breaks = p->notes || x->at[p->pair].wide;
         else
             p->breaks = author_break(x, i);
@@ -210,6 +224,20 @@ static uint32_t block_head(const nn_text *x, uint32_t i)
     return i;
 }
 
+/* The `over` whose list of unknowns piece i goes on with, if it began a line; else 0. */
+static uint32_t unknowns_before(const nn_text *x, uint32_t i)
+{
+    for (uint32_t k = i - 1; k > 1 && !x->at[k].starts; k--) {
+        if (closes(x->at[k].kind))
+            k = x->at[k].pair;
+        else if (x->at[k].kind == NN_T_OVER)
+            return x->at[k].breaks ? k : 0;
+        else if (opens(x->at[k].kind) || x->at[k].kind == NN_T_FOR)
+            return 0;
+    }
+    return 0;
+}
+
 static uint32_t indent_of(const fmt *f, uint32_t i)
 {
     const nn_piece *p = &f->x.at[i];
@@ -219,6 +247,9 @@ static uint32_t indent_of(const fmt *f, uint32_t i)
     bool block = !p->outer || f->x.at[p->outer].kind == '{';
     if (p->kind == NN_T_ELSE && (p - 1)->kind == '}')
         return f->indent[block_head(&f->x, (p - 1)->pair)];
+    uint32_t over = (p - 1)->kind == ',' && block ? unknowns_before(&f->x, i) : 0;
+    if (over)
+        return f->indent[over] + 5; /* behind `over ` */
     if (!block || p->starts || p->kind == 0 || p->kind == NN_T_BACKWARD ||
         nn_piece_after_hint(&f->x, i))
         return in;
