@@ -5,6 +5,7 @@
  * the call gives, by position or by name, then defaults, which see the parameters before them. */
 #include "frontend/nn/call.h"
 #include "frontend/nn/expr.h"
+#include "frontend/nn/model.h"
 #include "frontend/nn/near.h"
 #include "frontend/nn/number.h"
 #include "frontend/nn/types.h"
@@ -36,13 +37,14 @@ static void push_rest(nn_trace *t, nn_arglist *out, const nn_ast *e)
     NNC_PUSH(t->arena, out, (nn_arg){{0}, g ? g : nn_none(), e});
 }
 
-nn_args nn_eval_args(nn_trace *t, const nn_ast *items, unsigned from)
+static nn_args eval_items(nn_trace *t, const nn_ast *items, unsigned from,
+                          nn_v (*eval)(nn_trace *, const nn_ast *))
 {
     nn_arglist out = {0};
     for (unsigned i = from; i < items->nkid; i++) {
         const nn_ast *e = items->kid[i];
         if (nn_is(e, NN_named))
-            NNC_PUSH(t->arena, &out, (nn_arg){e->name, nn_expr(t, nn_kid(e, 0)), e});
+            NNC_PUSH(t->arena, &out, (nn_arg){e->name, eval(t, nn_kid(e, 0)), e});
         else if (nn_is(e, NN_rest))
             push_rest(t, &out, e);
         else if (nn_is(e, NN_spread) && nn_is(nn_kid(e, 0), NN_name) &&
@@ -53,9 +55,19 @@ nn_args nn_eval_args(nn_trace *t, const nn_ast *items, unsigned from)
         else if (nn_is(e, NN_all) || nn_is(e, NN_from) || nn_is(e, NN_to))
             nn_fail(t, e->loc, "an index into a tensor cannot be a static argument");
         else
-            NNC_PUSH(t->arena, &out, (nn_arg){{0}, nn_expr(t, e), e});
+            NNC_PUSH(t->arena, &out, (nn_arg){{0}, eval(t, e), e});
     }
     return (nn_args){out.n, out.at};
+}
+
+nn_args nn_eval_args(nn_trace *t, const nn_ast *items, unsigned from)
+{
+    return eval_items(t, items, from, nn_expr);
+}
+
+nn_args nn_eval_statics(nn_trace *t, const nn_ast *items, unsigned from)
+{
+    return eval_items(t, items, from, nn_law_or_value);
 }
 
 /* ---- parameters ---- */
@@ -196,7 +208,8 @@ static void bind_statics(nn_trace *t, const nn_ast *list, const nn_args *given, 
             nn_bind(t, nn_name(t, nnc_arena_printf(t->arena, "..%s", nn_sym(t, p->name))), dims, p);
             continue;
         }
-        nn_v v = slot[i] ? slot[i]->v : nn_static_value(t, nn_expr(t, nn_kid(p, 1)), nn_kid(p, 1));
+        nn_v v = slot[i] ? slot[i]->v
+                         : nn_static_value(t, nn_law_or_value(t, nn_kid(p, 1)), nn_kid(p, 1));
         const nn_ast *type = nn_kid_or_null(p, 0);
         if (type)
             v = nn_match(t, v, type, slot[i] ? slot[i]->node : nn_kid(p, 1),
@@ -280,7 +293,7 @@ const nn_ast *nn_result_place(const nn_ast *body)
 nn_v nn_trace_function(nn_trace *t, nn_v f, const nn_args *args, const nn_ast *at)
 {
     const nn_ast *d = f->decl->node;
-    nn_frame frame = {.unit = f->decl->unit, .decl = (nn_decl *)f->decl};
+    nn_frame frame = {.unit = f->decl->unit, .decl = (nn_decl *)f->decl, .float_dt = t->law_dtype};
     nn_code code = {.name = nn_sym(t, f->decl->name),
                     .statics = nn_kid(d, 0),
                     .params = nn_kid(d, 1),
@@ -295,7 +308,10 @@ nn_v nn_trace_function(nn_trace *t, nn_v f, const nn_args *args, const nn_ast *a
 static nn_v call_closure(nn_trace *t, nn_v f, const nn_args *args, const nn_ast *at)
 {
     const nn_ast *l = f->lambda;
-    nn_frame frame = {.unit = (nn_unit *)f->unit, .decl = (nn_decl *)f->decl, .float_dt = f->dtype};
+    nn_frame frame = {.unit = (nn_unit *)f->unit,
+                      .decl = (nn_decl *)f->decl,
+                      .float_dt = f->dtype,
+                      .self = t->frame->self};
     nn_code code = {.name = "this function",
                     .params = nn_kid(l, 0),
                     .result = nn_kid_or_null(l, 1),

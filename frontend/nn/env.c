@@ -266,6 +266,9 @@ nn_v nn_mention(nn_trace *t, const nn_ast *at)
     const nn_builtin *b = nn_builtin_find(t, at->name);
     if (b)
         return b->constant ? b->constant(t) : nn_builtin_value(t, b);
+    for (uint32_t i = 0; i < t->undeclared.n; i++)
+        if (t->undeclared.at[i] == at->id)
+            nn_fail_silently(t);
     nn_error(t, at->loc, "'%s' is not declared", nn_sym(t, at->name));
     suggest(t, at);
     note_calls(t);

@@ -70,7 +70,7 @@ static nn_v at_value(nn_trace *t, const nn_ast *e, bool called)
     nn_v base = nn_raw(t, nn_kid(e, 0));
     if (!nn_is_code(base))
         return nn_index(t, base, e);
-    nn_args statics = nn_eval_args(t, e, 1);
+    nn_args statics = nn_eval_statics(t, e, 1);
     nn_v v = nn_with_statics(t, base, &statics, e);
     nn_args none = {0, NULL};
     if (!called && v->kind == NN_V_builtin && !*v->builtin->args)

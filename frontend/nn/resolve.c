@@ -67,6 +67,7 @@ static void mention(resolver *r, const nn_ast *e)
 {
     if (r->open || local(r, e->name) || declared(r, e->name))
         return;
+    NNC_PUSH(r->t->arena, &r->t->undeclared, e->id);
     for (uint32_t i = 0; i < r->told.n; i++)
         if (r->told.at[i].id == e->name.id)
             return; /* once per declaration */

@@ -197,12 +197,15 @@ typedef struct nn_trace {
     uint32_t nroot, nhost;
     NNC_BUF(uint8_t) known;               /* by value id: 0 not looked at, 1 no, 2 yes */
     NNC_BUF(const nnc_tensor *) value_of; /* by value id: evaluated before */
+    NNC_BUF(uint32_t) undeclared;         /* nodes of names that nn_resolve has told of */
     uint64_t budget;                      /* operations of code left for this root */
     struct nn_program *program; /* descriptors of effects, sweeps; NULL when nothing will run */
     bool measures;              /* `seconds` was met: points of the sweep around run alone */
     struct nn_model_cx *models; /* model.c */
     struct nn_region *region;   /* run-time regions being traced, see expr.h */
     uint32_t nslot;             /* serial numbers of slots */
+    nnc_op trial_graph;         /* of init's trial traces: stand-ins are its arguments */
+    nnc_dtype law_dtype;        /* `float` of the laws being drawn and of trial traces */
     bool standins;              /* inside init's trial traces: effects and asserts are off */
 } nn_trace;
 
@@ -341,7 +344,8 @@ void nn_assigned(nn_trace *t, const nn_ast *text, nn_slots *out);
 nn_v nn_call(nn_trace *t, nn_v callee, const nn_args *args, const nn_ast *at);
 nn_v nn_call1(nn_trace *t, nn_v callee, nn_v x, const nn_ast *at);
 nn_v nn_with_statics(nn_trace *t, nn_v callee, const nn_args *statics,
-                     const nn_ast *at); /* f[..] */
+                     const nn_ast *at);                                   /* f[..] */
+nn_args nn_eval_statics(nn_trace *t, const nn_ast *items, unsigned from); /* of brackets */
 nn_args nn_eval_args(nn_trace *t, const nn_ast *items,
                      unsigned from); /* children from `from` on: items of a call */
 /* Match v against a declared type, binding symbols in the present environment (an NN_ENV_function); returns v converted
