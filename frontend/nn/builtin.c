@@ -161,9 +161,10 @@ static void give_named(nn_trace *t, const nn_bcall *c, struct binding *b, const 
 }
 
 /* By position, from parameter `from` on, within one list. */
-static void give_next(nn_trace *t, const nn_bcall *c, struct binding *b, unsigned from, unsigned to,
+static void give_next(nn_trace *t, const nn_bcall *c, struct binding *b, bool is_static,
                       const nn_arg *a)
 {
+    unsigned from = is_static ? 0 : b->nstatic, to = is_static ? b->nstatic : b->n;
     for (unsigned i = from; i < to; i++) {
         struct param *p = &b->at[i];
         if (p->rest) {
@@ -175,16 +176,15 @@ static void give_next(nn_trace *t, const nn_bcall *c, struct binding *b, unsigne
             return;
         }
     }
-    if (from) /* what brackets take may also come in parentheses */
-        for (unsigned i = 0; i < from; i++)
-            if (!b->at[i].given && !b->at[i].rest) {
-                b->at[i].given = a;
-                return;
-            }
+    for (unsigned i = 0; i < from; i++) /* what brackets take may also come in parentheses */
+        if (!b->at[i].given && !b->at[i].rest) {
+            b->at[i].given = a;
+            return;
+        }
     unsigned n = to - from;
     wrong(t, c, b, a->node,
           nnc_arena_printf(t->arena, "%s takes %u %s%s, this is one more", c->self->name, n,
-                           from ? "argument" : "static argument", n == 1 ? "" : "s"));
+                           is_static ? "static argument" : "argument", n == 1 ? "" : "s"));
 }
 
 static void bind(nn_trace *t, const nn_bcall *c, struct binding *b)
@@ -198,13 +198,13 @@ static void bind(nn_trace *t, const nn_bcall *c, struct binding *b)
             give_named(t, c, b, &c->statics->at[i]);
     for (uint32_t i = 0; i < c->statics->n; i++)
         if (!c->statics->at[i].name.id)
-            give_next(t, c, b, 0, b->nstatic, &c->statics->at[i]);
+            give_next(t, c, b, true, &c->statics->at[i]);
     for (uint32_t i = 0; i < c->args->n; i++)
         if (c->args->at[i].name.id)
             give_named(t, c, b, &c->args->at[i]);
     for (uint32_t i = 0; i < c->args->n; i++)
         if (!c->args->at[i].name.id)
-            give_next(t, c, b, b->nstatic, b->n, &c->args->at[i]);
+            give_next(t, c, b, false, &c->args->at[i]);
     for (unsigned i = 0; i < b->n; i++)
         if (!b->at[i].given && !b->at[i].optional)
             wrong(t, c, b, c->at,

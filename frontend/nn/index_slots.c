@@ -242,6 +242,8 @@ static void read_slot(nn_trace *t, const nn_ast *s, nn_item *out)
     }
     if (out->v && out->v->kind == NN_V_poison)
         nn_fail_silently(t);
+    if (out->v && out->v->kind == NN_V_list && out->v->numeric)
+        out->v = nn_as_tensor(t, out->v, s);
 }
 
 void nn_slots_read(nn_trace *t, const nn_ast *at_node, nn_items *out)
