@@ -156,6 +156,8 @@ static int write_one(cli *c, const char *path)
         return bad_kind(c, path);
     if (same_file(path, c->opt.file))
         return cli_fail(CLI_USAGE, "'%s' is the model itself; give the output another name", path);
+    if (kind == K_PROGRAM && cli_is_nn(c->opt.file) && cli_nn_is_program(c))
+        return cli_nn_program(c, path);
     nnc_module *m = cli_load(c, c->opt.file);
     c->writing = path;
     if (!m)

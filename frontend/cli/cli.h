@@ -31,6 +31,7 @@ typedef struct cli {
     cli_options opt;
     nnc_options pass;                   /* from opt */
     const struct nnc_onnx_bound *bound; /* --dim, read; opt.dim.n of them */
+    const char *exported;               /* the function of a .nn file that is compiled */
     const char *writing;                /* the output being made; C names follow it */
 } cli;
 
@@ -84,6 +85,9 @@ int cli_fmt(cli *c);
 
 /* nn.c: the same commands for programs in the .nn language */
 bool cli_is_nn(const char *path);
+nnc_module *cli_nn_load(cli *c, const char *path); /* its exported function */
+bool cli_nn_is_program(cli *c);                    /* no exports, but experiments */
+int cli_nn_program(cli *c, const char *out);       /* them as an executable */
 int cli_nn_check(cli *c);
 int cli_nn_run(cli *c, bool tests);
 

@@ -101,11 +101,8 @@ nnc_module *cli_load(cli *c, const char *path)
     nnc_module *m = nnc_module_new(c->arena, c->diag);
     nnc_onnx_options o = {.bound = c->bound, .nbound = c->opt.dim.n};
     cli_progress(c, "reading the model");
-    if (has_suffix(path, ".nn")) {
-        nnc_error(c->diag, nnc_loc_file(c->diag, path),
-                  "the .nn language is not there yet; give an .onnx model");
-        return NULL;
-    }
+    if (cli_is_nn(path))
+        return cli_nn_load(c, path);
     if (has_suffix(path, ".ir") || has_suffix(path, ".kir")) {
         if (read_text(c, m, path) != NNC_OK || nnc_diag_errors(c->diag))
             return NULL;
@@ -127,7 +124,7 @@ nnc_status cli_lower(cli *c, nnc_module *m)
 
 const char *cli_model_name(cli *c)
 {
-    const char *s = c->opt.name;
+    const char *s = c->opt.name ? c->opt.name : c->exported;
     if (!s) {
         const char *path = c->writing ? c->writing : c->opt.file, *slash = strrchr(path, '/');
         s = slash ? slash + 1 : path;

@@ -8,7 +8,7 @@ static int dispatch(cli *c)
     bool nn = c->opt.file && cli_is_nn(c->opt.file);
     switch (c->opt.letter) {
     case 'i': return cli_info(c);
-    case 'r': return nn ? cli_nn_run(c, false) : cli_run(c);
+    case 'r': return nn && !c->opt.input.n && !c->opt.outputs.n ? cli_nn_run(c, false) : cli_run(c);
     case 't': return cli_nn_run(c, true);
     case 'c': return nn ? cli_nn_check(c) : cli_check(c);
     case 'f': return cli_fmt(c);

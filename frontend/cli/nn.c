@@ -1,6 +1,7 @@
 /* Programs in the .nn language: check, and run on the interpreter or as native code. */
 #include "frontend/cli/cli.h"
 #include "frontend/cli/native.h"
+#include "frontend/nn/export.h"
 #include "frontend/nn/root.h"
 #include "frontend/nn/table.h"
 #include <stdlib.h>
@@ -98,4 +99,64 @@ int cli_nn_run(cli *c, bool tests)
                      .nname = (int)c->opt.names.n,
                      .name = c->opt.names.at};
     return nnp_run(&d->program, &o);
+}
+
+/* ---- exported functions ---- */
+
+nnc_module *cli_nn_load(cli *c, const char *path)
+{
+    enum { MOST = 64 };
+    nn_decl *d[MOST];
+    nn_trace *t;
+    nn_unit *u = load(c, &t);
+    if (!u || nnc_diag_errors(c->diag))
+        return NULL;
+    uint32_t n = nn_exports(u, d, MOST), pick = 0;
+    nn_resolve(t, u);
+    if (!n) {
+        nnc_error(c->diag, nnc_loc_file(c->diag, path),
+                  "this file exports no function; write 'export fn f(x: f32[4]) = ..'");
+        return NULL;
+    }
+    for (uint32_t i = 0; i < n && i < MOST; i++)
+        if (c->opt.name && !strcmp(nn_sym(t, d[i]->name), c->opt.name))
+            pick = i + 1;
+    if (n > 1 && !pick) {
+        nnc_error(c->diag, d[1]->node->name_loc,
+                  "this file exports %u functions; choose one with --name=", n);
+        for (uint32_t i = 0; i < n && i < MOST; i++)
+            nnc_note(c->diag, d[i]->node->name_loc, "%s", nn_sym(t, d[i]->name));
+        return NULL;
+    }
+    t->main = u;
+    c->exported = nn_sym(t, d[pick ? pick - 1 : 0]->name);
+    return nn_export_module(t, d[pick ? pick - 1 : 0]);
+}
+
+bool cli_nn_is_program(cli *c)
+{
+    nn_trace *t;
+    nn_decl *d;
+    nnc_diag_hold(c->diag);
+    nn_unit *u = load(c, &t);
+    nnc_diag_drop(c->diag);
+    if (!u || nn_exports(u, &d, 1))
+        return false;
+    for (uint32_t i = 0; i < u->decl.n; i++)
+        if (nn_is(u->decl.at[i]->node, NN_experiment))
+            return true;
+    return false;
+}
+
+int cli_nn_program(cli *c, const char *out)
+{
+    nn_trace *t;
+    nn_unit *u = load(c, &t);
+    if (!u || nnc_diag_errors(c->diag))
+        return CLI_INPUT;
+    nn_resolve(t, u);
+    nn_program_trace(t, u, NULL, 0, false);
+    if (nnc_diag_errors(c->diag))
+        return CLI_INPUT;
+    return cli_native_build(c, t, nn_tables_of(t, cli_model_name(c)), out);
 }

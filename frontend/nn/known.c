@@ -101,7 +101,9 @@ const nn_host_tensor *nn_input_of(const nn_trace *t, nnc_value v)
     if (r->kind != NNC_VALUE_arg || !t->root.id)
         return NULL;
     nnc_block body = nnc_op_region(t->m, t->root, 0);
-    return r->def == body.id && r->index < t->input.n ? t->input.at[r->index] : NULL;
+    if (r->def != body.id || r->index < t->first_input || r->index - t->first_input >= t->input.n)
+        return NULL;
+    return t->input.at[r->index - t->first_input];
 }
 
 bool nn_known(nn_trace *t, nn_v v)

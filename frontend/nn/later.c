@@ -25,8 +25,3 @@ nn_v nn_call_with_rule(nn_trace *t, nn_v f, nn_frame *frame, const nn_code *code
     (void)f;
     return nn_bind_and_run(t, frame, code, args, at);
 }
-nnc_status nn_root_export(nn_trace *t, nn_decl *d)
-{
-    nnc_error(t->diag, d->node->loc, "exports: not yet supported");
-    return NNC_ERR;
-}

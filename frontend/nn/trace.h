@@ -194,6 +194,7 @@ typedef struct nn_trace {
     nnc_op root;     /* its graph */
     nnc_op first_op; /* what `data` and host tensors are put before: an op of the root's block */
     NNC_BUF(const nn_host_tensor *) input; /* extra block arguments of the root, in order */
+    uint32_t first_input;                  /* arguments of the root before those of data */
     uint32_t nroot, nhost;
     NNC_BUF(uint8_t) known;               /* by value id: 0 not looked at, 1 no, 2 yes */
     NNC_BUF(const nnc_tensor *) value_of; /* by value id: evaluated before */

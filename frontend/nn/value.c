@@ -349,7 +349,7 @@ static nnc_value input_value(nn_trace *t, const nn_host_tensor *h)
     nnc_block body = nnc_op_region(t->m, t->root, 0);
     for (uint32_t i = 0; i < t->input.n; i++)
         if (t->input.at[i] == h)
-            return nnc_block_arg(t->m, body, i);
+            return nnc_block_arg(t->m, body, t->first_input + i);
     NNC_PUSH(t->arena, &t->input, h);
     nnc_dim dim[NNC_MAX_RANK];
     for (int i = 0; i < h->t.rank; i++)

@@ -1,0 +1,209 @@
+/* Exported functions: a graph with the signature's symbols as run-time sizes, closed over its data as constants. */
+#include "frontend/nn/export.h"
+#include "frontend/nn/root.h"
+#include "frontend/nn/types.h"
+#include "ir/extract.h"
+#include <string.h>
+
+typedef struct exporting {
+    nn_decl *d;
+    const char *names; /* of the arguments, a line each */
+    uint32_t n;
+} exporting;
+
+static const char *line(nn_trace *t, const char *all, const char *name)
+{
+    return *all ? nnc_arena_printf(t->arena, "%s\n%s", all, name) : name;
+}
+
+static nnc_dim size_of(nn_trace *t, exporting *x, const nn_ast *d)
+{
+    const nn_ast *e = nn_is(d, NN_bounded) ? nn_kid(d, 0) : d;
+    int64_t hi = INT64_MAX;
+    if (nn_is(d, NN_bounded))
+        hi = nn_ask_int(t, nn_expr(t, nn_kid(d, 1)), nn_kid(d, 1), "a bound");
+    if (!nn_is(e, NN_name))
+        return nn_ask_dim(t, nn_expr(t, e), e, "a size");
+    nn_decl *decl = nn_find_decl(t, x->d->unit, e->name, NULL);
+    if (decl && nn_is(decl->node, NN_const_))
+        return nn_ask_dim(t, nn_const_value(t, decl, e), e, "a size");
+    uint32_t have = nnc_dim_nsymbol(t->m->dims);
+    for (uint32_t i = 0; i < have; i++)
+        if (nnc_dim_symbol_name(t->m->dims, i).id == e->name.id)
+            return nnc_dim_symbol_at(t->m->dims, i); /* bound by an earlier argument */
+    if (hi == INT64_MAX) {
+        nn_error(t, d->loc, "the size '%s' of an exported function has no bound",
+                 nn_sym(t, e->name));
+        nnc_note(t->diag, d->loc,
+                 "write %s <= 32, or a number: emitted code reserves memory for the largest",
+                 nn_sym(t, e->name));
+        nn_fail_silently(t);
+    }
+    return nnc_dim_symbol(t->m->dims, e->name, 1, hi);
+}
+
+static nn_v argument(nn_trace *t, exporting *x, const char *name, const nn_ast *type)
+{
+    const nn_ast *at = type;
+    type = nn_alias(t, type);
+    if (nn_is(type, NN_type_record)) {
+        nnc_sym *field = nnc_arena_array(t->arena, type->nkid, sizeof *field);
+        nn_v *item = nnc_arena_array(t->arena, type->nkid, sizeof *item);
+        for (uint32_t i = 0; i < type->nkid; i++) {
+            const nn_ast *k = type->kid[i];
+            bool named = nn_is(k, NN_field_type);
+            field[i] = named ? k->name : (nnc_sym){0};
+            const char *sub = named ? nnc_arena_printf(t->arena, "%s.%s", name, nn_sym(t, k->name))
+                                    : nnc_arena_printf(t->arena, "%s.%u", name, i);
+            item[i] = argument(t, x, sub, named ? nn_kid(k, 0) : k);
+        }
+        return nn_record(t, type->nkid, field, item);
+    }
+    const nn_ast *word = nn_is(type, NN_type_tensor) ? nn_kid(type, 0) : type;
+    const char *s = nn_is(word, NN_type_name) ? nn_sym(t, word->name) : "fn";
+    bool key = strcmp(s, "key") == 0;
+    nnc_dtype dt = key                         ? NNC_DT_u32
+                   : nn_is(word, NN_type_name) ? nn_named_dtype(t, word->name)
+                                               : NNC_DT_none;
+    if (!dt)
+        nn_fail(t, at->loc, "an exported function takes tensors, not '%s'", s);
+    nnc_dim dim[NNC_MAX_RANK];
+    int rank = 0;
+    const nn_ast *dims = nn_is(type, NN_type_tensor) ? nn_kid(type, 1) : NULL;
+    for (uint32_t i = 0; dims && i < dims->nkid; i++) {
+        if (nn_is(dims->kid[i], NN_rest))
+            nn_fail(t, dims->kid[i]->loc,
+                    "an exported function has a fixed number of axes; write them out");
+        dim[rank++] = size_of(t, x, dims->kid[i]);
+    }
+    if (key)
+        dim[rank++] = 2;
+    nnc_value v = nnc_block_add_arg(t->m, nnc_op_region(t->m, t->root, 0),
+                                    nnc_type_tensor(t->m, dt, rank, dim), name);
+    x->names = line(t, x->names, name);
+    x->n++;
+    return key ? nn_key_value(t, v) : nn_tensor(t, v);
+}
+
+static nn_args arguments(nn_trace *t, exporting *x)
+{
+    const nn_ast *params = nn_kid(x->d->node, 1);
+    nn_arg *a = nnc_arena_array(t->arena, params->nkid, sizeof *a);
+    for (uint32_t i = 0; i < params->nkid; i++) {
+        const nn_ast *p = params->kid[i], *type = nn_kid_or_null(p, 0);
+        if (!type)
+            nn_fail(t, p->loc,
+                    "the arguments of an exported function have types; write '%s: f32[..]'",
+                    nn_sym(t, p->name));
+        a[i] = (nn_arg){{0}, argument(t, x, nn_sym(t, p->name), type), p};
+    }
+    return (nn_args){params->nkid, a};
+}
+
+/* ---- results ---- */
+
+static void result_names(nn_trace *t, nn_v v, const char *path, const char **names)
+{
+    if (nn_can_be_tensor(v)) {
+        *names = line(t, *names, *path ? path : "y");
+        return;
+    }
+    for (uint32_t i = 0; nn_is_tree(v) && i < v->n; i++) {
+        const char *f =
+            v->name && v->name[i].id ? nn_sym(t, v->name[i]) : nnc_arena_printf(t->arena, "y%u", i);
+        result_names(t, v->item[i], *path ? nnc_arena_printf(t->arena, "%s.%s", path, f) : f,
+                     names);
+    }
+}
+
+static nn_v settle_leaf(nn_trace *t, nn_v x, void *user)
+{
+    (void)user;
+    return nn_settle(t, x);
+}
+
+static void yield_results(nn_trace *t, nn_v v, const nn_ast *at, const char **names)
+{
+    nn_leaves leaf = {0};
+    v = nn_map(t, v, settle_leaf, NULL);
+    nn_collect(t, v, &leaf);
+    if (!leaf.n)
+        nn_fail(t, at->loc, "an exported function gives tensors, this gives %s",
+                nn_type_text(t, v));
+    *names = "";
+    result_names(t, v, "", names);
+    nn_root_end(t, leaf.n, leaf.at);
+}
+
+/* Contents of `data` become constants of the code. */
+static void close_data(nn_trace *t, uint32_t own)
+{
+    nnc_module *m = t->m;
+    nnc_block body = nnc_op_region(m, t->root, 0);
+    nnc_builder b = nnc_builder_before(m, t->first_op);
+    for (uint32_t i = t->input.n; i-- > 0;) {
+        const nnc_tensor *x = &t->input.at[i]->t;
+        nnc_dim dim[NNC_MAX_RANK];
+        for (int k = 0; k < x->rank; k++)
+            dim[k] = x->dim[k];
+        nnc_value v = nnc_g_const(&b, nnc_type_tensor(m, x->dtype, x->rank, dim),
+                                  nnc_blob_new(m, x->data, nnc_tensor_bytes(x), b.loc), 0);
+        nnc_value_replace(m, nnc_block_arg(m, body, own + i), v);
+        nnc_block_erase_arg(m, body, own + i);
+    }
+}
+
+static void trace(nn_trace *t, nn_decl *d)
+{
+    exporting x = {.d = d, .names = ""};
+    const char *results;
+    nn_args args = arguments(t, &x);
+    t->first_input = x.n;
+    nn_val f = {.kind = NN_V_function, .decl = d, .unit = d->unit};
+    nn_v v = nn_trace_function(t, nnc_arena_copy(t->arena, &f, sizeof f), &args, d->node);
+    t->b.pos = (nnc_pos){nnc_op_region(t->m, t->root, 0), {0}};
+    yield_results(t, v, d->node, &results);
+    close_data(t, x.n);
+    nnc_attr_set_int(t->m, t->root, NNC_W_entry, 1);
+    nnc_attr_set_str(t->m, t->root, NNC_W_input, x.names);
+    nnc_attr_set_str(t->m, t->root, NNC_W_output, results);
+}
+
+nnc_status nn_root_export(nn_trace *t, nn_decl *d)
+{
+    nn_frame frame = {.unit = d->unit, .decl = d};
+    nn_catch c;
+    unsigned before = nnc_diag_errors(t->diag);
+    nn_root_begin(t, nn_sym(t, d->name), d->node->loc);
+    t->frame = &frame;
+    t->env = NULL;
+    nn_env_push(t, NN_ENV_function);
+    nn_try_enter(t, &c);
+    if (setjmp(c.at) == 0) {
+        trace(t, d);
+        nn_try_leave(t, &c);
+    } else {
+        nn_try_failed(t, &c);
+    }
+    t->first_input = 0;
+    t->frame = NULL;
+    t->env = NULL;
+    return nnc_diag_errors(t->diag) > before ? NNC_ERR : NNC_OK;
+}
+
+uint32_t nn_exports(const nn_unit *u, nn_decl **out, uint32_t most)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < u->decl.n; i++)
+        if (nn_is(u->decl.at[i]->node, NN_fn) && u->decl.at[i]->node->exported) {
+            if (n < most)
+                out[n] = u->decl.at[i];
+            n++;
+        }
+    return n;
+}
+
+nnc_module *nn_export_module(nn_trace *t, nn_decl *d)
+{
+    return nn_root_export(t, d) == NNC_OK ? nnc_module_extract(t->m, t->root) : NULL;
+}
