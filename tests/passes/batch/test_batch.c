@@ -232,7 +232,8 @@ static const char *with_lanes(const char *type, const char *lanes)
 }
 
 /* The map over `c` in which the operands of `mask` differ from turn to turn. */
-static const char *map_text(const op_case *c, unsigned mask, const char *lanes, const char *head)
+static const char *map_text(const op_case *c, unsigned mask, const char *lanes, const char *head,
+                            const char *hint)
 {
     static char text[8192];
     char params[512] = "", xs[128] = "", args[256] = "%i: i64[]";
@@ -249,10 +250,10 @@ static const char *map_text(const op_case *c, unsigned mask, const char *lanes, 
         snprintf(args + na, sizeof args - na, ", %%%c: %s", name, c->operand[k]);
     }
     snprintf(text, sizeof text,
-             "%sgraph @f [entry=1] (%s) {\n%%y, %%z = scan%s [carried=0, trips=%s] : %s, %s (%s) "
+             "%sgraph @f [entry=1] (%s) {\n%%y, %%z = scan%s [carried=0, trips=%s%s] : %s, %s (%s) "
              "{\n%s\nyield %%r, %s\n}\nyield %%y, %%z\n}\n",
-             head, params, xs, lanes, with_lanes(c->result[0], lanes), with_lanes(q, lanes), args,
-             c->body, c->result[1] ? "%q" : "%r");
+             head, params, xs, lanes, hint, with_lanes(c->result[0], lanes), with_lanes(q, lanes),
+             args, c->body, c->result[1] ? "%q" : "%r");
     return text;
 }
 
@@ -268,7 +269,7 @@ static void every_op(void)
 {
     for (int i = 0; i < OPS; i++)
         for (unsigned mask = 1; mask < 1u << operands(&ops[i]); mask++)
-            judge(map_text(&ops[i], mask, "5", ""), 0);
+            judge(map_text(&ops[i], mask, "5", "", ""), 0);
 }
 
 /* A number of turns that is only known at run time. */
@@ -277,7 +278,18 @@ static void run_time_trips(void)
     for (int i = 0; i < OPS; i++) {
         unsigned all = (1u << operands(&ops[i])) - 1;
         bool kernels = strstr(ops[i].body, "conv") != NULL;
-        judge(map_text(&ops[i], kernels ? 1 : all, "n", "dim n = 1..6\n"), 0);
+        judge(map_text(&ops[i], kernels ? 1 : all, "n", "dim n = 1..6\n", ""), 0);
+    }
+}
+
+/* Two tiles of two lanes, and one that is left; at run time any number of them. */
+static void tiles(void)
+{
+    for (int i = 0; i < OPS; i++) {
+        unsigned all = (1u << operands(&ops[i])) - 1;
+        bool kernels = strstr(ops[i].body, "conv") != NULL;
+        judge(map_text(&ops[i], all, "5", "", ", batch=2"), 0);
+        judge(map_text(&ops[i], kernels ? 1 : all, "n", "dim n = 1..6\n", ", batch=2"), 0);
     }
 }
 
@@ -389,5 +401,6 @@ int main(void)
     RUN(untaken_sides);
     RUN(every_op);
     RUN(run_time_trips);
+    RUN(tiles);
     return test_end();
 }
