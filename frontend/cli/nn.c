@@ -4,6 +4,7 @@
 #include "frontend/nn/export.h"
 #include "frontend/nn/root.h"
 #include "frontend/nn/table.h"
+#include "passes/autodiff/autodiff.h"
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -39,6 +40,7 @@ static nn_unit *load(cli *c, nn_trace **out)
     for (unsigned i = 0; i < c->opt.set.n; i++)
         set[i] = c->opt.set.at[i];
     t->set = set;
+    t->derive = nnc_autodiff_run;
     *out = t;
     return nn_load(t, c->opt.file, NULL);
 }

@@ -13,7 +13,9 @@ static const nn_builtin table[] = {
 #define EFFECT(name, statics, args, fn, doc) \
     {#name, statics, args, nn_b_##fn, doc, true, false, NULL},
 #define RAW(name, statics, args, fn, doc) {#name, statics, args, nn_b_##fn, doc, true, true, NULL},
-#define CONSTANT(name, fn, doc)           {#name, "", "", NULL, doc, false, false, nn_c_##fn},
+#define TREE(name, statics, args, fn, doc) \
+    {#name, statics, args, nn_b_##fn, doc, false, true, NULL},
+#define CONSTANT(name, fn, doc) {#name, "", "", NULL, doc, false, false, nn_c_##fn},
 #include "frontend/nn/builtins.def"
 };
 

@@ -76,6 +76,7 @@ nn_v nn_extreme_of(nn_trace *t, nnc_opcode code, nn_v a, nn_v b, const nn_ast *a
 #define B(name, statics, args, fn, doc)      nn_v nn_b_##fn(nn_trace *t, const nn_bcall *c);
 #define EFFECT(name, statics, args, fn, doc) nn_v nn_b_##fn(nn_trace *t, const nn_bcall *c);
 #define RAW(name, statics, args, fn, doc)    nn_v nn_b_##fn(nn_trace *t, const nn_bcall *c);
+#define TREE(name, statics, args, fn, doc)   nn_v nn_b_##fn(nn_trace *t, const nn_bcall *c);
 #define CONSTANT(name, fn, doc)              nn_v nn_c_##fn(nn_trace *t);
 #include "frontend/nn/builtins.def"
 #endif

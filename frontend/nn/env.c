@@ -3,6 +3,7 @@
  * A name is looked up in the environments of the present frame, then among the file's declarations, then those of its
  * imports, then the builtins.  A closure's captured names are an environment like any other. */
 #include "frontend/nn/trace.h"
+#include "frontend/nn/gradient.h"
 #include "frontend/nn/near.h"
 #include <stdlib.h>
 #include <string.h>
@@ -118,6 +119,8 @@ nn_slot *nn_bind(nn_trace *t, nnc_sym name, nn_v v, const nn_ast *at)
         e = e->up;
     nn_slot *s = nnc_arena_alloc(t->arena, sizeof *s);
     s->name = name;
+    if (at)
+        v = nn_as_leaf(t, name, v);
     s->val = v;
     s->made = at;
     s->where = at ? (at->name_loc.id ? at->name_loc : at->loc) : (nnc_loc){0};

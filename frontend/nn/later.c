@@ -19,9 +19,3 @@ nn_v nn_call_train(nn_trace *t, nn_v train, const nn_args *args, const nn_ast *a
     (void)args;
     nn_fail(t, at->loc, "training: not yet supported");
 }
-nn_v nn_call_with_rule(nn_trace *t, nn_v f, nn_frame *frame, const nn_code *code,
-                       const nn_args *args, const nn_ast *at)
-{
-    (void)f;
-    return nn_bind_and_run(t, frame, code, args, at);
-}

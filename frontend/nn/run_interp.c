@@ -60,6 +60,8 @@ void nn_tables_interpret(nn_trace *t, nn_tables *d)
     for (int i = 0; i < d->program.ngraph; i++) {
         interpreted *p = nnc_arena_alloc(t->arena, sizeof *p);
         *p = (interpreted){t, t->program->graph.at[i]};
+        if (t->derive)
+            t->derive(t->m, p->graph);
         d->graph[i].run = run;
         d->graph[i].self = p;
         d->graph[i].workspace = 0;

@@ -4,6 +4,7 @@
  * do not repeat the error.  Assignment to a path gives its root a new value: the part is replaced in the value of the
  * path above it, up to the name. */
 #include "frontend/nn/expr.h"
+#include "frontend/nn/gradient.h"
 #include "frontend/nn/near.h"
 #include <string.h>
 
@@ -88,7 +89,7 @@ void nn_set_slot(nn_trace *t, nn_slot *s, nn_v v, const nn_ast *at)
 {
     if (s->val->kind == NN_V_poison)
         nn_fail_silently(t);
-    v = fit(t, s, v, at);
+    v = nn_as_leaf(t, s->name, fit(t, s, v, at));
     nn_touch(t, s, s->val);
     s->val = v;
 }

@@ -102,10 +102,13 @@ typedef struct nn_decl {
         *node; /* const_, type_decl, data, fn, module, train, experiment, test, target, import */
     struct nn_unit *unit;
     nnc_sym name;
-    const nn_ast *hint;     /* items of @hint before it, or NULL */
-    nn_v memo;              /* const: its value, host form */
-    uint32_t memo_root;     /* data: the graph that memo's SSA values belong to */
-    bool busy;              /* being evaluated: a cycle */
+    const nn_ast *hint; /* items of @hint before it, or NULL */
+    nn_v memo;          /* const: its value, host form */
+    uint32_t memo_root; /* data: the graph that memo's SSA values belong to */
+    bool busy;          /* being evaluated: a cycle */
+    bool in_rule;       /* its backward block is being traced */
+    bool leaves_known;  /* leaf_name: names that the text differentiates by, see gradient.c */
+    NNC_BUF(nnc_sym) leaf_name;
     struct nn_sites *sites; /* ordinals of mentions, see key.c */
 } nn_decl;
 typedef struct nn_import {
@@ -200,6 +203,8 @@ typedef struct nn_trace {
     NNC_BUF(const nnc_tensor *) value_of; /* by value id: evaluated before */
     NNC_BUF(uint32_t) undeclared;         /* nodes of names that nn_resolve has told of */
     uint64_t budget;                      /* operations of code left for this root */
+    /* Replaces derivatives in a graph; given by who links the passes.  NULL: there are none to take. */
+    nnc_status (*derive)(nnc_module *m, nnc_op graph);
     struct nn_program *program; /* descriptors of effects, sweeps; NULL when nothing will run */
     bool measures;              /* `seconds` was met: points of the sweep around run alone */
     struct nn_model_cx *models; /* model.c */
