@@ -24,7 +24,7 @@ enum {
     MAX_OPS = 4000,     /* of the whole loop */
     MAX_WORK = 1 << 14, /* scalar steps of a callee: beyond, a call costs nothing */
     UNKNOWN_TRIPS = 64, /* of a loop whose length only the run knows */
-    MAX_LOCAL = 512,    /* bytes of a local array */
+    MAX_LOCAL = 64,     /* bytes of a local array: an index vector, a small row */
     MAX_UNROLL = 4,
     MAX_UNROLLED = 12 /* trips and ops of a loop over an index vector or the like */
 };
@@ -305,6 +305,18 @@ static void set_space(nnc_module *m, nnc_value v, nnc_space space)
             set_space(m, nnc_op_out(m, m->use.at[u].user, 0), space);
 }
 
+/* Whole copies of arrays on the stack are where gcc 12 puts aligned stores into a red zone that is not aligned. */
+static bool is_copied(const nnc_module *m, nnc_value v)
+{
+    for (uint32_t u = nnc_value_get(m, v)->first_use; u; u = m->use.at[u].next) {
+        nnc_op op = m->use.at[u].user;
+        if (nnc_op_code(m, op) == NNC_OP_copy ||
+            (nnc_op_code(m, op) == NNC_OP_view && is_copied(m, nnc_op_out(m, op, 0))))
+            return true;
+    }
+    return false;
+}
+
 /* Arena memory made in the loop. */
 static void place_allocs(loops *x, nnc_block b, nnc_op loop)
 {
@@ -326,7 +338,7 @@ static void place_allocs(loops *x, nnc_block b, nnc_op loop)
             next = nnc_op_next(m, op); /* a view of it may have been next */
             nnc_op_erase(m, op);
         } else if (nnc_type_is_static(m, nnc_value_type(m, v)) &&
-                   nnc_type_bytes(m, nnc_value_type(m, v)) <= MAX_LOCAL) {
+                   nnc_type_bytes(m, nnc_value_type(m, v)) <= MAX_LOCAL && !is_copied(m, v)) {
             set_space(m, v, NNC_SPACE_stack);
         } else {
             nnc_op_move(m, op, (nnc_pos){nnc_op_get(m, loop)->block, loop});
@@ -514,6 +526,35 @@ static void write_back(outline *o, const promoted *p)
                 nnc_value_ty(m, p->root)->rank, at);
 }
 
+/* A register stored to itself: a copy between two names of one state. */
+static bool is_idle(const nnc_module *m, nnc_op store)
+{
+    nnc_op load = nnc_value_op(m, nnc_op_in(m, store, 0));
+
+    if (!load.id || nnc_op_code(m, load) != NNC_OP_load || nnc_op_nin(m, store) != 2 ||
+        nnc_op_in(m, load, 0).id != nnc_op_in(m, store, 1).id ||
+        nnc_op_get(m, load)->block.id != nnc_op_get(m, store)->block.id)
+        return false;
+    for (nnc_op op = nnc_op_next(m, load); op.id != store.id; op = nnc_op_next(m, op))
+        if (nnc_op_nregion(m, op) || (nnc_op_code(m, op) == NNC_OP_store &&
+                                      nnc_op_in(m, op, 1).id == nnc_op_in(m, store, 1).id))
+            return false;
+    return true;
+}
+
+static void drop_idle(nnc_module *m, nnc_block b)
+{
+    nnc_op next;
+
+    for (nnc_op op = nnc_block_first(m, b); op.id; op = next) {
+        next = nnc_op_next(m, op);
+        for (unsigned r = 0; r < nnc_op_nregion(m, op); r++)
+            drop_idle(m, nnc_op_region(m, op, r));
+        if (nnc_op_code(m, op) == NNC_OP_store && is_idle(m, op))
+            nnc_op_erase(m, op);
+    }
+}
+
 static void outline_loop(loops *x, nnc_op loop)
 {
     nnc_module *m = x->m;
@@ -538,6 +579,7 @@ static void outline_loop(loops *x, nnc_op loop)
         if (nnc_value_ty(m, v)->kind == NNC_TYPE_buffer)
             set_space(m, v, (nnc_space)nnc_value_ty(m, v)->space);
     }
+    drop_idle(m, o.body);
     nnc_op call = nnc_op_new(m, behind, NNC_OP_call, o.actual.n, o.actual.at, 0, NULL,
                              nnc_op_loc(m, o.kernel));
     nnc_attr_set_str(m, call, NNC_W_callee, nnc_func_name(m, o.kernel));

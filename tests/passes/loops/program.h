@@ -432,7 +432,7 @@ static inline void pr_scan(pr *p)
     int n = pr_types(p, t), nx = 0, ny = (int)pr_draw(p, 3), first, scope = 0;
     pr_value xs[2];
     const char *init[12];
-    int trips = p->dynamic && pr_draw(p, 4) == 0 ? -1 : (int)pr_draw(p, 6);
+    int trips = p->dynamic && pr_draw(p, 4) == 0 ? -1 : (int)pr_draw(p, 6) + (ny > 0);
 
     while (nx < 2 && pr_draw(p, 3) == 0 && pr_array(p, 1 + (int)pr_draw(p, 2), &xs[nx]) &&
            (nx == 0 || xs[nx].type.dim[0] == xs[0].type.dim[0]))
