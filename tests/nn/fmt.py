@@ -13,7 +13,7 @@ UGLY, NICE = "fn f( x )=x+1 # sum\n", "fn f(x) = x + 1  # sum\n"
 
 
 def fmt(*args, text=None):
-    done = subprocess.run([NNC, "fmt", *args], capture_output=True, text=True, input=text, timeout=10)
+    done = subprocess.run([NNC, "fmt", *args], capture_output=True, text=True, input=text, timeout=10, errors="replace")
     return done.returncode, done.stdout, done.stderr
 
 
@@ -61,9 +61,9 @@ class Fmt(unittest.TestCase):
     def test_standard_input(self):
         self.assertEqual(fmt("-", text=UGLY), (0, NICE, ""))
         self.assertEqual(fmt("--check", "-", text=UGLY)[0], 1)
-        code, out, err = fmt("-", text="fn\n")
+        code, out, err = fmt("-", text="fn f( = 3\n")
         self.assertEqual((code, out), (1, ""))
-        self.assertIn("<stdin>:1:1: error:", err)
+        self.assertIn("<stdin>:1:7: error:", err)
 
     def test_links_and_modes(self):
         a, link = self.path("a.nn", UGLY), self.path("link.nn")
