@@ -3,6 +3,7 @@
  * A run-time `if` traces both sides with the outer values; what either assigns is a result of the op, as is the value.
  * The two sides are then made equal: weak leaves take the other side's dtype. */
 #include "frontend/nn/flow.h"
+#include "frontend/nn/gradient.h"
 #include "frontend/nn/number.h"
 #include <string.h>
 
@@ -222,7 +223,7 @@ nn_v nn_if(nn_trace *t, const nn_ast *e)
     nn_v v = value ? rebuild(t, s[0].value, &j, op, &next) : nn_none();
     for (uint32_t i = 0; i < slot.n; i++) {
         nn_touch(t, slot.at[i], slot.at[i]->val);
-        slot.at[i]->val = rebuild(t, tree.at[i], &j, op, &next);
+        slot.at[i]->val = nn_as_leaf(t, slot.at[i]->name, rebuild(t, tree.at[i], &j, op, &next));
     }
     return v;
 }

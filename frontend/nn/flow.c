@@ -5,6 +5,7 @@
  * text (so that most loops are traced once), and by nn_set_slot while tracing (state of models); when the second finds
  * more, or when a weak value becomes concrete, the region is dropped and traced again. */
 #include "frontend/nn/flow.h"
+#include "frontend/nn/gradient.h"
 #include "frontend/nn/number.h"
 #include <string.h>
 
@@ -72,7 +73,8 @@ void nn_carry_set(nn_trace *t, nn_carry *c, const nnc_value *v)
         for (uint32_t j = 0; j < old.n; j++, k++)
             item[j] = plain_leaf(t, v[k], old.at[j], c->leaf.at[k]->weak);
         const nn_v *next = item;
-        c->slot.at[i]->val = nn_rebuild(t, c->initial.at[i], &next);
+        nn_v now = nn_rebuild(t, c->initial.at[i], &next);
+        c->slot.at[i]->val = nn_as_leaf(t, c->slot.at[i]->name, now);
     }
 }
 
@@ -416,10 +418,10 @@ static bool trace_scan(nn_trace *t, const loop *l, unsigned hi, nn_head *h, nn_c
     nnc_value *arg = nnc_arena_array(t->arena, nnc_block_narg(m, body), sizeof *arg);
     for (unsigned i = 0; i < nnc_block_narg(m, body); i++)
         arg[i] = nnc_block_arg(m, body, i);
+    t->b.pos = (nnc_pos){body, {0}};
     nn_carry_set(t, c, arg + 1);
     nn_region r = {.up = t->region, .first = t->nslot};
     t->region = &r;
-    t->b.pos = (nnc_pos){body, {0}};
     nn_v turn = h->of_leaves ? turn_of_leaves(t, h, arg + 1 + c->leaf.n)
                              : turn_of_range(t, h, arg[0], l->at);
     nn_v v = run_body(t, l, hi, turn, nn_weak(t, arg[0]));
@@ -520,8 +522,8 @@ static void trace_cond(nn_trace *t, const loop *l, nn_head *h, nn_carry *c, cons
 {
     nnc_value *arg = nnc_arena_array(t->arena, d->n, sizeof *arg);
     args_of(t, d->cond, d->n, arg);
-    nn_carry_set(t, c, arg + 1);
     t->b.pos = (nnc_pos){d->cond, {0}};
+    nn_carry_set(t, c, arg + 1);
     nn_v ok = NULL;
     if (h)
         ok = nn_binary(t, NN_OP_lt, nn_weak(t, arg[0]),
@@ -602,8 +604,8 @@ static bool trace_while(nn_trace *t, const loop *l, nn_head *h, nn_carry *c, nn_
     trace_cond(t, l, h, c, &d);
     nnc_value *arg = nnc_arena_array(t->arena, d.n, sizeof *arg);
     args_of(t, d.step, d.n, arg);
-    nn_carry_set(t, c, arg + 1);
     t->b.pos = (nnc_pos){d.step, {0}};
+    nn_carry_set(t, c, arg + 1);
     nn_v v;
     if (h) {
         v = run_body(t, l, 0, turn_of_count(t, h, arg[0], l->at), nn_weak(t, arg[0]));
