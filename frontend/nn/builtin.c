@@ -17,6 +17,10 @@ static const nn_builtin table[] = {
     {#name, statics, args, nn_b_##fn, doc, false, true, NULL},
 #define CONSTANT(name, fn, doc) {#name, "", "", NULL, doc, false, false, nn_c_##fn},
 #include "frontend/nn/builtins.def"
+    /* of the loop that `train` becomes; no program can write these names */
+    {"%train_rows", "", "step", nn_b_train_rows, "the rows of a step", false, false, NULL},
+    {"%train_order", "", "epoch", nn_b_train_order, "the order of the rows in an epoch", false,
+     false, NULL},
 };
 
 uint32_t nn_builtin_count(void)

@@ -79,4 +79,6 @@ nn_v nn_extreme_of(nn_trace *t, nnc_opcode code, nn_v a, nn_v b, const nn_ast *a
 #define TREE(name, statics, args, fn, doc)   nn_v nn_b_##fn(nn_trace *t, const nn_bcall *c);
 #define CONSTANT(name, fn, doc)              nn_v nn_c_##fn(nn_trace *t);
 #include "frontend/nn/builtins.def"
+nn_v nn_b_train_rows(nn_trace *t, const nn_bcall *c);
+nn_v nn_b_train_order(nn_trace *t, const nn_bcall *c);
 #endif

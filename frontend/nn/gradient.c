@@ -36,6 +36,8 @@ static void note_roots(nn_trace *t, nn_decl *d, const nn_ast *e)
 
 static void scan(nn_trace *t, nn_decl *d, const nn_ast *e)
 {
+    if (nn_is(e, NN_train) && nn_kid(e, 1)->nkid)
+        NNC_PUSH(t->arena, &d->leaf_name, nn_kid(e, 1)->kid[0]->name);
     if (nn_is(e, NN_call) && is_gradient(t, nn_kid(e, 0)) && e->nkid > 2)
         note_roots(t, d, nn_is(e->kid[2], NN_named) ? nn_kid(e->kid[2], 0) : e->kid[2]);
     for (uint32_t i = 0; i < e->nkid; i++)
