@@ -346,7 +346,9 @@ nn_v nn_b_flatten(nn_trace *t, const nn_bcall *c)
 {
     nn_v x = nn_argument(t, c, "x");
     nn_leaves leaf = {0};
-    if (!x || (!nn_can_be_tensor(x) && !nn_is_tree(x)))
+    if (x->kind == NN_V_model && x->n)
+        x = x->item[0]; /* its parameters */
+    if (!nn_can_be_tensor(x) && !nn_is_tree(x))
         nn_arg_tensor(t, c, "x");
     if (nn_can_be_tensor(x)) {
         x = nn_as_tensor(t, x, c->at);

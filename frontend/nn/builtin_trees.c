@@ -26,24 +26,35 @@ nn_v nn_b_each(nn_trace *t, const nn_bcall *c)
     return nn_map(t, tree, call_leaf, &w);
 }
 
+/* The parameters of a model, of a blueprint those it would have; other trees as they are.  The draws of the blueprint's
+ * parameters are read by nobody. */
+static nn_v parameters_of(nn_trace *t, nn_v x, const nn_ast *at)
+{
+    static const uint32_t zero[2] = {0, 0};
+    static const nn_args none = {0, NULL};
+    nnc_dim two = 2;
+    if (x->kind == NN_V_blueprint) {
+        nn_val *k = nnc_arena_alloc(t->arena, sizeof *k);
+        k->kind = NN_V_tensor;
+        k->is_key = true;
+        k->ssa = nnc_g_const_data(&t->b, NNC_DT_u32, 1, &two, zero);
+        nn_arg arg[2] = {{{0}, x, at}, {{0}, k, at}};
+        nn_args args = {2, arg};
+        const nn_builtin *init = nn_builtin_find(t, nn_name(t, "init"));
+        nn_bcall c = {&none, &args, at, init};
+        x = nn_b_init(t, &c);
+    }
+    return x->kind == NN_V_model && x->n ? x->item[0] : x;
+}
+
 nn_v nn_b_size(nn_trace *t, const nn_bcall *c)
 {
-    nn_v x = nn_argument(t, c, "x");
+    nn_v x = parameters_of(t, nn_argument(t, c, "x"), c->at);
     nn_leaves leaf = {0};
     nnc_dim n = 0;
-    if (x->kind == NN_V_blueprint) { /* asks model.c for the parameters */
-        const nn_builtin *b = nn_builtin_find(t, nn_name(t, "blueprint_size"));
-        nn_bcall m = *c;
-        m.self = b;
-        if (b)
-            return b->fn(t, &m);
-    }
     if (!nn_can_be_tensor(x) && !nn_is_tree(x))
         nn_fail(t, nn_arg_at(t, c, "x")->loc, "size of %s", nn_type_text(t, x));
-    nn_v counted = x;
-    if (x->kind == NN_V_model && x->n) /* the parameters */
-        counted = x->item[0];
-    nn_collect(t, counted, &leaf);
+    nn_collect(t, x, &leaf);
     for (uint32_t i = 0; i < leaf.n; i++) {
         nn_shape s = nn_shape_of(t, leaf.at[i]);
         n = nnc_dim_add(t->m->dims, n, nn_shape_size(t, &s));
@@ -53,23 +64,16 @@ nn_v nn_b_size(nn_trace *t, const nn_bcall *c)
 
 nn_v nn_b_unflatten(nn_trace *t, const nn_bcall *c)
 {
-    nn_v v = nn_arg_tensor(t, c, "v"), like = nn_argument(t, c, "like");
+    nn_v v = nn_arg_tensor(t, c, "v"), like = nn_argument(t, c, "like"), tree;
     nn_leaves leaf = {0};
     nnc_dims *d = t->m->dims;
     nnc_dim from = 0;
-    if (like->kind == NN_V_blueprint) {
-        const nn_builtin *b = nn_builtin_find(t, nn_name(t, "unflatten_blueprint"));
-        nn_bcall m = *c;
-        m.self = b;
-        if (b)
-            return b->fn(t, &m);
-    }
     if (nn_rank(t, v) != 1 || v->is_key)
         nn_fail(t, nn_arg_at(t, c, "v")->loc, "unflatten takes a vector, this is %s",
                 nn_type_text(t, v));
-    if (!nn_can_be_tensor(like) && !nn_is_tree(like))
+    tree = parameters_of(t, like, c->at);
+    if (!nn_can_be_tensor(tree) && !nn_is_tree(tree))
         nn_fail(t, nn_arg_at(t, c, "like")->loc, "unflatten like %s", nn_type_text(t, like));
-    nn_v tree = like->kind == NN_V_model && like->n ? like->item[0] : like;
     nn_collect(t, tree, &leaf);
     for (uint32_t i = 0; i < leaf.n; i++) {
         nn_v old = leaf.at[i];

@@ -71,7 +71,9 @@ nn_v nn_index_masked(nn_trace *t, nn_v x, const nn_places *p)
     x = join_leading(t, x, p->mask_rank);
     if (nn_known(t, mask)) {
         nnc_value i = known_places(t, mask, p->mask_at)->ssa;
-        return nn_like(t, x, nnc_g_gather(&t->b, x->ssa, i, 0, 0));
+        nn_v y = nn_like(t, x, nnc_g_gather(&t->b, x->ssa, i, 0, 0));
+        NNC_PUSH(t->arena, &t->masked, y->ssa.id);
+        return y;
     }
     mask = join_leading(t, mask, p->mask_rank);
     nnc_value out[2], count = count_before(t, mask->ssa);

@@ -361,6 +361,15 @@ static void block_down(struct resolve *r, nn_place *p, nnc_dim a, nnc_dim b)
     p->size = at_least_zero(d, nnc_dim_ceildiv(d, nnc_dim_sub(d, a, b), -p->step));
 }
 
+/* Rows that a mask left: as many as there are, known now or not, so a longer range is cut. */
+static bool was_masked(const nn_trace *t, nn_v x)
+{
+    for (uint32_t i = 0; i < t->masked.n; i++)
+        if (t->masked.at[i] == x->ssa.id)
+            return true;
+    return false;
+}
+
 static void place_block(struct resolve *r, nn_place *p, nnc_dim a, nnc_dim b)
 {
     nn_trace *t = r->t;
@@ -372,7 +381,8 @@ static void place_block(struct resolve *r, nn_place *p, nnc_dim a, nnc_dim b)
         block_down(r, p, a, b);
         return;
     }
-    if (nnc_dim_is_const(n) && ((number && (x < 0 || x > n)) || (fixed && y > n)))
+    bool exact = nnc_dim_is_const(n) && !(p->axis == 0 && was_masked(t, r->base));
+    if (exact && ((number && (x < 0 || x > n)) || (fixed && y > n)))
         nn_fail(t, p->at->loc, "the range %s..%s leaves the axis of size %s", nnc_dim_text(d, a),
                 nnc_dim_text(d, b), nnc_dim_text(d, n));
     if (fixed && y < 0)

@@ -39,13 +39,19 @@ static bool has_key(const nn_args *args)
     return false;
 }
 
+/* full(2.0) without its shape waits for it, as a law does. */
+static bool is_open_full(nn_v f)
+{
+    return f->kind == NN_V_builtin && f->builtin->fn == nn_b_full && !f->bound;
+}
+
 nn_v nn_law_or_value(nn_trace *t, const nn_ast *e)
 {
     if (!nn_is(e, NN_call))
         return nn_expr(t, e);
     nn_v f = nn_raw(t, nn_kid(e, 0));
     nn_args args = nn_eval_args(t, e, 1);
-    if (!nn_takes_key(t, f) || has_key(&args))
+    if ((!nn_takes_key(t, f) && !is_open_full(f)) || has_key(&args))
         return nn_call(t, f, &args, e);
     nn_arg *kept = nnc_arena_array(t->arena, args.n, sizeof *kept);
     for (uint32_t i = 0; i < args.n; i++) {

@@ -202,6 +202,7 @@ typedef struct nn_trace {
     NNC_BUF(uint8_t) known;               /* by value id: 0 not looked at, 1 no, 2 yes */
     NNC_BUF(const nnc_tensor *) value_of; /* by value id: evaluated before */
     NNC_BUF(uint32_t) undeclared;         /* nodes of names that nn_resolve has told of */
+    NNC_BUF(uint32_t) masked; /* by known masks: their first axis is cut, not overrun */
     uint64_t budget;                      /* operations of code left for this root */
     /* Replaces derivatives in a graph; given by who links the passes.  NULL: there are none to take. */
     nnc_status (*derive)(nnc_module *m, nnc_op graph);
