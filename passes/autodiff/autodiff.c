@@ -322,8 +322,10 @@ nnc_status nnc_autodiff_run(nnc_module *m, nnc_op graph)
         return NNC_OK;
     a = nnc_arena_new();
     s = run_block(m, a, nnc_op_region(m, graph, 0));
-    if (s == NNC_OK)
+    if (s == NNC_OK) {
         nnc_ad_dissolve(m, a, nnc_op_region(m, graph, 0));
+        nnc_batch_products(m, nnc_op_region(m, graph, 0));
+    }
     nnc_arena_free(a);
     return s;
 }

@@ -284,13 +284,21 @@ bool nnc_batch_scan(nnc_module *m, nnc_op scan, const char **why)
     return done;
 }
 
+static unsigned batch_graph(batching *x, nnc_op graph)
+{
+    nnc_block b = nnc_op_region(x->m, graph, 0);
+    unsigned before = x->changed;
+    batch_block(x, b);
+    return x->changed > before ? nnc_batch_products(x->m, b) : 0;
+}
+
 nnc_status nnc_pass_batch(nnc_pass_cx *cx)
 {
     const nnc_target *t = cx->opt->target;
     batching x = {.m = cx->m, .a = cx->scratch, .limit = t ? (int64_t)t->l2_bytes / 2 : 0};
     for (nnc_op f = nnc_block_first(cx->m, cx->m->top); f.id; f = nnc_op_next(cx->m, f))
         if (nnc_op_code(cx->m, f) == NNC_OP_graph)
-            batch_block(&x, nnc_op_region(cx->m, f, 0));
+            x.changed += batch_graph(&x, f);
     cx->changed += x.changed;
     return NNC_OK;
 }

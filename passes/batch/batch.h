@@ -17,4 +17,8 @@
  * lane does not take are fed the operands of a lane that does, so that no 0 * inf spoils a gradient.  There are no
  * tiles unless [batch=n] asks for them. */
 bool nnc_batch_scan(nnc_module *m, nnc_op scan, const char **why);
+
+/* Sums of outer products, as gradients per example make them, become contractions (products.c), in a block and its
+ * regions.  It changes the order of sums.  Returns the number of rewritten reductions. */
+unsigned nnc_batch_products(nnc_module *m, nnc_block b);
 #endif
