@@ -186,6 +186,31 @@ static void enter_decl(nn_trace *t, nn_decl *d, const nn_ast *at)
     d->busy = true;
 }
 
+/* The value of a declaration.  One that fails is poison from then on, so that its mistake is told once; unless nothing
+ * was told, because somebody holds the messages back. */
+static nn_v value_once(nn_trace *t, nn_decl *d, const nn_ast *type, const nn_ast *e)
+{
+    nn_catch c;
+    unsigned told = nnc_diag_errors(t->diag);
+    nn_try_enter(t, &c);
+    if (setjmp(c.at) == 0) {
+        nn_v v = in_file(t, d, type, e);
+        nn_try_leave(t, &c);
+        d->busy = false;
+        return v;
+    }
+    nn_try_failed(t, &c);
+    d->busy = false;
+    if (nnc_diag_errors(t->diag) > told)
+        d->memo = nn_poison();
+    nn_fail_silently(t);
+}
+
+static bool is_poison(const nn_decl *d)
+{
+    return d->memo && d->memo->kind == NN_V_poison;
+}
+
 /* --set name=value: the text of the value as an expression of its own. */
 static const nn_ast * override(nn_trace *t, nn_decl *d)
 {
@@ -207,14 +232,15 @@ static const nn_ast * override(nn_trace *t, nn_decl *d)
 
 nn_v nn_const_value(nn_trace *t, nn_decl *d, const nn_ast *at)
 {
+    if (is_poison(d))
+        nn_fail_silently(t);
     if (d->memo)
         return nn_thaw(t, d->memo);
     enter_decl(t, d, at);
     const nn_ast *e = override(t, d);
     if (!e)
         e = nn_kid(d->node, 1);
-    nn_v v = in_file(t, d, nn_kid_or_null(d->node, 0), e);
-    d->busy = false;
+    nn_v v = value_once(t, d, nn_kid_or_null(d->node, 0), e);
     d->memo = nn_freeze_value(t, v, e, "a const");
     return nn_thaw(t, d->memo);
 }
@@ -222,6 +248,8 @@ nn_v nn_const_value(nn_trace *t, nn_decl *d, const nn_ast *at)
 /* Data stands at the start of the root graph, where every region sees it. */
 nn_v nn_data_value(nn_trace *t, nn_decl *d, const nn_ast *at)
 {
+    if (is_poison(d))
+        nn_fail_silently(t);
     if (d->memo && d->memo_root == t->nroot)
         return nn_thaw(t, d->memo);
     enter_decl(t, d, at);
@@ -229,10 +257,9 @@ nn_v nn_data_value(nn_trace *t, nn_decl *d, const nn_ast *at)
     nn_region *region = t->region;
     t->region = NULL;
     t->b.pos = (nnc_pos){nnc_op_region(t->m, t->root, 0), t->first_op};
-    nn_v v = in_file(t, d, nn_kid_or_null(d->node, 0), nn_kid(d->node, 1));
+    nn_v v = value_once(t, d, nn_kid_or_null(d->node, 0), nn_kid(d->node, 1));
     t->b.pos = pos;
     t->region = region;
-    d->busy = false;
     d->memo = v;
     d->memo_root = t->nroot;
     return nn_thaw(t, v);
