@@ -129,6 +129,24 @@ static bool is_loop(const nnc_module *m, nnc_op op)
 
 /* ---- calls and copies ---- */
 
+/* Loops of a callee that make a handful of elements in all, vectors or not: every element for itself, so that small
+ * arrays become registers. */
+static void unroll_nest(nnc_module *m, nnc_op loop, double around)
+{
+    double n = around * trips_of(m, loop);
+    nnc_block body = nnc_op_region(m, loop, 0);
+
+    if (n > MAX_UNROLL || count_ops(m, body) > 4 * MAX_UNROLLED)
+        return;
+    for (nnc_op op = nnc_block_first(m, body); op.id; op = nnc_op_next(m, op))
+        if (nnc_op_code(m, op) == NNC_OP_for && n * trips_of(m, op) > MAX_UNROLL)
+            return;
+    nnc_attr_set_word(m, loop, NNC_W_kind, NNC_W_unroll);
+    for (nnc_op op = nnc_block_first(m, body); op.id; op = nnc_op_next(m, op))
+        if (nnc_op_code(m, op) == NNC_OP_for)
+            unroll_nest(m, op, n);
+}
+
 static void inline_call(loops *x, nnc_op call)
 {
     nnc_module *m = x->m;
@@ -136,6 +154,9 @@ static void inline_call(loops *x, nnc_op call)
     nnc_block body = nnc_op_region(m, k, 0);
     nnc_pos at = {nnc_op_get(m, call)->block, call};
 
+    for (nnc_op op = nnc_block_first(m, body); op.id; op = nnc_op_next(m, op))
+        if (nnc_op_code(m, op) == NNC_OP_for)
+            unroll_nest(m, op, 1);
     for (unsigned i = 0; i < nnc_block_narg(m, body); i++)
         x->map[nnc_block_arg(m, body, i).id] = nnc_op_in(m, call, i);
     nnc_block_clone(m, body, at, x->map, x->nmap, false);

@@ -277,17 +277,61 @@ void nnc_own_before(nnc_lower *x, nnc_op op)
     }
 }
 
-/* An op that leaves what it reads as it is. */
-static bool only_reads(const nnc_module *m, nnc_op op)
+/* Does op, or something in it, use a value that lies in `root`? */
+static bool touches(nnc_lower *x, nnc_op op, nnc_value root)
 {
-    return nnc_is_pick(m, op) || nnc_op_has(m, op, NNC_TERMINATOR);
+    nnc_entry *e = nnc_entry_of(x);
+    const nnc_module *m = x->m;
+    nnc_block b = nnc_op_get(m, op)->block;
+
+    for (uint32_t i = *head_of(e, root); i; i = e->lies.at[i - 1].next)
+        for (uint32_t u = nnc_value_get(m, e->lies.at[i - 1].g)->first_use; u;
+             u = m->use.at[u].next)
+            if (inside(m, m->use.at[u].user, b).id == op.id)
+                return true;
+    return false;
+}
+
+/* Might op, not an `if`, write over `root`? */
+static bool may_write(nnc_lower *x, nnc_op op, nnc_value root)
+{
+    const nnc_module *m = x->m;
+
+    if (is_loop(m, op))
+        return touches(x, op, root);
+    if (is_update(nnc_op_code(m, op)))
+        return lies_in(x, nnc_op_in(m, op, 0), root);
+    for (unsigned i = 0; i < nnc_op_nout(m, op); i++) {
+        nnc_value wish = nnc_entry_of(x)->wish[nnc_op_out(m, op, i).id];
+        if (wish.id && nnc_entry_base(m, wish).id == root.id)
+            return true;
+    }
+    return false;
+}
+
+/* Are all readers of y done when an op from `op` on, to the end of its block, may write over `root`? */
+static bool read_before(nnc_lower *x, nnc_op op, nnc_value y, nnc_value root)
+{
+    const nnc_module *m = x->m;
+
+    for (; op.id; op = nnc_op_next(m, op)) {
+        if (nnc_op_code(m, op) == NNC_OP_if) {
+            for (unsigned r = 0; r < 2; r++)
+                if (!read_before(x, nnc_block_first(m, nnc_op_region(m, op, r)), y, root))
+                    return false;
+        } else if (may_write(x, op, root)) {
+            for (uint32_t u = nnc_value_get(m, y)->first_use; u; u = m->use.at[u].next)
+                if (!is_past(m, m->use.at[u].user, op))
+                    return false;
+        }
+    }
+    return true;
 }
 
 bool nnc_own_stays(nnc_lower *x, nnc_op pick)
 {
     nnc_entry *e = nnc_entry_of(x);
     const nnc_module *m = x->m;
-    nnc_block b = nnc_op_get(m, pick)->block;
     nnc_value root = nnc_entry_base(m, x->buffer[nnc_op_in(m, pick, 0).id]),
               y = nnc_op_out(m, pick, 0);
 
@@ -296,22 +340,10 @@ bool nnc_own_stays(nnc_lower *x, nnc_op pick)
     for (uint32_t i = *head_of(e, root); i; i = e->lies.at[i - 1].next)
         if (turns_between(m, e->lies.at[i - 1].g, pick))
             return true; /* a loop between keeps everybody from writing */
-    for (uint32_t i = *head_of(e, root); i; i = e->lies.at[i - 1].next)
-        for (uint32_t u = nnc_value_get(m, e->lies.at[i - 1].g)->first_use; u;
-             u = m->use.at[u].next) {
-            nnc_op writer = inside(m, m->use.at[u].user, b);
-            if (writer.id && (writer.id == pick.id || nnc_op_before(m, writer, pick)))
-                continue;
-            if (!writer.id || !only_reads(m, writer)) {
-                for (uint32_t k = nnc_value_get(m, y)->first_use; k; k = m->use.at[k].next) {
-                    nnc_op reader = inside(m, m->use.at[k].user, b);
-                    if (nnc_op_has(m, reader, NNC_VIEW | NNC_TERMINATOR) ||
-                        (writer.id && !nnc_op_before(m, reader, writer)))
-                        return false;
-                }
-            }
-        }
-    return true;
+    for (uint32_t u = nnc_value_get(m, y)->first_use; u; u = m->use.at[u].next)
+        if (nnc_op_has(m, m->use.at[u].user, NNC_VIEW | NNC_TERMINATOR))
+            return false; /* it lives on under another name */
+    return read_before(x, nnc_op_next(m, pick), y, root);
 }
 
 /* A kernel that reads the state it wants to replace, made with a result of its own: may the two be one? */
