@@ -1,12 +1,13 @@
 /* Tables: a grid of texts is made first, then its columns are measured.
  *
- *   accuracy by bits
- *     w  seed    full   small
- *     -----------------------
- *     8     0  0.9510  0.9480
- *           1  0.9530  0.9490
+ *   accuracy by bits                     overlap by load
+ *     w  seed    full   small                 load
+ *     -----------------------              p     8     64    500
+ *     8     0  0.9510  0.9480              ---------------------
+ *           1  0.9530  0.9490              2  0.95  0.395  0.230
  *
- * A label that repeats the one above it is left out on the terminal; the CSV file has everything, with all digits. */
+ * A label that repeats the one above it is left out on the terminal, and so is the name of an axis that runs along the
+ * columns; the CSV file has everything, with all digits. */
 #include "session.h"
 #include "format.h"
 #include <stdlib.h>
@@ -15,7 +16,7 @@
 enum { ROWS_SHOWN = 60, COLUMNS_SHOWN = 14, NUMBERS_KEPT = 10000 };
 
 typedef struct column {
-    nnp_text head;
+    nnp_text head, group, place; /* "m, load = 8"; of a labelled axis: "m, load" and "8" */
     nnp_view v;
     size_t first, row_step; /* element of row r: first + r * row_step */
     nnp_format format;
@@ -73,11 +74,24 @@ static void find_rows(table *b)
     }
 }
 
+/* The only axis of item i that runs along the columns, when it has a label; else NULL. */
+static const nnp_axis *column_axis(const table *b, int i)
+{
+    const nnp_value *v = &b->t->item[i].value;
+    const nnp_axis *a = v->axis ? &v->axis[b->rows_rank] : NULL;
+    return a && v->rank == b->rows_rank + 1 && a->name ? a : NULL;
+}
+
+static const char *item_name(const table *b, int i)
+{
+    const char *name = b->t->item[i].name;
+    return name && !(b->t->n == 1 && column_axis(b, i)) ? name : "";
+}
+
 /* "acc", "r = 0.1", "acc[2]": what column `sub` of item i is called. */
 static void head_of(const table *b, int i, size_t sub, nnp_text *o)
 {
     const nnp_value *v = &b->t->item[i].value;
-    const char *name = b->t->item[i].name;
     nnp_text label = {0}, index = {0};
     size_t at[NNP_MAX_RANK];
     for (int d = v->rank; d-- > b->rows_rank;) {
@@ -91,8 +105,7 @@ static void head_of(const table *b, int i, size_t sub, nnp_text *o)
         } else {
             nnp_text_printf(&index, "%s%zu", index.n ? ", " : "", at[d]);
         }
-    if (name && *name)
-        nnp_text_add(o, name);
+    nnp_text_add(o, item_name(b, i));
     if (index.n)
         nnp_text_printf(o, "[%s]", index.at);
     if (label.n)
@@ -101,6 +114,19 @@ static void head_of(const table *b, int i, size_t sub, nnp_text *o)
         nnp_text_add(o, "value");
     nnp_text_free(&label);
     nnp_text_free(&index);
+}
+
+static void name_column(const table *b, int i, size_t sub, column *c)
+{
+    const nnp_axis *a = column_axis(b, i);
+    head_of(b, i, sub, &c->head);
+    if (!a) {
+        nnp_text_add(&c->place, c->head.at);
+        return;
+    }
+    const char *name = item_name(b, i);
+    nnp_text_printf(&c->group, "%s%s%s", name, *name ? ", " : "", a->name);
+    nnp_axis_place(a, sub, b->data, &c->place);
 }
 
 static void find_columns(table *b)
@@ -121,8 +147,9 @@ static void find_columns(table *b)
             c->v = *v;
             c->first = flat ? 0 : k;
             c->row_step = flat ? 0 : each;
-            c->format = nnp_format_of(v, c->first, c->row_step, b->nrow);
-            head_of(b, i, k, &c->head);
+            c->format = column_axis(b, i) ? nnp_format_of(v, 0, 1, v->count)
+                                          : nnp_format_of(v, c->first, c->row_step, b->nrow);
+            name_column(b, i, k, c);
         }
     }
 }
@@ -177,7 +204,7 @@ static sheet make_sheet(const table *b, size_t nrow, size_t ncolumn)
             else if (!c)
                 row_label(b, r - 1, (int)k, &t);
             else if (!r)
-                nnp_text_add(&t, nnp_text_str(&c->head));
+                nnp_text_add(&t, nnp_text_str(&c->place));
             else
                 nnp_format_put(c->format, &c->v, c->first + (r - 1) * c->row_step, &t);
             int w = nnp_text_width(nnp_text_str(&t));
@@ -198,6 +225,12 @@ static void sheet_free(sheet *s)
     free(s->left);
 }
 
+static void trim(nnp_text *o, size_t start)
+{
+    while (o->n > start && o->at[o->n - 1] == ' ')
+        o->at[--o->n] = 0;
+}
+
 /* Is label k of row r what stands above it, and so are the labels before it? */
 static int repeats(const sheet *s, size_t r, size_t k)
 {
@@ -209,27 +242,77 @@ static int repeats(const sheet *s, size_t r, size_t k)
     return 1;
 }
 
+/* Columns k.. with one group: how many. */
+static size_t group_length(const table *b, size_t k, size_t n)
+{
+    size_t len = 1;
+    while (k + len < n && b->column[k].group.n &&
+           b->column[k + len].v.data == b->column[k].v.data &&
+           !strcmp(nnp_text_str(&b->column[k + len].group), b->column[k].group.at))
+        len++;
+    return len;
+}
+
+/* A column of a group may have to be wider, so that the group's name has room above. */
+static int widen_groups(const table *b, sheet *s, size_t ncolumn)
+{
+    int any = 0;
+    for (size_t k = 0, len; k < ncolumn; k += len) {
+        int *width = s->width + b->rows_rank + k, total = -2;
+        len = group_length(b, k, ncolumn);
+        for (size_t j = 0; j < len; j++)
+            total += width[j] + 2;
+        int name = nnp_text_width(nnp_text_str(&b->column[k].group));
+        width[len - 1] += name > total ? name - total : 0;
+        any |= b->column[k].group.n != 0;
+    }
+    return any;
+}
+
+static void draw_groups(const table *b, const sheet *s, size_t ncolumn, nnp_text *o)
+{
+    size_t start = o->n;
+    nnp_text_add(o, "    ");
+    for (size_t k = 0; k < (size_t)b->rows_rank; k++)
+        nnp_text_fill(o, ' ', (size_t)s->width[k] + 2);
+    for (size_t k = 0, len; k < ncolumn; k += len) {
+        int total = -2;
+        len = group_length(b, k, ncolumn);
+        for (size_t j = 0; j < len; j++)
+            total += s->width[(size_t)b->rows_rank + k + j] + 2;
+        nnp_text_add(o, k ? "  " : "");
+        nnp_text_pad(o, nnp_text_str(&b->column[k].group), total);
+    }
+    trim(o, start);
+    nnp_text_char(o, '\n');
+}
+
+static void draw_row(const table *b, const sheet *s, size_t r, nnp_text *o)
+{
+    size_t start = o->n;
+    nnp_text_add(o, "    ");
+    for (size_t k = 0; k < s->columns; k++) {
+        int blank = k + 1 < (size_t)b->rows_rank && repeats(s, r, k);
+        nnp_text_add(o, k ? "  " : "");
+        nnp_text_pad(o, blank ? "" : s->cell[r * s->columns + k],
+                     s->left[k] ? s->width[k] : -s->width[k]);
+    }
+    trim(o, start);
+}
+
 static void draw(const table *b, nnp_text *o)
 {
-    size_t nrow = b->nrow > ROWS_SHOWN ? ROWS_SHOWN : b->nrow;
+    size_t nrow = b->nrow > ROWS_SHOWN ? ROWS_SHOWN : b->nrow, total = 0;
     size_t ncolumn = b->ncolumn > COLUMNS_SHOWN ? COLUMNS_SHOWN : b->ncolumn;
     sheet s = make_sheet(b, nrow, ncolumn);
     nnp_text_printf(o, "\n  \033[1m%s\033[0m\n", b->t->title);
+    if (widen_groups(b, &s, ncolumn))
+        draw_groups(b, &s, ncolumn, o);
+    for (size_t k = 0; k < s.columns; k++)
+        total += (size_t)s.width[k] + (k ? 2 : 0);
     for (size_t r = 0; r < s.rows; r++) {
-        size_t start = o->n, total = 0;
-        nnp_text_add(o, "    ");
-        for (size_t k = 0; k < s.columns; k++) {
-            int blank = k + 1 < (size_t)b->rows_rank && repeats(&s, r, k);
-            const char *text = blank ? "" : s.cell[r * s.columns + k];
-            nnp_text_add(o, k ? "  " : "");
-            nnp_text_pad(o, text, s.left[k] ? s.width[k] : -s.width[k]);
-            total += (size_t)s.width[k] + (k ? 2 : 0);
-        }
-        while (o->n > start && o->at[o->n - 1] == ' ')
-            o->at[--o->n] = 0;
-        if (!r && b->ncolumn > ncolumn)
-            nnp_text_add(o, "  ..");
-        nnp_text_char(o, '\n');
+        draw_row(b, &s, r, o);
+        nnp_text_add(o, !r && b->ncolumn > ncolumn ? "  ..\n" : "\n");
         if (!r) {
             nnp_text_add(o, "    \033[2m");
             nnp_text_fill(o, '-', total);
@@ -337,8 +420,11 @@ int nnp_do_table(nnp_scope *c, const nnp_host_op *op, void *const *data, const s
     write_csv(c, &b);
     if (b.nrow * b.ncolumn <= NUMBERS_KEPT)
         tell_result(c, &b);
-    for (size_t k = 0; k < b.ncolumn; k++)
+    for (size_t k = 0; k < b.ncolumn; k++) {
         nnp_text_free(&b.column[k].head);
+        nnp_text_free(&b.column[k].group);
+        nnp_text_free(&b.column[k].place);
+    }
     free(b.column);
     free(b.item);
     nnp_text_free(&o);

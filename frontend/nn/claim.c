@@ -13,22 +13,49 @@ typedef struct claiming {
 } claiming;
 
 /* Labels that the text fixes by indexing: r.acc[w = 4] -> "w = 4". */
-static void find_fixed(nn_trace *t, const nn_ast *e, const char **out)
+typedef struct fixing {
+    const char *name, *value; /* value: NULL when the text fixes several */
+} fixing;
+typedef NNC_BUF(fixing) fixings;
+
+static void fix(nn_trace *t, fixings *f, const char *name, const char *value)
+{
+    for (uint32_t i = 0; i < f->n; i++)
+        if (!strcmp(f->at[i].name, name)) {
+            if (f->at[i].value && strcmp(f->at[i].value, value))
+                f->at[i].value = NULL;
+            return;
+        }
+    NNC_PUSH(t->arena, f, ((fixing){name, value}));
+}
+
+static void find_fixed(nn_trace *t, const nn_ast *e, fixings *f)
 {
     for (uint32_t i = 1; nn_is(e, NN_at) && i < e->nkid; i++) {
         const nn_ast *k = e->kid[i];
         if (!nn_is(k, NN_named))
             continue;
         const nn_ast *v = nn_kid(k, 0);
-        const char *text = v->text ? v->text : nn_is(v, NN_name) ? nn_sym(t, v->name) : "..";
-        text = nnc_arena_printf(t->arena, "%s = %s", nn_sym(t, k->name), text);
-        if (!*out)
-            *out = text;
-        else if (!strstr(*out, text))
-            *out = nnc_arena_printf(t->arena, "%s, %s", *out, text);
+        fix(t, f, nn_sym(t, k->name),
+            v->text             ? v->text
+            : nn_is(v, NN_name) ? nn_sym(t, v->name)
+                                : "..");
     }
     for (uint32_t i = 0; i < e->nkid; i++)
-        find_fixed(t, e->kid[i], out);
+        find_fixed(t, e->kid[i], f);
+}
+
+/* "w = 4, seed = 0", or NULL */
+static const char *fixed_text(nn_trace *t, const nn_ast *e)
+{
+    fixings f = {0};
+    const char *out = NULL;
+    find_fixed(t, e, &f);
+    for (uint32_t i = 0; i < f.n; i++)
+        if (f.at[i].value)
+            out = nnc_arena_printf(t->arena, "%s%s%s = %s", out ? out : "", out ? ", " : "",
+                                   f.at[i].name, f.at[i].value);
+    return out;
 }
 
 static nnp_value nothing(void)
@@ -134,12 +161,10 @@ static void add_claim(nn_trace *t, claiming *c, const nn_ast *e)
         add_claim(t, c, nn_kid(e, 0));
         add_claim(t, c, nn_kid(e, 1));
     } else if (is_comparison(e)) {
-        c->fixed = NULL;
-        find_fixed(t, e, &c->fixed);
+        c->fixed = fixed_text(t, e);
         add_chain(t, c, e);
     } else {
-        c->fixed = NULL;
-        find_fixed(t, e, &c->fixed);
+        c->fixed = fixed_text(t, e);
         add_bools(t, c, "", nn_expr(t, e), e);
     }
 }

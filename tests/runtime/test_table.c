@@ -49,10 +49,11 @@ static void one_matrix_keeps_its_last_axis_for_columns(void)
     const size_t *const dim[] = {grid, NULL, three};
     tell(NNP_TABLE, &t, data, dim);
     CHECK_STR(shown, "\n  \033[1mm\033[0m\n"
-                     "    arm               rate = 0.1  rate = 0.01  rate = 0.001\n"
-                     "    \033[2m-------------------------------------------------------\033[0m\n"
-                     "    plain                      1            2             3\n"
-                     "    with a long name           4            5            60\n\n");
+                     "                      rate\n"
+                     "    arm               0.1  0.01  0.001\n"
+                     "    \033[2m----------------------------------\033[0m\n"
+                     "    plain               1     2      3\n"
+                     "    with a long name    4     5     60\n\n");
     CHECK_STR(csv, "arm,rate = 0.1,rate = 0.01,rate = 0.001\nplain,1,2,3\n"
                    "with a long name,4,5,60\n");
 }
@@ -71,6 +72,8 @@ static void common_axes_are_rows(void)
                    "plain,1,2,3,0.123456,7,2.5\nwith a long name,4,5,60,1.2e-05,-8,2.5\n");
     CHECK_HAS(shown, "0.1235   7  2.5\n"); /* its own digits where a column spans too much */
     CHECK_HAS(shown, "1.2e-05  -8  2.5\n");
+    CHECK_HAS(shown, "                      m, rate\n    arm               0.1  0.01  0.001   "
+                     "theory   n  all\n");
 }
 
 static void rows_may_be_named(void)
