@@ -157,29 +157,38 @@ static _Noreturn void wrong_size(nn_trace *t, const shaping *g, nn_v x, const nn
             nn_type_text(t, x), g->rest >= 0 ? ".. " : "", nn_shape_text(t, want));
 }
 
-/* Leading dimensions stay until the sizes that are given account for the rest. */
+/* How many leading dimensions stay, so that the sizes that are given account for the rest; -1: no number does.  Axes of 1
+ * leave a choice: an axis that the brackets say again is not a leading one. */
+static int leading_dims(nn_trace *t, const shaping *g, const nn_shape *s)
+{
+    nnc_dim want = nn_shape_size(t, &g->s), tail = 1;
+    int most = -1;
+    for (int lead = s->rank; lead >= 0; lead--) {
+        if (tail == want) {
+            bool again = lead < s->rank && g->s.rank && s->dim[lead] == g->s.dim[g->rest];
+            if (most < 0 || again)
+                most = lead;
+        }
+        if (lead)
+            tail = nnc_dim_mul(t->m->dims, tail, s->dim[lead - 1]);
+    }
+    return most;
+}
+
 static nn_v reshape_leaf(nn_trace *t, nn_v x, void *user)
 {
     const shaping *g = user;
     nn_shape s = nn_shape_of(t, x), out = g->s;
-    nnc_dim want = nn_shape_size(t, &g->s);
-    if (g->rest < 0) {
-        if (nn_shape_size(t, &s) != want)
-            wrong_size(t, g, x, &g->s);
-        return nn_reshape_to(t, x, &out);
-    }
-    nnc_dim tail = 1;
-    for (int lead = s.rank; lead >= 0; lead--) {
-        if (tail == want) {
-            insert(t, g, &out, lead, &s);
-            if (nn_shape_size(t, &out) != nn_shape_size(t, &s))
-                break;
-            return nn_reshape_to(t, x, &out);
-        }
-        if (lead)
-            tail = nnc_dim_mul(t->m->dims, tail, s.dim[lead - 1]);
-    }
-    wrong_size(t, g, x, &g->s);
+    if (g->rest > 0)
+        nn_fail(t, g->c->at->loc, "'..' stands first in the brackets of reshape");
+    int lead = g->rest < 0 ? 0 : leading_dims(t, g, &s);
+    if (lead < 0)
+        wrong_size(t, g, x, &g->s);
+    if (g->rest >= 0)
+        insert(t, g, &out, lead, &s);
+    if (nn_shape_size(t, &out) != nn_shape_size(t, &s))
+        wrong_size(t, g, x, &g->s);
+    return nn_reshape_to(t, x, &out);
 }
 
 static nn_v shape_all(nn_trace *t, const nn_bcall *c, nn_leaf_fn fn)
