@@ -273,7 +273,13 @@ nn_v nn_bind_and_run(nn_trace *t, nn_frame *f, const nn_code *code, const nn_arg
     t->env->kind = NN_ENV_function;
     t->env->up = below;
     bind_params(t, code->params, args, code->name, at);
+    nn_env *signature = t->env;
+    nn_env_push(t, NN_ENV_block);
+    t->env->kind = NN_ENV_function;
+    t->env->body = true;
+    t->env->up = signature;
     nn_v v = code->run ? code->run(t, code->user) : nn_body(t, code->body);
+    t->env = signature;
     if (code->result) {
         if (v->kind == NN_V_none)
             nn_fail(t, code->result->loc, "%s declares a result, but its body has no value",

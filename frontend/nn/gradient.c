@@ -56,19 +56,47 @@ static nn_v mark(nn_trace *t, nn_v x, void *user)
     return v;
 }
 
-nn_v nn_as_leaf(nn_trace *t, nnc_sym name, nn_v v)
+static bool is_variable(nn_trace *t, nnc_sym name)
 {
     nn_decl *d = t->frame ? t->frame->decl : NULL;
-    if (!d || v->kind == NN_V_poison || v->has_dim)
-        return v;
+    if (!d)
+        return false;
     if (!d->leaves_known) {
         d->leaves_known = true;
         scan(t, d, d->node);
     }
     for (uint32_t i = 0; i < d->leaf_name.n; i++)
         if (d->leaf_name.at[i].id == name.id)
-            return nn_map(t, v, mark, NULL);
-    return v;
+            return true;
+    return false;
+}
+
+nn_v nn_as_leaf(nn_trace *t, nnc_sym name, nn_v v)
+{
+    if (v->kind == NN_V_poison || v->has_dim || !is_variable(t, name))
+        return v;
+    return nn_map(t, v, mark, NULL);
+}
+
+typedef struct changing {
+    nn_leaves old;
+    uint32_t i;
+} changing;
+
+static nn_v mark_changed(nn_trace *t, nn_v x, void *user)
+{
+    changing *c = user;
+    nn_v old = c->i < c->old.n ? c->old.at[c->i++] : NULL;
+    return old && old->ssa.id == x->ssa.id ? x : mark(t, x, NULL);
+}
+
+nn_v nn_as_changed_leaf(nn_trace *t, nnc_sym name, nn_v old, nn_v v)
+{
+    changing c = {.i = 0};
+    if (v->kind == NN_V_poison || !is_variable(t, name))
+        return v;
+    nn_collect(t, old, &c.old);
+    return nn_map(t, v, mark_changed, &c);
 }
 
 /* ---- dependence ---- */

@@ -199,6 +199,18 @@ static void push_cotangents(nn_trace *t, nn_v arg, nn_v cot, nn_leaves *out, con
     }
 }
 
+/* Do only the first argument's leaves take part? */
+static bool first_alone(nn_trace *t, const rule *r)
+{
+    nn_leaves leaf = {0};
+    for (uint32_t i = 1; i < r->args->n; i++)
+        nn_collect(t, r->args->at[i].v, &leaf);
+    for (uint32_t i = 0; i < leaf.n; i++)
+        if (is_operand(t, leaf.at[i]))
+            return false;
+    return true;
+}
+
 static void trace_backward(nn_trace *t, rule *r, nnc_block b)
 {
     unsigned ncot = nnc_block_narg(t->m, b) - r->operand.n - r->residual.n;
@@ -209,8 +221,8 @@ static void trace_backward(nn_trace *t, rule *r, nnc_block b)
     bind_cotangents(t, r, nn_map(t, r->result, cotangent_leaf, &c));
     nn_v v = nn_block_value(t, r->block);
     const nn_ast *at = nn_result_place(r->block);
-    bool tuple = v->kind == NN_V_record && r->args->n > 1;
-    if (r->args->n > 1 && (!tuple || v->n != r->args->n))
+    bool tuple = v->kind == NN_V_record && r->args->n > 1 && v->n == r->args->n;
+    if (!tuple && !first_alone(t, r))
         nn_fail(t, at->loc,
                 "backward gives one cotangent for each of the %u arguments ('none' where there is "
                 "none), "
@@ -218,7 +230,7 @@ static void trace_backward(nn_trace *t, rule *r, nnc_block b)
                 r->args->n, nn_type_text(t, v));
     nn_leaves out = {0};
     for (uint32_t i = 0; i < r->args->n; i++)
-        push_cotangents(t, r->args->at[i].v, tuple ? v->item[i] : v, &out, at);
+        push_cotangents(t, r->args->at[i].v, tuple ? v->item[i] : i ? nn_none() : v, &out, at);
     nnc_value *ssa = nnc_arena_array(t->arena, out.n, sizeof *ssa);
     for (uint32_t i = 0; i < out.n; i++)
         ssa[i] = out.at[i]->ssa;

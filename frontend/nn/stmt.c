@@ -89,7 +89,7 @@ void nn_set_slot(nn_trace *t, nn_slot *s, nn_v v, const nn_ast *at)
 {
     if (s->val->kind == NN_V_poison)
         nn_fail_silently(t);
-    v = nn_as_leaf(t, s->name, fit(t, s, v, at));
+    v = nn_as_changed_leaf(t, s->name, s->val, fit(t, s, v, at));
     nn_touch(t, s, s->val);
     s->val = v;
 }
@@ -119,7 +119,7 @@ static void bind_plain(nn_trace *t, const nn_ast *target, nn_v v)
         nn_set_slot(t, s, v, target);
         return;
     }
-    if (s && s->env != home(t) && s->env->kind != NN_ENV_function) {
+    if (s && s->env != home(t) && (s->env->kind != NN_ENV_function || s->env->body)) {
         nn_error(t, target->loc,
                  "'%s' is bound outside this block, so this assignment would be lost",
                  nn_sym(t, target->name));

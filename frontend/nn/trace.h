@@ -146,6 +146,7 @@ typedef struct nn_slot {
 typedef struct nn_env {
     struct nn_env *up; /* NULL: the file's names come next */
     uint8_t kind;
+    bool body; /* of a function: its local names */
     struct nn_frame *frame;
     NNC_BUF(nn_slot *) slot;
     uint32_t nturn; /* turn indices of the loops around, of this frame: rank-0 i64 */
@@ -202,7 +203,7 @@ typedef struct nn_trace {
     NNC_BUF(uint8_t) known;               /* by value id: 0 not looked at, 1 no, 2 yes */
     NNC_BUF(const nnc_tensor *) value_of; /* by value id: evaluated before */
     NNC_BUF(uint32_t) undeclared;         /* nodes of names that nn_resolve has told of */
-    NNC_BUF(uint32_t) masked; /* by known masks: their first axis is cut, not overrun */
+    NNC_BUF(uint32_t) masked;             /* by known masks: their first axis is cut, not overrun */
     uint64_t budget;                      /* operations of code left for this root */
     /* Replaces derivatives in a graph; given by who links the passes.  NULL: there are none to take. */
     nnc_status (*derive)(nnc_module *m, nnc_op graph);

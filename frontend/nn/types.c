@@ -106,17 +106,36 @@ static void bind_group(nn_trace *t, const nn_ast *rest, nn_v x, int first, int n
                     nn_sym(t, rest->name));
 }
 
+static nn_v size_named(nn_trace *t, nnc_sym name);
+
 static nn_v dim_expr(nn_trace *t, const nn_ast *d)
 {
-    nn_v v = nn_expr(t, d);
+    nn_v named = nn_is(d, NN_name) ? size_named(t, d->name) : NULL;
+    nn_v v = named ? named : nn_expr(t, d);
     if (!v->has_dim)
         v = nn_dim_value(t, nnc_dim_const(t->m->dims, nn_ask_int(t, v, d, "a size")));
     return v;
 }
 
+/* A name that stands for one integer: tensors of the same name do not hide a size in types. */
+static bool is_number(nn_trace *t, const nn_slot *s)
+{
+    nn_v v = s->val;
+    return v->has_dim || (v->kind == NN_V_tensor && !v->is_key && nn_rank(t, v) == 0);
+}
+
+static nn_v size_named(nn_trace *t, nnc_sym name)
+{
+    for (nn_env *e = t->env; e; e = e->up)
+        for (uint32_t i = e->slot.n; i-- > 0;)
+            if (e->slot.at[i]->name.id == name.id && is_number(t, e->slot.at[i]))
+                return e->slot.at[i]->val;
+    return NULL;
+}
+
 static bool is_new_symbol(nn_trace *t, const nn_ast *d)
 {
-    if (!nn_is(d, NN_name) || nn_lookup(t, d->name))
+    if (!nn_is(d, NN_name) || size_named(t, d->name))
         return false;
     nn_decl *decl = nn_find_decl(t, t->frame->unit, d->name, NULL);
     return !decl || decl->node->kind != NN_const_;
