@@ -41,6 +41,24 @@ static void check_claims(const char *path)
         printf("%s\n", out);
 }
 
+static void check_compiled(const char *path)
+{
+    static char out[MOST];
+    char command[2048];
+    snprintf(command, sizeof command, "%s test '%s' 2>&1", NNC_BINARY, path);
+    int status = run(command, out);
+    CHECK_INT(status, 0);
+    if (status)
+        printf("%s\n", out);
+}
+
+/* Loops that are batched: in the interpreter, and compiled with everything that becomes of them. */
+static void maps_hold(void)
+{
+    for_each_file("maps", check_claims);
+    for_each_file("maps", check_compiled);
+}
+
 static void claims_hold(void)
 {
     for_each_file("builtins", check_claims);
@@ -98,6 +116,7 @@ static void mistakes_are_told(void)
 int main(void)
 {
     RUN(claims_hold);
+    RUN(maps_hold);
     RUN(mistakes_are_told);
     return test_end();
 }
