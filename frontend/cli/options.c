@@ -30,7 +30,7 @@ static const struct command {
     {"run", 'r', "nnc run MODEL --input X=A.npy ... [--output Y=B.npy ...]",
      "compile and run; or: nnc run PROGRAM.nn [EXPERIMENT ...]"},
     {"check", 'c', "nnc check MODEL [--against DIR]",
-     "compare interpreter, C and vectors; of a .nn file, list mistakes"},
+     "compare C, interpreter, vectors; mistakes of a .nn file"},
     {"test", 't', "nnc test PROGRAM.nn [NAME ...]", "run the tests of a .nn program"},
     {"fmt", 'f', "nnc fmt [--check] FILE.nn ...",
      "set .nn files in the one style, in place; - for stdin"},
