@@ -317,7 +317,7 @@ static nn_v call_closure(nn_trace *t, nn_v f, const nn_args *args, const nn_ast 
     nn_frame frame = {.unit = (nn_unit *)f->unit,
                       .decl = (nn_decl *)f->decl,
                       .float_dt = f->dtype,
-                      .self = t->frame->self};
+                      .self = (struct nn_instance *)(uintptr_t)f->instance};
     nn_code code = {.name = "this function",
                     .params = nn_kid(l, 0),
                     .result = nn_kid_or_null(l, 1),

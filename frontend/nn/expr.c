@@ -36,7 +36,7 @@ nn_v nn_field_of(nn_trace *t, nn_v base, nnc_sym name, nnc_loc loc)
 {
     if (base->kind == NN_V_poison)
         nn_fail_silently(t);
-    if (base->kind == NN_V_model || base->instance)
+    if (base->kind == NN_V_model || (base->instance && base->kind == NN_V_blueprint))
         return nn_model_field(t, base, name, loc);
     nn_v models = base->kind == NN_V_record ? nn_models_field(t, base, name, loc) : NULL;
     if (models)
@@ -328,6 +328,7 @@ static nn_v lambda(nn_trace *t, const nn_ast *e)
     v->unit = t->frame->unit;
     v->decl = t->frame->decl;
     v->dtype = t->frame->float_dt;
+    v->instance = t->frame->self;
     v->n = c.name.n;
     v->name = c.name.at;
     v->item = c.item.at;

@@ -5,6 +5,7 @@
 #include "frontend/nn/gradient.h"
 #include "frontend/nn/builtin.h"
 #include "frontend/nn/expr.h"
+#include "frontend/nn/model.h"
 #include "frontend/nn/number.h"
 #include <string.h>
 
@@ -210,7 +211,7 @@ static nn_v variable(nn_trace *t, const nn_ast *e)
         nn_fail(t, e->loc,
                 "a derivative is taken by a name or a path, for example x or net.params");
     nn_v v = nn_raw(t, e);
-    return v->kind == NN_V_model ? v->item[0] : v;
+    return nn_captured_part(t, v);
 }
 
 static nn_v settled(nn_trace *t, nn_v x, void *user)
@@ -265,8 +266,7 @@ static nn_v fill_leaf(nn_trace *t, nn_v x, void *user)
 static nn_v result(nn_trace *t, nn_v like, nnc_op op)
 {
     filling f = {op, 0};
-    if (like->kind == NN_V_model)
-        like = like->item[0];
+    like = nn_captured_part(t, like);
     return nn_map(t, like, fill_leaf, &f);
 }
 
@@ -275,7 +275,7 @@ static nnc_value *directions(nn_trace *t, const nn_ast *e, const nn_leaves *like
 {
     nn_leaves leaf = {0};
     nn_v v = nn_expr(t, e);
-    float_leaves(t, nn_map(t, v->kind == NN_V_model ? v->item[0] : v, settled, NULL), &leaf);
+    float_leaves(t, nn_map(t, nn_captured_part(t, v), settled, NULL), &leaf);
     if (leaf.n != like->n)
         nn_fail(t, e->loc, "%u tensors are needed here, this has %u: %s", like->n, leaf.n,
                 nn_type_text(t, v));

@@ -99,6 +99,8 @@ nn_v nn_bind_blueprint(nn_trace *t, nnc_sym name, nn_v v, const nn_ast *at)
 nn_v nn_call_blueprint(nn_trace *t, nn_v blueprint, const nn_args *args, const nn_ast *at)
 {
     nn_instance *self = t->frame->self;
+    if (!self && blueprint->instance)
+        self = blueprint->instance->owner;
     if (!self) {
         nn_error(t, at->loc, "module '%s' is called outside a module, where it has no parameters",
                  nn_sym(t, blueprint->decl->name));

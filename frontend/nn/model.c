@@ -311,16 +311,16 @@ nn_v nn_b_taps(nn_trace *t, const nn_bcall *c)
     return inst->taps ? inst->taps : nn_empty_record(t);
 }
 
-nn_v nn_b_captures(nn_trace *t, const nn_bcall *c)
+/* The float tensors among what a closure captured, by name; the parameters of a model. */
+nn_v nn_captures(nn_trace *t, nn_v f)
 {
-    nn_v f = nn_argument(t, c, "f");
     if (f->kind == NN_V_model)
         return f->item[0];
     NNC_BUF(nnc_sym) name = {0};
     NNC_BUF(nn_v) item = {0};
     for (uint32_t i = 0; f->kind == NN_V_closure && i < f->n; i++) {
         nn_leaves leaf = {0};
-        nn_v v = f->item[i]->kind == NN_V_model ? f->item[i]->item[0] : f->item[i];
+        nn_v v = nn_captured_part(t, f->item[i]);
         nn_collect(t, v, &leaf);
         bool floats = leaf.n > 0;
         for (uint32_t k = 0; k < leaf.n; k++)
@@ -331,4 +331,14 @@ nn_v nn_b_captures(nn_trace *t, const nn_bcall *c)
         NNC_PUSH(t->arena, &item, v);
     }
     return nn_record(t, name.n, name.at, item.at);
+}
+
+nn_v nn_captured_part(nn_trace *t, nn_v v)
+{
+    return v->kind == NN_V_model || v->kind == NN_V_closure ? nn_captures(t, v) : v;
+}
+
+nn_v nn_b_captures(nn_trace *t, const nn_bcall *c)
+{
+    return nn_captures(t, nn_argument(t, c, "f"));
 }

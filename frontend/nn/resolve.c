@@ -114,7 +114,7 @@ static void type_names(resolver *r, const nn_ast *type)
             nnc_error(r->t->diag, type->loc, "'%s' is no type", s);
         return;
     }
-    if (nn_is(type, NN_name)) {
+    if (nn_is(type, NN_name) || (nn_is(type, NN_rest) && type->name.id)) {
         if (!local(r, type->name))
             add(r, type->name);
         return;
@@ -196,7 +196,7 @@ static void training(resolver *r, const nn_ast *e)
 
 static void statement_names(resolver *r, const nn_ast *e)
 {
-    walk_kids(r, e, nn_is(e, NN_bind) ? 2 : 0);
+    walk_kids(r, e, nn_is(e, NN_bind) ? 2 : nn_is(e, NN_vars) ? 1 : 0);
     if (nn_is(e, NN_bind)) {
         bind_target(r, nn_kid(e, 0));
         if (nn_kid_or_null(e, 1))

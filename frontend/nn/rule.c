@@ -173,6 +173,13 @@ static void bind_names(nn_trace *t, rule *r, nnc_block b, unsigned ncot)
 /* The cotangent of one argument: one leaf per operand of it. */
 static void push_cotangents(nn_trace *t, nn_v arg, nn_v cot, nn_leaves *out, const nn_ast *at)
 {
+    if (arg->kind == NN_V_closure && cot->kind == NN_V_record) { /* by the names it captured */
+        for (uint32_t i = 0; i < arg->n; i++) {
+            nn_v part = nn_field(cot, arg->name[i]);
+            push_cotangents(t, arg->item[i], part ? part : nn_none(), out, at);
+        }
+        return;
+    }
     nn_leaves want = {0}, have = {0}, all = {0};
     nn_collect(t, arg, &all);
     for (uint32_t i = 0; i < all.n; i++)

@@ -115,6 +115,8 @@ static nn_v storable(nn_trace *t, nn_v v, const nn_ast *at)
 static void bind_plain(nn_trace *t, const nn_ast *target, nn_v v)
 {
     nn_slot *s = nn_lookup(t, target->name);
+    if (s && s->is_symbol)
+        s = NULL;
     if (s && s->is_var) {
         nn_set_slot(t, s, v, target);
         return;

@@ -136,6 +136,7 @@ typedef struct nn_slot {
     nnc_sym name;
     nn_v val;
     bool is_var, is_state, is_param; /* param: of a module */
+    bool is_symbol;                  /* a size of the signature: local names hide it */
     nnc_type declared;               /* 0, or the type that every new value must have */
     nnc_loc where;
     const nn_ast *made; /* the binding */
@@ -214,7 +215,8 @@ typedef struct nn_trace {
     uint32_t nslot;             /* serial numbers of slots */
     nnc_op trial_graph;         /* of init's trial traces: stand-ins are its arguments */
     nnc_dtype law_dtype;        /* `float` of the laws being drawn and of trial traces */
-    bool standins;              /* inside init's trial traces: effects and asserts are off */
+    bool open_sizes; /* a trial trace may leave sizes open: `load` takes them from the file */
+    bool standins;   /* inside init's trial traces: effects and asserts are off */
 } nn_trace;
 
 /* ---- errors ---- */

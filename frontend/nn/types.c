@@ -73,7 +73,7 @@ static void bind_symbol(nn_trace *t, nnc_sym name, nn_v v, const nn_ast *at)
     while (e->up)
         e = e->up;
     t->env = e;
-    nn_bind(t, name, v, at);
+    nn_bind(t, name, v, at)->is_symbol = true;
     t->env = inner;
 }
 
