@@ -73,6 +73,9 @@ void nnp_progress(nnp_session *s, const char *line)
 static void show(nnp_session *s, const char *text)
 {
     nnp_progress(s, NULL);
+    text += s->blank && *text == '\n'; /* one empty line is enough */
+    size_t len = strlen(text);
+    s->blank = len > 1 && text[len - 1] == '\n' && text[len - 2] == '\n';
     if (s->options.color) {
         fputs(text, stdout);
     } else {

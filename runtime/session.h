@@ -43,6 +43,7 @@ typedef struct nnp_session {
     nnp_timer *timer;             /* [nhost] */
     int progress, progress_shown; /* is there a terminal to show it on; is a line there now */
     double progress_time;
+    int blank;            /* the last thing shown ended with an empty line */
     pthread_mutex_t lock; /* of the progress line */
     int code;             /* the worst exit code so far */
     nnp_text trouble;     /* why a file could not be written, told once */
