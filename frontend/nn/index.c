@@ -6,24 +6,6 @@
 #include "frontend/nn/index.h"
 #include <string.h>
 
-/* ---- prefixes: one symbol for one count ---- */
-
-nn_v nn_prefix_of(nn_trace *t, nn_v x, nnc_value count, int axis, nnc_dim most)
-{
-    nnc_module *m = t->m;
-    nnc_dim dim = 0;
-    for (uint32_t u = nnc_value_get(m, count)->first_use; u && !dim; u = m->use.at[u].next) {
-        nnc_op op = m->use.at[u].user;
-        if (nnc_op_code(m, op) != NNC_OP_prefix || nnc_op_in(m, op, 1).id != count.id)
-            continue;
-        nnc_dim d = nnc_value_ty(m, nnc_op_out(m, op, 0))->dim[nnc_attr_int(m, op, NNC_W_axis, 0)];
-        dim = nnc_dim_hi(m->dims, d) <= nnc_dim_hi(m->dims, most) ? d : 0;
-    }
-    if (!dim)
-        dim = nnc_dim_fresh(m->dims, "m", 0, nnc_dim_hi(m->dims, most));
-    return nn_like(t, x, nnc_g_prefix(&t->b, x->ssa, count, axis, dim));
-}
-
 /* ---- masks ---- */
 
 /* The first `rank` axes as one. */
@@ -52,19 +34,6 @@ static nn_v known_places(nn_trace *t, nn_v mask, const nn_ast *at)
     return nn_tensor(t, nnc_g_const_data(&t->b, NNC_DT_i64, 1, &dim, place));
 }
 
-/* The count that an earlier compact by the same mask made in this block, so that both get one symbol. */
-static nnc_value count_before(nn_trace *t, nnc_value mask)
-{
-    nnc_module *m = t->m;
-    for (uint32_t u = nnc_value_get(m, mask)->first_use; u; u = m->use.at[u].next) {
-        nnc_op op = m->use.at[u].user;
-        if (nnc_op_code(m, op) == NNC_OP_compact && nnc_op_in(m, op, 1).id == mask.id &&
-            nnc_op_get(m, op)->block.id == t->b.pos.block.id)
-            return nnc_op_out(m, op, 1);
-    }
-    return (nnc_value){0};
-}
-
 nn_v nn_index_masked(nn_trace *t, nn_v x, const nn_places *p)
 {
     nn_v mask = nn_as_tensor(t, p->mask, p->mask_at);
@@ -76,10 +45,9 @@ nn_v nn_index_masked(nn_trace *t, nn_v x, const nn_places *p)
         return y;
     }
     mask = join_leading(t, mask, p->mask_rank);
-    nnc_value out[2], count = count_before(t, mask->ssa);
+    nnc_value out[2];
     nnc_g_compact(&t->b, x->ssa, mask->ssa, out);
-    return nn_prefix_of(t, nn_like(t, x, out[0]), count.id ? count : out[1], 0,
-                        nn_axis_size(t, x, 0));
+    return nn_prefix_of(t, nn_like(t, x, out[0]), out[1], 0, nn_axis_size(t, x, 0));
 }
 
 /* ---- reading places ---- */

@@ -182,6 +182,13 @@ typedef struct nn_host_tensor {
     const char *name;
 } nn_host_tensor;
 
+/* A run-time count and the symbol that stands for it. */
+struct nn_counted {
+    nnc_value count;
+    nnc_dim dim;
+    uint32_t root;
+};
+
 typedef struct nn_trace {
     nnc_arena *arena;
     nnc_diag *diag;
@@ -205,6 +212,7 @@ typedef struct nn_trace {
     NNC_BUF(const nnc_tensor *) value_of; /* by value id: evaluated before */
     NNC_BUF(uint32_t) undeclared;         /* nodes of names that nn_resolve has told of */
     NNC_BUF(uint32_t) masked;             /* by known masks: their first axis is cut, not overrun */
+    NNC_BUF(struct nn_counted) counted;   /* bounded sizes and the counts behind them: index_count.c */
     uint64_t budget;                      /* operations of code left for this root */
     /* Replaces derivatives in a graph; given by who links the passes.  NULL: there are none to take. */
     nnc_status (*derive)(nnc_module *m, nnc_op graph);
