@@ -21,6 +21,7 @@ typedef struct fmt {
     const nn_file *file; /* its comments are those of the scan made here */
     nn_text x;
     NNC_BUF(char) out;
+    NNC_BUF(uint32_t) mark;   /* where in it a comment stands behind code */
     NNC_BUF(line_start) line; /* of growing depth: the newest line that began at most that deep */
     uint32_t *base;           /* per bracket: the indentation of the line that counts for it */
     uint32_t *indent;         /* per piece: of the line it stands on */
@@ -406,7 +407,7 @@ static void put_comments(fmt *f, uint32_t i, uint32_t indent)
         while (size > 1 && (text[n->begin + size - 1] == ' ' || text[n->begin + size - 1] == '\t'))
             size--;
         if (c == p->note && !n->alone && i > 1) {
-            put(f, "\x01", 1); /* align() makes it blanks */
+            NNC_PUSH(f->s->arena, &f->mark, f->out.n); /* align() puts blanks there */
         } else if (f->out.n) {
             if (block && count_lines(text, end, n->begin) > 1 &&
                 !(c == p->note && (p - 1)->kind == '{'))
@@ -462,23 +463,23 @@ typedef struct {
     uint32_t begin, mark, end; /* of a line: mark is where its comment begins, or end */
 } output_line;
 
-static output_line line_at(const fmt *f, uint32_t begin)
+/* *k: the next mark. */
+static output_line line_at(const fmt *f, uint32_t begin, uint32_t *k)
 {
-    output_line l = {begin, begin, begin};
+    output_line l = {.begin = begin, .end = begin};
     while (l.end < f->out.n && f->out.at[l.end] != '\n')
         l.end++;
-    for (l.mark = begin; l.mark < l.end && f->out.at[l.mark] != 1; l.mark++)
-        ;
+    l.mark = *k < f->mark.n && f->mark.at[*k] <= l.end ? f->mark.at[(*k)++] : l.end;
     return l;
 }
 
-/* Lines from *begin on that all have a comment behind their code: the column they share, or 0. */
-static uint32_t shared_column(const fmt *f, uint32_t begin)
+/* Lines from `begin` on that all have a comment behind their code: the column they share, or 0. */
+static uint32_t shared_column(const fmt *f, output_line l, uint32_t k)
 {
     uint32_t widest = 0, longest = 0;
-    for (output_line l = line_at(f, begin); l.mark < l.end; l = line_at(f, l.end + 1)) {
+    for (; l.mark < l.end; l = line_at(f, l.end + 1, &k)) {
         uint32_t code = columns(f->out.at + l.begin, l.mark - l.begin);
-        uint32_t note = columns(f->out.at + l.mark + 1, l.end - l.mark - 1);
+        uint32_t note = columns(f->out.at + l.mark, l.end - l.mark);
         widest = code > widest ? code : widest;
         longest = note > longest ? note : longest;
     }
@@ -488,22 +489,20 @@ static uint32_t shared_column(const fmt *f, uint32_t begin)
 static const char *align(fmt *f, size_t *size)
 {
     NNC_BUF(char) done = {0};
+    uint32_t column = 0, k = 0;
     bool run = false;
-    uint32_t column = 0;
     for (uint32_t b = 0; b < f->out.n;) {
-        output_line l = line_at(f, b);
+        output_line l = line_at(f, b, &k);
         bool marked = l.mark < l.end;
         if (marked && !run)
-            column = shared_column(f, b);
+            column = shared_column(f, l, k);
         run = marked;
         for (uint32_t i = l.begin; i < l.mark; i++)
             NNC_PUSH(f->s->arena, &done, f->out.at[i]);
-        if (marked) {
-            uint32_t code = columns(f->out.at + l.begin, l.mark - l.begin);
-            for (uint32_t k = code; k < (column ? column : code + 2); k++)
-                NNC_PUSH(f->s->arena, &done, ' ');
-        }
-        for (uint32_t i = l.mark + marked; i <= l.end && i < f->out.n; i++)
+        uint32_t code = columns(f->out.at + l.begin, l.mark - l.begin);
+        for (uint32_t i = code; marked && i < (column ? column : code + 2); i++)
+            NNC_PUSH(f->s->arena, &done, ' ');
+        for (uint32_t i = l.mark; i <= l.end && i < f->out.n; i++)
             NNC_PUSH(f->s->arena, &done, f->out.at[i]);
         b = l.end + 1;
     }

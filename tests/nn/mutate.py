@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Mutated .nn programs: `nnc fmt` and `nnc check` must end within 10 seconds with exit code 0 or 1, without a
-finding of the sanitizers, and every message must say file:line:column.  What `nnc fmt` accepts it must also be able
+finding of the sanitizers, and every error and warning must say file:line:column.  What `nnc fmt` accepts it must also be able
 to format: the result is accepted, and formatting it again changes nothing.
 
 Half of the mutations are of bytes (flips, cuts, doubled and swapped pieces, odd characters), half of tokens (deleted,
@@ -24,7 +24,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 SECONDS = 10
 FINDING = re.compile(r"AddressSanitizer|LeakSanitizer|runtime error:|Assertion|stack smashing")
-MESSAGE = re.compile(r"^(.*?):? ?(error|warning|note|hint): ", re.M)
+MESSAGE = re.compile(r"^(?!    )(.*?):? ?(error|warning): ", re.M)     # four blanks: a line of the program
 PLACE = re.compile(r":\d+:\d+$")
 TOKEN = re.compile(r"\s+|#[^\n]*|\"[^\"\n]*\"|[A-Za-z_]\w*|\d[\w.]*|\.\.|->|[=!<>]=|<<|>>|//|[-+*/]=|.", re.S)
 ODD = ["\0", "\xff", "\r", "\t", "\u2212", "\u201c", "\ufeff", "{", "}", "(", ")", "[", "]", '"', "'", "\\", "#", "@", ";",

@@ -142,6 +142,7 @@ static void small_texts(void)
         {"\n\n", ""},
         {";;", ""},
         {"# c", "# c\n"},
+        {"# \x01 odd\nconst x=1 # \x01", "# \x01 odd\nconst x = 1  # \x01\n"},
         {"\xEF\xBB\xBF"
          "const x=1",
          "const x = 1\n"},
