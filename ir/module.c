@@ -8,6 +8,12 @@
 
 enum { ORDER_GAP = 64 };
 
+/* The last function found under a name, by symbol.  Functions come, go and are renamed, so an entry is only believed
+ * after a look at the function. */
+struct nnc_func_cache {
+    NNC_BUF(nnc_op) of;
+};
+
 nnc_module *nnc_module_new(nnc_arena *a, nnc_diag *d)
 {
     static const char *const words[] = {
@@ -31,6 +37,7 @@ nnc_module *nnc_module_new(nnc_arena *a, nnc_diag *d)
     NNC_PUSH(a, &m->blob, (nnc_blob_rec){0});
     NNC_PUSH(a, &m->block, (nnc_block_rec){0});
     m->top = (nnc_block){1};
+    m->funcs = nnc_arena_alloc(a, sizeof *m->funcs);
     return m;
 }
 
@@ -375,12 +382,31 @@ const char *nnc_func_name(const nnc_module *m, nnc_op func)
     return nnc_attr_str(m, func, NNC_W_sym, "");
 }
 
+static bool is_named(const nnc_module *m, nnc_op f, nnc_sym name)
+{
+    const nnc_attr_rec *a;
+    nnc_opcode code = f.id ? nnc_op_code(m, f) : NNC_OP_none;
+
+    if (code != NNC_OP_graph && code != NNC_OP_kernel)
+        return false;
+    a = nnc_attr_find(m, f, NNC_W_sym);
+    return a && a->kind == NNC_ATTR_string && a->u.s.id == name.id &&
+           nnc_op_get(m, f)->block.id == m->top.id;
+}
+
 nnc_op nnc_func_find(const nnc_module *m, const char *name)
 {
-    for (nnc_op f = nnc_block_first(m, m->top); f.id; f = nnc_op_next(m, f))
+    nnc_sym s = nnc_intern_put(m->intern, name, strlen(name));
+    nnc_op found = {0};
+
+    while (m->funcs->of.n <= s.id)
+        NNC_PUSH(m->arena, &m->funcs->of, (nnc_op){0});
+    if (is_named(m, m->funcs->of.at[s.id], s))
+        return m->funcs->of.at[s.id];
+    for (nnc_op f = nnc_block_first(m, m->top); f.id && !found.id; f = nnc_op_next(m, f))
         if (!strcmp(nnc_func_name(m, f), name))
-            return f;
-    return (nnc_op){0};
+            found = f;
+    return m->funcs->of.at[s.id] = found;
 }
 
 nnc_op nnc_func_entry(const nnc_module *m, nnc_opcode code)

@@ -139,7 +139,8 @@ typedef struct nnc_module {
     NNC_BUF(nnc_value) args;
     NNC_BUF(int64_t) ints;
     struct nnc_hashset *types, *consts;
-    nnc_block top; /* holds graphs and kernels */
+    nnc_block top;                /* holds graphs and kernels */
+    struct nnc_func_cache *funcs; /* of nnc_func_find */
 } nnc_module;
 
 nnc_module *nnc_module_new(nnc_arena *a, nnc_diag *d);

@@ -64,21 +64,34 @@ typedef struct cluster {
     unsigned reductions;
     uint32_t first, last; /* positions */
     uint32_t mark;        /* of the walk that visited it */
+    uint32_t owner;       /* of the grouping it belongs to */
 } cluster;
+/* Tables that all blocks of a pass share: a block of ten ops must not pay for the module. */
+typedef struct tables {
+    uint32_t nop, nvalue, serial;
+    cluster **of;   /* per op id; of another grouping, or NULL: another block */
+    uint32_t *pos;  /* per op id */
+    nnc_op *effect; /* per op id: the op with an effect before this one that has one too */
+    nnc_value *map; /* per value id; all none between uses */
+} tables;
 typedef struct grouping {
     nnc_module *m;
     nnc_arena *a;
     nnc_block block;
-    uint32_t nop, npos, stamp;
-    cluster **of;   /* per op id; NULL: another block */
-    nnc_op *effect; /* per op id: the op with an effect before this one that has one too */
+    uint32_t nop, npos, stamp, owner;
+    tables *t;
+    cluster **of; /* these three are the tables' */
     uint32_t *pos;
+    nnc_op *effect;
     NNC_BUF(cluster *) all;
+    NNC_BUF(cluster *) wide; /* those that were merged into */
 } grouping;
 
 static cluster *cluster_of(const grouping *g, nnc_op op)
 {
-    return op.id && op.id < g->nop ? g->of[op.id] : NULL;
+    cluster *c = op.id && op.id < g->nop ? g->of[op.id] : NULL;
+
+    return c && c->owner == g->owner ? c : NULL;
 }
 
 static shape shape_of(const nnc_module *m, nnc_op op)
@@ -93,21 +106,51 @@ static shape shape_of(const nnc_module *m, nnc_op op)
     }
 }
 
+/* Room for all ops there are now. */
+static void grow(grouping *g)
+{
+    tables *t = g->t;
+
+    if (t->nop < g->m->op.n) {
+        t->nop = 2 * g->m->op.n;
+        t->of = nnc_arena_array(g->a, t->nop, sizeof *t->of);
+        t->pos = nnc_arena_array(g->a, t->nop, sizeof *t->pos);
+        t->effect = nnc_arena_array(g->a, t->nop, sizeof *t->effect);
+    }
+    g->nop = g->m->op.n;
+    g->owner = ++t->serial;
+    g->of = t->of;
+    g->pos = t->pos;
+    g->effect = t->effect;
+}
+
+/* All none, for all values there are now. */
+static nnc_value *empty_map(grouping *g)
+{
+    tables *t = g->t;
+
+    if (t->nvalue < g->m->value.n) {
+        t->nvalue = 2 * g->m->value.n;
+        t->map = nnc_arena_array(g->a, t->nvalue, sizeof *t->map);
+    }
+    return t->map;
+}
+
 static void start(grouping *g)
 {
     nnc_module *m = g->m;
-    g->nop = m->op.n;
-    g->of = nnc_arena_array(g->a, g->nop, sizeof *g->of);
-    g->pos = nnc_arena_array(g->a, g->nop, sizeof *g->pos);
-    g->effect = nnc_arena_array(g->a, g->nop, sizeof *g->effect);
+    grow(g);
     nnc_op effect = {0};
     for (nnc_op op = nnc_block_first(m, g->block); op.id; op = nnc_op_next(m, op)) {
         cluster *c = nnc_arena_alloc(g->a, sizeof *c);
         if (!nnc_op_has(m, op, NNC_TERMINATOR) && !nnc_op_is_pure(m, op)) {
             g->effect[op.id] = effect;
             effect = op;
+        } else {
+            g->effect[op.id] = (nnc_op){0};
         }
         NNC_PUSH(g->a, &c->op, op);
+        c->owner = g->owner;
         c->kind = shape_of(m, op);
         c->fixed = nnc_group_outside(m, op);
         c->views = nnc_group_is_view(m, op);
@@ -131,7 +174,7 @@ static void visit_op(grouping *g, nnc_op op, visit_fn fn, void *user)
         if (c)
             fn(g, c, user);
     }
-    if (op.id < g->nop && g->effect[op.id].id)
+    if (cluster_of(g, op) && g->effect[op.id].id)
         fn(g, cluster_of(g, g->effect[op.id]), user);
     for (unsigned i = 0; i < nnc_op_nregion(g->m, op); i++)
         visit_block(g, nnc_op_region(g->m, op, i), fn, user);
@@ -176,8 +219,8 @@ static uint32_t turning_point(const grouping *g, const cluster *goal)
     uint32_t low = goal->first;
     for (bool moved = true; moved;) {
         moved = false;
-        for (uint32_t i = 0; i < g->all.n; i++) {
-            const cluster *c = g->all.at[i];
+        for (uint32_t i = 0; i < g->wide.n; i++) {
+            const cluster *c = g->wide.at[i];
             if (c->op.n && c->first < low && c->last >= low) {
                 low = c->first;
                 moved = true;
@@ -205,6 +248,8 @@ static void merge(grouping *g, cluster *p, cluster *c)
     c->heavy |= p->heavy;
     c->padded |= p->padded;
     c->reductions += p->reductions;
+    if (c->first == c->last)
+        NNC_PUSH(g->a, &g->wide, c);
     c->first = p->first < c->first ? p->first : c->first;
     c->last = p->last > c->last ? p->last : c->last;
     for (uint32_t i = 0; i < p->op.n; i++) {
@@ -536,7 +581,7 @@ static void make_fused(grouping *g, cluster *c, nnc_pos at)
     uint32_t nmap = m->value.n;
     NNC_BUF(nnc_value) in = {0}, out = {0};
     NNC_BUF(nnc_type) types = {0};
-    nnc_value *map = nnc_arena_array(g->a, nmap, sizeof *map);
+    nnc_value *map = empty_map(g);
     sort_ops(g, c);
     for (uint32_t i = 0; i < c->op.n; i++) {
         nnc_op op = c->op.at[i];
@@ -578,8 +623,13 @@ static void make_fused(grouping *g, cluster *c, nnc_pos at)
         m->value.at[v.id].name = nnc_value_get(m, out.at[i])->name;
         nnc_value_replace(m, out.at[i], v);
     }
-    for (uint32_t i = c->op.n; i-- > 0;)
+    for (uint32_t i = 0; i < in.n; i++)
+        map[in.at[i].id] = (nnc_value){0};
+    for (uint32_t i = c->op.n; i-- > 0;) {
+        for (unsigned k = 0; k < nnc_op_nout(m, c->op.at[i]); k++)
+            map[nnc_op_out(m, c->op.at[i], k).id] = (nnc_value){0};
         nnc_op_erase(m, c->op.at[i]);
+    }
 }
 
 /* ---- order ---- */
@@ -624,16 +674,16 @@ static void emit_all(grouping *g)
             emit(g, at[i], &e);
 }
 
-static unsigned group_block(nnc_pass_cx *cx, nnc_block b)
+static unsigned group_block(nnc_pass_cx *cx, nnc_block b, tables *t)
 {
     nnc_module *m = cx->m;
     unsigned n = 0;
     for (nnc_op op = nnc_block_first(m, b); op.id; op = nnc_op_next(m, op))
         if (nnc_op_code(m, op) != NNC_OP_fused)
             for (unsigned i = 0; i < nnc_op_nregion(m, op); i++)
-                n += group_block(cx, nnc_op_region(m, op, i));
+                n += group_block(cx, nnc_op_region(m, op, i), t);
     nnc_group_prepare(m, b);
-    grouping g = {.m = m, .a = cx->scratch, .block = b};
+    grouping g = {.m = m, .a = cx->scratch, .block = b, .t = t};
     start(&g);
     join_all(&g);
     for (uint32_t i = 0; i < g.all.n; i++)
@@ -645,8 +695,9 @@ static unsigned group_block(nnc_pass_cx *cx, nnc_block b)
 nnc_status nnc_pass_group(nnc_pass_cx *cx)
 {
     nnc_module *m = cx->m;
+    tables t = {0};
     for (nnc_op f = nnc_block_first(m, m->top); f.id; f = nnc_op_next(m, f))
         if (nnc_op_code(m, f) == NNC_OP_graph)
-            cx->changed += group_block(cx, nnc_op_region(m, f, 0));
+            cx->changed += group_block(cx, nnc_op_region(m, f, 0), &t);
     return NNC_OK;
 }
