@@ -149,9 +149,14 @@ static void reports_go_to_the_log(void)
 
 static void interrupting_is_clean(void)
 {
-    struct timespec nap = {0, 300000000};
+    struct timespec nap = {0, 100000000};
     pid_t child = capture_start("slow nested --threads=2");
-    nanosleep(&nap, NULL);
+    for (int i = 0, running = 0; i < 40 && !running; i++) {
+        nanosleep(&nap, NULL);
+        free(out);
+        out = capture_file("stdout");
+        running = out && strstr(out, "experiment slow");
+    }
     kill(child, SIGINT);
     free(out);
     free(err);
