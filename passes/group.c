@@ -482,7 +482,8 @@ static bool joins(const grouping *g, const cluster *p, cluster *c, nnc_op op, un
     return movement_joins(g, p, c, op, v);
 }
 
-/* Is a value of p, besides by `op`, read by a reduction in c?  Joined, it would be computed again at every step. */
+/* Is a value of p, besides by `op`, read by a reduction in c?  Joined, it would be computed again at every step.  And what
+ * is made of a reduction cannot be read by a view of the same kernel, at an index of the view's own. */
 static bool read_by_reduction(const grouping *g, const cluster *p, const cluster *c, nnc_op op)
 {
     for (uint32_t i = 0; i < p->op.n; i++)
@@ -492,7 +493,8 @@ static bool read_by_reduction(const grouping *g, const cluster *p, const cluster
                 nnc_op user = g->m->use.at[u].user;
                 bool reduces = nnc_op_has(g->m, user, NNC_REDUCES) || shape_of(g->m, user) == ROWS;
                 if (user.id != op.id && cluster_of(g, user) == c &&
-                    (reduces || (p->heavy && !nnc_op_has(g->m, user, NNC_ELEMENTWISE))))
+                    (reduces || ((p->heavy || p->kind == ROWS || p->kind == ROOT) &&
+                                 !nnc_op_has(g->m, user, NNC_ELEMENTWISE))))
                     return true;
             }
     return false;

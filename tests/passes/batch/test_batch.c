@@ -395,8 +395,108 @@ static void untaken_sides(void)
     }
 }
 
+/* ---- random programs ---- */
+
+/* Every template makes %o: f32[3,4] from %x and %y of that type, the turn %i, integers %n: i64[3], a key %k; T is a
+ * prefix of its own for further names. */
+static const char *const templates[] = {
+    "%o = add %x, %y : f32[3,4]\n",
+    "%o = sub %x, %y : f32[3,4]\n",
+    "%Tm = mul %x, %y : f32[3,4]\n%o = tanh %Tm : f32[3,4]\n",
+    "%o = max %x, %y : f32[3,4]\n",
+    "%Tt = transpose %x [perm=[1,0]] : f32[4,3]\n%o = reshape %Tt : f32[3,4]\n",
+    "%Td = dot %x, %y [contract_a=[1], contract_b=[1]] : f32[3,3]\n"
+    "%Te = dot %Td, %y [contract_a=[1], contract_b=[0]] : f32[3,4]\n%o = tanh %Te : f32[3,4]\n",
+    "%Td = dot %x, %y [batch_a=[0], batch_b=[0], contract_a=[1], contract_b=[1]] : f32[3]\n"
+    "%Tr = reshape %Td : f32[3,1]\n%Ts = sigmoid %Tr : f32[3,1]\n%o = mul %Ts, %x : f32[3,4]\n",
+    "%Ta = reduce %x [kind=max, axes=[1], keep=0] : f32[3]\n"
+    "%Tb = reduce %y [kind=sum, axes=[0], keep=0] : f32[4]\n"
+    "%Td = dot %Ta, %Tb [contract_a=[], contract_b=[]] : f32[3,4]\n%o = tanh %Td : f32[3,4]\n",
+    "%o = softmax %x [axis=1] : f32[3,4]\n",
+    "%Ts = reduce %x [kind=sum, axes=[1], keep=1] : f32[3,1]\n%o = broadcast %Ts : f32[3,4]\n",
+    "%o = cumulate %x [kind=add, axis=0, exclusive=0, reverse=1] : f32[3,4]\n",
+    "%o = gather %x, %n [axis=0, batch_dims=0] : f32[3,4]\n",
+    "%Ti = reshape %n : i64[3,1]\n%o = scatter_nd %x, %Ti, %y [reduction=add] : f32[3,4]\n",
+    "%Ti = slice %n [start=[1], step=[1]] : i64[2]\n"
+    "%Tu = slice %y [start=[1,1], step=[1,1]] : f32[2,2]\n"
+    "%o = dynamic_update_slice %x, %Tu, %Ti : f32[3,4]\n",
+    "%Ti = slice %n [start=[0], step=[1]] : i64[2]\n%Tw = dynamic_slice %x, %Ti : f32[1,3]\n"
+    "%o = pad %Tw, 0.5:f32 [lo=[1,0], hi=[1,1], mode=constant] : f32[3,4]\n",
+    "%Tn = reduce %n [kind=sum, axes=[0], keep=0] : i64[]\n%Tc = lt %Tn, 4:i64 : bool[]\n"
+    "%o = if %Tc : f32[3,4] {\n%Ta = tanh %x : f32[3,4]\nyield %Ta\n} {\n"
+    "%Tb = dot %x, %y [contract_a=[1], contract_b=[1]] : f32[3,3]\n"
+    "%Te = dot %Tb, %y [contract_a=[1], contract_b=[0]] : f32[3,4]\n%Tf = tanh %Te : f32[3,4]\n"
+    "yield %Tf\n}\n",
+    "%o = scan %x, %y [carried=1, trips=3] : f32[3,4] (%Ti: i64[], %Th: f32[3,4], %Ts: f32[4]) {\n"
+    "%Ta = add %Th, %Ts : f32[3,4]\n%Tb = sigmoid %Ta : f32[3,4]\nyield %Tb\n}\n",
+    "%o = scan %y [carried=0, trips=3] : f32[3,4] (%Ti: i64[], %Ts: f32[4]) {\n"
+    "%Ta = dot %x, %Ts [contract_a=[1], contract_b=[0]] : f32[3]\n"
+    "%Tb = reduce %Ta [kind=max, axes=[0], keep=0] : f32[]\n%Tc = tanh %Tb : f32[]\n"
+    "%Td = add %Ts, %Tc : f32[4]\nyield %Td\n}\n",
+    "%o = sort %x [axis=1, descending=1] : f32[3,4]\n",
+    "%Tj = cast %i : f32[]\n%Tt = sin %Tj : f32[]\n%o = add %x, %Tt : f32[3,4]\n",
+    "%o = window_reduce %x [kind=max, size=[1,3], stride=[1,1], dilation=[1,1], lo=[0,1], "
+    "hi=[0,1]] : "
+    "f32[3,4]\n",
+    "%Tk = fold_key %k, %i, %n [site=5, domain=131073] : u32[3,2]\n%Tb = rng_bits %Tk : u32[3,4]\n"
+    "%Ts = shr %Tb, 8:u32 : u32[3,4]\n%Tf = cast %Ts : f32[3,4]\n%Tm = mul %Tf, 5.96e-8:f32 : "
+    "f32[3,4]\n%o = add %x, %Tm : f32[3,4]\n",
+};
+enum { TEMPLATES = sizeof templates / sizeof templates[0], STEPS = 9, PROGRAMS = 150 };
+
+static uint64_t seed = 20;
+static unsigned draw(unsigned n)
+{
+    seed = seed * 6364136223846793005u + 1442695040888963407u;
+    return (unsigned)(seed >> 33) % n;
+}
+
+/* Append a template: step s, operands x and y as value numbers. */
+static void append(char *text, const char *from, int s, unsigned x, unsigned y)
+{
+    size_t n = strlen(text);
+    for (const char *p = from; *p; p++) {
+        bool whole = p[0] == '%' && !strchr("abcdefghijklmnopqrstuvwxyz_", p[2]);
+        if (p[0] == '%' && p[1] == 'T')
+            n += (size_t)sprintf(text + n, "%%t%d", s), p++;
+        else if (whole && p[1] == 'o')
+            n += (size_t)sprintf(text + n, "%%v%d", s + 2), p++;
+        else if (whole && (p[1] == 'x' || p[1] == 'y'))
+            n += (size_t)sprintf(text + n, "%%v%u", p[1] == 'x' ? x : y), p++;
+        else
+            text[n++] = *p;
+    }
+    text[n] = 0;
+}
+
+/* %v0 differs from turn to turn, %v1 does not. */
+static const char *random_text(const char *trips, const char *hint)
+{
+    static char text[32768];
+    int n = sprintf(text,
+                    "%sgraph @f [entry=1] (%%s: f32[%s,3,4], %%m: i64[%s,3], %%v1: f32[3,4], %%k: "
+                    "u32[2]) {\n%%p, %%q = scan %%s, %%m [carried=0, trips=%s%s] : f32[%s,3,4], "
+                    "f32[%s,3,4] (%%i: i64[], %%v0: f32[3,4], %%n: i64[3]) {\n",
+                    *trips == 'n' ? "dim n = 1..6\n" : "", trips, trips, trips, hint, trips, trips);
+    (void)n;
+    for (int s = 0; s < STEPS; s++) {
+        unsigned have = (unsigned)s + 2;
+        append(text, templates[draw(TEMPLATES)], s, draw(have), draw(have));
+    }
+    sprintf(text + strlen(text), "yield %%v%d, %%v%d\n}\nyield %%p, %%q\n}\n", STEPS + 1, STEPS);
+    return text;
+}
+
+static void random_programs(void)
+{
+    static const char *const hints[] = {"", ", batch=2"};
+    for (int i = 0; i < PROGRAMS; i++)
+        judge(random_text(i % 3 ? "5" : "n", hints[i % 2]), 0);
+}
+
 int main(void)
 {
+    RUN(random_programs);
     RUN(gradients);
     RUN(untaken_sides);
     RUN(every_op);
