@@ -551,7 +551,9 @@ c_expr c_compute(c_cgen *g, nnc_op op)
     case NNC_OP_eq: return compare(g, op, "==", C_EQ);
     case NNC_OP_lt: return compare(g, op, "<", C_REL);
     case NNC_OP_le: return compare(g, op, "<=", C_REL);
-    case NNC_OP_dot4: return call(g, c_need(g, "dot4", NNC_DT_i32, 1), op);
+    case NNC_OP_dot4:
+        g->immintrin_h = true;
+        return call(g, c_need(g, "dot4", NNC_DT_i32, 1), op);
     default: break;
     }
     nnc_dtype dt = c_dtype(g, nnc_op_in(g->m, op, 0));

@@ -134,7 +134,7 @@ static const char *cell_fault(nnc_kx *x)
     bool adjacent;
     return nnc_kx_bytes(x, a, &adjacent)
                ? NULL
-               : "packed products need u8 by i8, read in place and without padding";
+               : "packed products need several u8 by i8, read in place and without padding";
 }
 
 bool nnc_kx_bytes(nnc_kx *x, int axis, bool *adjacent)
@@ -143,7 +143,8 @@ bool nnc_kx_bytes(nnc_kx *x, int axis, bool *adjacent)
     bool conv = nnc_op_code(x->m, x->root) == NNC_OP_conv;
     nnc_word key[3] = {NNC_W_lo, NNC_W_hi, NNC_W_lhs_dilation};
     *adjacent = axis == x->t_axis;
-    if (nnc_value_ty(x->m, a)->dtype != NNC_DT_u8 || nnc_value_ty(x->m, b)->dtype != NNC_DT_i8 ||
+    if (x->ax[axis].hi < 2 || nnc_value_ty(x->m, a)->dtype != NNC_DT_u8 ||
+        nnc_value_ty(x->m, b)->dtype != NNC_DT_i8 ||
         nnc_value_ty(x->m, nnc_op_out(x->m, x->root, 0))->dtype != NNC_DT_i32)
         return false;
     for (unsigned k = 0, n; conv && k < 3; k++) {
