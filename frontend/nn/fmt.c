@@ -359,8 +359,9 @@ static choice measure(const fmt *f, uint32_t i, uint32_t indent)
 static void refill(nn_text *x, uint32_t i)
 {
     uint32_t list = x->at[i].outer;
-    if (!list || x->at[list].kind != '[' || x->at[i - 1].kind != ',')
+    if (!list || x->at[list].kind != '[' || x->at[i - 1].kind != ',' || x->at[list].refilled)
         return;
+    x->at[list].refilled = true;
     for (uint32_t k = i + 1; k < x->at[list].pair; k++) {
         if (x->at[k].outer == list && x->at[k - 1].kind == ',' && !x->at[k].notes)
             x->at[k].breaks = false;

@@ -14,7 +14,8 @@ typedef struct nn_piece {
     uint32_t width;       /* columns */
     bool starts;          /* a statement begins with it */
     bool breaks;          /* it begins a line of the output */
-    bool wide; /* {: its statements stand on lines of their own; (, [: broken behind it */
+    bool wide;     /* {: its statements stand on lines of their own; (, [: broken behind it */
+    bool refilled; /* [: the author's line breaks in it are gone */
 } nn_piece;
 typedef NNC_BUF(nn_piece) nn_pieces; /* [0] is a stand-in, the last one the end of the file */
 

@@ -166,6 +166,8 @@ static unsigned looseness(int k)
     }
 }
 
+enum { NEAR = 200 };
+
 /* The `=` before the body of a function without a name, or with one: what follows likes a line of its own. */
 static bool before_body(const nn_text *x, uint32_t i)
 {
@@ -177,7 +179,8 @@ static bool before_body(const nn_text *x, uint32_t i)
         if (kind(x, open - 1) == NN_T_FN || nn_piece_is_postfix(x, open))
             return true;
     }
-    for (uint32_t j = i; j > 1 && !x->at[j].starts; j--)
+    uint32_t first = i > NEAR ? i - NEAR : 1; /* no declaration is that far from its type */
+    for (uint32_t j = i; j > first && j > x->at[i].outer && !x->at[j].starts; j--)
         if (x->at[j].depth == x->at[i].depth && kind(x, j) == NN_T_ARROW)
             return true;
     return false;
