@@ -13,6 +13,8 @@ struct loc {
 struct source {
     const char *path, *text;
     size_t len;
+    size_t seen, seen_start; /* how far lines were counted last, and where that line begins */
+    unsigned seen_line;
 };
 struct held {
     char level;
@@ -128,16 +130,20 @@ nnc_loc nnc_loc_fused(nnc_diag *d, const nnc_loc *parents, size_t n)
     return put(d, l);
 }
 
-static void line_col(const struct source *s, uint32_t at, unsigned *line, unsigned *col,
-                     size_t *start)
+/* Questions come in about the order of the text, so counting goes on where it stopped. */
+static void line_col(struct source *s, uint32_t at, unsigned *line, unsigned *col, size_t *start)
 {
-    *line = 1;
-    *start = 0;
-    for (size_t i = 0; i < at && i < s->len; i++)
-        if (s->text[i] == '\n') {
-            ++*line;
-            *start = i + 1;
+    if (!s->seen_line || at < s->seen) {
+        s->seen = s->seen_start = 0;
+        s->seen_line = 1;
+    }
+    for (; s->seen < at && s->seen < s->len; s->seen++)
+        if (s->text[s->seen] == '\n') {
+            s->seen_line++;
+            s->seen_start = s->seen + 1;
         }
+    *line = s->seen_line;
+    *start = s->seen_start;
     *col = (unsigned)(at - *start) + 1;
 }
 
@@ -172,7 +178,7 @@ const char *nnc_loc_text_of(nnc_diag *d, nnc_loc loc)
 /* The line under the caret, once for text locations. */
 static const char *excerpt(nnc_diag *d, const struct loc *l)
 {
-    const struct source *s = &d->source.at[l->a];
+    struct source *s = &d->source.at[l->a];
     unsigned line, col;
     size_t start;
     line_col(s, l->b, &line, &col, &start);
