@@ -21,7 +21,7 @@
 
 enum {
     MAX_CALLEE = 400,   /* ops of a kernel that is worth moving in */
-    MAX_OPS = 4000,     /* of the whole loop */
+    MAX_OPS = 20000,     /* of the whole loop */
     MAX_WORK = 1 << 14, /* scalar steps of a callee: beyond, a call costs nothing */
     UNKNOWN_TRIPS = 64, /* of a loop whose length only the run knows */
     MAX_LOCAL = 64,     /* bytes of a local array: an index vector, a small row */

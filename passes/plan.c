@@ -208,6 +208,7 @@ nnc_status nnc_pass_plan(nnc_pass_cx *cx)
     nnc_attr_set_int(m, entry, NNC_W_arena, (int64_t)arena);
     nnc_attr_set_int(m, entry, NNC_W_bound, (int64_t)bound);
     cx->changed += n;
+    nnc_plan_copies(m);
     return NNC_OK;
 }
 

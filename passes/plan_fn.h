@@ -53,4 +53,6 @@ bool nnc_param_in_place(const nnc_module *m, nnc_op kernel, unsigned out, unsign
 unsigned nnc_plan_reuse(nnc_module *m, nnc_arena *scratch, nnc_op entry);
 /* Calls of straight-line blocks reordered when that lowers the bound.  Number of blocks that changed. */
 unsigned nnc_plan_order(nnc_module *m, nnc_arena *scratch, nnc_op entry);
+/* Warnings for large copies inside of loops. */
+void nnc_plan_copies(nnc_module *m);
 #endif

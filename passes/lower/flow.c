@@ -39,26 +39,53 @@ static void copy_unless_there(nnc_lower *x, nnc_value to, nnc_value from)
         nnc_entry_copy(x, to, from);
 }
 
-/* to[i] = from[i] for all i at once: sources that live in another target are saved first. */
+static bool is_source(const nnc_lower *x, unsigned n, const nnc_value *from, const bool *done,
+                      nnc_value to, unsigned but)
+{
+    for (unsigned j = 0; j < n; j++)
+        if (j != but && !done[j] && nnc_entry_base(x->m, from[j]).id == nnc_entry_base(x->m, to).id)
+            return true;
+    return false;
+}
+
+static nnc_value save(nnc_lower *x, nnc_value from)
+{
+    nnc_type_rec r = *nnc_value_ty(x->m, from);
+    nnc_type t = nnc_type_buffer(x->m, (nnc_dtype)r.dtype, 1, r.rank, r.dim, NULL, NNC_SPACE_arena);
+    nnc_value saved = nnc_k_alloc(&x->b, t, "saved");
+
+    nnc_entry_copy(x, saved, from);
+    return saved;
+}
+
+/* to[i] = from[i] for all i at once: a target is written when nobody reads it any more; a ring of targets and sources is
+ * cut by saving one of them. */
 static void copy_all(nnc_lower *x, unsigned n, const nnc_value *to, nnc_value *from)
 {
-    nnc_module *m = x->m;
+    bool *done = nnc_arena_array(x->cx->scratch, n + 1u, sizeof *done);
+    unsigned left = 0;
 
     for (unsigned i = 0; i < n; i++) {
-        nnc_value base = nnc_entry_base(m, from[i]);
-        for (unsigned j = 0; j < n; j++)
-            if (base.id == nnc_entry_base(m, to[j]).id && from[i].id != to[i].id) {
-                nnc_type_rec r = *nnc_value_ty(m, from[i]);
-                nnc_type t =
-                    nnc_type_buffer(m, (nnc_dtype)r.dtype, 1, r.rank, r.dim, NULL, NNC_SPACE_arena);
-                nnc_value saved = nnc_k_alloc(&x->b, t, "saved");
-                nnc_entry_copy(x, saved, from[i]);
-                from[i] = saved;
-                break;
-            }
+        done[i] = to[i].id == from[i].id;
+        left += !done[i];
     }
-    for (unsigned i = 0; i < n; i++)
-        copy_unless_there(x, to[i], from[i]);
+    for (unsigned i = 0, waited = 0; left; i = (i + 1) % n) {
+        if (done[i])
+            continue;
+        if (nnc_entry_base(x->m, from[i]).id == nnc_entry_base(x->m, to[i]).id)
+            from[i] = save(x, from[i]); /* another part of the same memory */
+        if (is_source(x, n, from, done, to[i], i)) {
+            if (++waited < left)
+                continue;
+            from[i] = save(x, from[i]);
+            waited = 0;
+            continue;
+        }
+        nnc_entry_copy(x, to[i], from[i]);
+        done[i] = true;
+        left--;
+        waited = 0;
+    }
 }
 
 static nnc_status if_op(nnc_lower *x, nnc_op op)
@@ -173,6 +200,7 @@ static nnc_status while_op(nnc_lower *x, nnc_op op)
     nnc_build_yield(&x->b, 1, &cond);
     bind_args(x, s, 0, n, state);
     NNC_TRY(region(x, s, nnc_op_region(m, k, 1), NULL, state, yield));
+    x->b.loc = nnc_op_loc(m, nnc_block_last(m, s));
     copy_all(x, n, state, yield);
     count_trip(x, trip);
     x->b = after;
@@ -211,6 +239,7 @@ static nnc_status scan_op(nnc_lower *x, nnc_op op)
     for (unsigned k = n; k < nout; k++)
         target[k] = nnc_entry_row(x, stack[k], i);
     NNC_TRY(region(x, body, x->b.pos.block, target, state, yield));
+    x->b.loc = nnc_op_loc(m, nnc_block_last(m, body));
     for (unsigned k = n; k < nout; k++)
         copy_unless_there(x, target[k], yield[k]);
     copy_all(x, n, state, yield);
