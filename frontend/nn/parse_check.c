@@ -1,5 +1,13 @@
 /* Checks that need a tree but no meaning: what may stand left of `=`, and expressions whose value goes nowhere. */
 #include "frontend/nn/parser.h"
+#include <string.h>
+
+/* What was reported is no longer there for the stages that go on. */
+static void take_out(nn_ast *n)
+{
+    n->kind = NN_error;
+    n->nkid = 0;
+}
 
 static nn_span span_of(const nn_ast *n)
 {
@@ -23,17 +31,19 @@ static bool check_target(nn_parser *cx, const nn_ast *n, bool whole)
     }
 }
 
-static void check_bind(nn_parser *cx, const nn_ast *n)
+static void check_bind(nn_parser *cx, nn_ast *n)
 {
     const nn_ast *t = n->kid[0];
     if (n->kind == NN_update && t->kind == NN_tuple) {
         nn_mistake(cx, span_of(t), "a tuple cannot be updated; assign its parts one by one");
+        take_out(n);
     } else if (!check_target(cx, t, true)) {
         nn_mistake(cx, span_of(t),
                    "this cannot be assigned; left of '=' stands a name, a path, an indexed path or "
                    "a tuple of those");
         if (t->kind == NN_call)
             nn_remark(cx, span_of(t), "a function is declared by 'fn name(..) = ..'");
+        take_out(n);
     }
 }
 
@@ -58,10 +68,25 @@ static bool is_expression(const nn_ast *n)
     return n->kind >= NN_name && n->kind <= NN_sweep;
 }
 
+/* `assert(x > 0)` calls a function of that name. */
+static void check_assert(nn_parser *cx, nn_ast *n)
+{
+    if (n->kind != NN_call || n->kid[0]->kind != NN_name ||
+        strcmp(nnc_intern_str(cx->s->names, n->kid[0]->name), "assert") != 0)
+        return;
+    for (uint32_t i = 0; i < cx->root->nkid; i++)
+        if (cx->root->kid[i]->name.id == n->kid[0]->name.id)
+            return;
+    nn_mistake(cx, span_of(n->kid[0]), "'assert' is no function; write assert x > 0, \"text\"");
+    take_out(n);
+}
+
 static void check_block(nn_parser *cx, const nn_ast *b)
 {
+    for (uint32_t i = 0; i < b->nkid; i++)
+        check_assert(cx, b->kid[i]);
     for (uint32_t i = 0; i + 1 < b->nkid; i++) {
-        const nn_ast *n = b->kid[i];
+        nn_ast *n = b->kid[i];
         if (!is_expression(n) || may_act(n))
             continue;
         nn_mistake(cx, span_of(n), "the value of this expression is not used");
@@ -69,10 +94,11 @@ static void check_block(nn_parser *cx, const nn_ast *b)
             nn_remark(cx, span_of(n), "'==' compares; a name is given a value by '='");
         else
             nn_remark(cx, span_of(n), "only the last expression of a block is its value");
+        take_out(n);
     }
 }
 
-static void check(nn_parser *cx, const nn_ast *n, bool constraints)
+static void check(nn_parser *cx, nn_ast *n, bool constraints)
 {
     if (n->kind == NN_bind || n->kind == NN_update)
         check_bind(cx, n);

@@ -4,6 +4,7 @@
  * its own, so its nodes and mistakes have exact places.  Quotes inside braces belong to strings of the value; if that
  * reading does not close on the line, the string ends at its first bare quote and the brace is the mistake. */
 #include "frontend/nn/parser.h"
+#include <stdlib.h>
 #include <string.h>
 
 static bool at_line_end(const char *text, uint32_t i, uint32_t end)
@@ -151,6 +152,31 @@ static nn_ast *value(nn_parser *cx, nn_span region)
     return in.root;
 }
 
+static const char *skip_digits(const char *p)
+{
+    while (*p >= '0' && *p <= '9')
+        p++;
+    return p;
+}
+
+/* [<>^-][+][0][width][.digits][kind], as runtime/format.c reads it. */
+static bool is_format(const char *p)
+{
+    const char *width, *digits;
+    p += *p && strchr("<>^-", *p);
+    p += *p == '+';
+    width = p;
+    digits = p = skip_digits(p);
+    if (*p == '.') {
+        digits = p + 1;
+        p = skip_digits(digits);
+        if (p == digits)
+            return false;
+    }
+    p += *p && strchr("defgxbs%", *p);
+    return !*p && strtol(width, NULL, 10) <= 200 && strtol(digits, NULL, 10) <= 60;
+}
+
 /* {expr} or {expr:format}, from the brace *i on; behind it afterwards. */
 static nn_ast *braces(nn_parser *cx, uint32_t *i, uint32_t end)
 {
@@ -180,6 +206,10 @@ static nn_ast *braces(nn_parser *cx, uint32_t *i, uint32_t end)
     char *spec = nnc_arena_copy(cx->s->arena, cx->file->text + colon + 1, close - colon - 1);
     f->text = spec;
     f->name_loc = nnc_loc_text(cx->s->diag, cx->file->source, colon + 1, close);
+    if (!is_format(spec))
+        nn_mistake(cx, (nn_span){colon, close},
+                   "this is no format; one is [<>^-][+][0][width][.digits][d e f g x b s %%], "
+                   "such as :.3f or :>8");
     return f;
 }
 
