@@ -9,7 +9,9 @@
 #include <string.h>
 
 enum { LIMIT = 1 << 20 };
-static const double MAX_WORK = 2e8; /* about a second of the interpreter */
+static const double MAX_WORK = 2e8;  /* about a second of the interpreter, for one op */
+static const double MAX_LOOP = 2e7;  /* for one loop: programs compute at run time */
+static const double MAX_TOTAL = 6e8; /* for all of them */
 
 static nnc_status fold_block(nnc_pass_cx *cx, nnc_block b);
 
@@ -93,7 +95,7 @@ static bool asks_for_size(const nnc_module *m, nnc_op op)
     return false;
 }
 
-static bool should_fold(const nnc_module *m, nnc_op op)
+static bool should_fold(const nnc_module *m, nnc_op op, double spent)
 {
     nnc_opcode code = nnc_op_code(m, op);
     int64_t in, out;
@@ -112,7 +114,8 @@ static bool should_fold(const nnc_module *m, nnc_op op)
         return false;
     if (code == NNC_OP_broadcast && out > in && all_elementwise_users(m, nnc_op_out(m, op, 0)))
         return false;
-    if (nnc_op_work(m, op) > MAX_WORK)
+    double work = nnc_op_work(m, op);
+    if (work > (code == NNC_OP_scan ? MAX_LOOP : MAX_WORK) || spent + work > MAX_TOTAL)
         return false;
     if (code == NNC_OP_scan)
         return nnc_dim_is_const(nnc_attr_int(m, op, NNC_W_trips, 0)) &&
@@ -180,7 +183,7 @@ nnc_value nnc_value_fold(nnc_module *m, nnc_value v)
     nnc_op op = nnc_value_op(m, v);
     nnc_value folded;
 
-    if (!op.id || nnc_op_nout(m, op) != 1 || nnc_op_nregion(m, op) || !should_fold(m, op))
+    if (!op.id || nnc_op_nout(m, op) != 1 || nnc_op_nregion(m, op) || !should_fold(m, op, 0))
         return v;
     return evaluate(m, op, &folded) == NNC_OK ? folded : v;
 }
@@ -339,7 +342,8 @@ static nnc_status fold_op(nnc_pass_cx *cx, nnc_op op, bool *gone)
         *gone = false; /* pass `quant` takes the integers, or folds what is left */
         return NNC_OK;
     }
-    if (should_fold(m, op)) {
+    if (should_fold(m, op, cx->work)) {
+        cx->work += nnc_op_work(m, op);
         nnc_value *v = nnc_arena_array(cx->scratch, nnc_op_nout(m, op), sizeof *v);
         NNC_TRY(evaluate(m, op, v));
         replace_all(cx, op, v);

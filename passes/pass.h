@@ -25,6 +25,7 @@ typedef struct nnc_pass_cx {
     nnc_module *m;
     nnc_arena *scratch; /* emptied after each pass */
     const nnc_options *opt;
+    double work;      /* scalar operations done at compile time so far: pass fold */
     unsigned changed; /* passes add the number of things they did */
 } nnc_pass_cx;
 
