@@ -54,7 +54,8 @@ nnc_diag *nnc_diag_new(nnc_arena *a)
 
 nnc_source nnc_diag_source(nnc_diag *d, const char *path, const char *text, size_t len)
 {
-    NNC_PUSH(d->a, &d->source, (struct source){nnc_arena_str(d->a, path), text, len});
+    NNC_PUSH(d->a, &d->source,
+             (struct source){.path = nnc_arena_str(d->a, path), .text = text, .len = len});
     return (nnc_source){d->source.n - 1};
 }
 
