@@ -2,7 +2,7 @@
  *
  * Maps are taken from the inside out, so that an inner map is plain batched operations when the outer one adds its
  * axis.  A map is first batched whole.  When a value that has to be stored is then larger than half of the second-level
- * cache, the ops are made again inside a scan over tiles: the largest power of two of lanes that fits, and the
+ * cache (the first-level one, if no contraction asks for many rows at once), the ops are made again inside a scan over tiles: the largest power of two of lanes that fits, and the
  * remaining lanes behind the scan.  Ops of a failed or superseded attempt are erased, the last first, so that it leaves no
  * trace. */
 #include "passes/batch/batch.h"
@@ -15,6 +15,7 @@ typedef struct batching {
     nnc_module *m;
     nnc_arena *a;
     int64_t limit;  /* bytes of the largest stored value; 0: any */
+    int64_t small;  /* the same where only maps and reductions read it */
     bool gradients; /* to be taken afterwards */
     unsigned changed;
     const char *why;
@@ -46,10 +47,16 @@ static bool wants_memory(const nnc_module *m, nnc_op op)
            nnc_op_has(m, op, NNC_NAMED);
 }
 
+/* Results (which nobody reads yet) are stored whatever we do.  What a reduction makes in between is, too; a number per
+ * lane is not worth the trouble. */
 static bool is_stored(const nnc_module *m, nnc_op op, nnc_value v)
 {
+    if (!nnc_value_nuse(m, v))
+        return false;
     if (wants_memory(m, op))
         return true;
+    if (nnc_op_has(m, op, NNC_REDUCES))
+        return nnc_value_ty(m, v)->rank > 1;
     if (nnc_op_has(m, op, NNC_VIEW))
         return false;
     for (uint32_t u = nnc_value_get(m, v)->first_use; u; u = m->use.at[u].next)
@@ -58,21 +65,28 @@ static bool is_stored(const nnc_module *m, nnc_op op, nnc_value v)
     return false;
 }
 
-/* Bytes of the largest value with lanes that is stored on the way between two ops. */
-static int64_t largest(const nnc_lanes *x, nnc_op before, nnc_op after)
+typedef struct demand {
+    int64_t bytes; /* of the largest value with lanes that is stored on the way */
+    bool maps;     /* nothing but maps and reductions: no matrix kernel wants many rows */
+} demand;
+
+/* Of the ops between two. */
+static demand demand_of(const nnc_lanes *x, nnc_op before, nnc_op after)
 {
     nnc_module *m = x->m;
-    int64_t most = 0;
-    for (nnc_op op = nnc_op_prev(m, after); op.id && op.id != before.id; op = nnc_op_prev(m, op))
+    demand d = {0, true};
+    for (nnc_op op = nnc_op_prev(m, after); op.id && op.id != before.id; op = nnc_op_prev(m, op)) {
+        d.maps &= !wants_memory(m, op) && !nnc_op_nregion(m, op);
         for (unsigned i = 0; i < nnc_op_nout(m, op); i++) {
             nnc_value v = nnc_op_out(m, op, i);
             const nnc_type_rec *r = nnc_value_ty(m, v);
             int64_t bytes = nnc_type_bytes(m, nnc_value_type(m, v));
             bool lanes = r->rank && (r->dim[0] == x->n || (r->rank > 1 && r->dim[1] == x->n));
-            if (lanes && bytes > most && is_stored(m, op, v))
-                most = bytes;
+            if (lanes && bytes > d.bytes && is_stored(m, op, v))
+                d.bytes = bytes;
         }
-    return most;
+    }
+    return d;
 }
 
 /* ---- one scan ---- */
@@ -201,17 +215,17 @@ static bool in_tiles(batching *x, nnc_op scan, int64_t size, nnc_value *ys)
     return true;
 }
 
-/* Lanes per tile for a map whose values take `bytes` in all; 0: no tiles. */
-static int64_t tile_size(const batching *x, nnc_op scan, int64_t bytes)
+/* Lanes per tile; 0: no tiles. */
+static int64_t tile_size(const batching *x, nnc_op scan, demand d)
 {
     nnc_dim trips = nnc_attr_int(x->m, scan, NNC_W_trips, 0);
     int64_t n = nnc_dim_hi(x->m->dims, trips), hint = nnc_attr_int(x->m, scan, NNC_W_batch, 0);
-    int64_t size = 1;
+    int64_t limit = d.maps ? x->small : x->limit, size = 1;
     if (hint > 0)
         return hint < n ? hint : 0;
-    if (!x->limit || bytes <= x->limit || n <= MIN_TILE)
+    if (!limit || d.bytes <= limit || n <= MIN_TILE)
         return 0;
-    while (size * 2 <= x->limit / (bytes / n + 1))
+    while (size * 2 <= limit / (d.bytes / n + 1))
         size *= 2;
     size = size < MIN_TILE ? MIN_TILE : size;
     return size < n ? size : 0;
@@ -225,7 +239,7 @@ static bool batch_one(batching *x, nnc_op scan)
     nnc_dim trips = nnc_attr_int(m, scan, NNC_W_trips, 0);
     nnc_lanes l;
     bool ok = straight(x, scan, 0, trips, ys, &l);
-    int64_t size = ok && can_tile(m, scan) ? tile_size(x, scan, largest(&l, before, scan)) : 0;
+    int64_t size = ok && can_tile(m, scan) ? tile_size(x, scan, demand_of(&l, before, scan)) : 0;
     x->why = l.why;
     if (ok && size) {
         undo(m, before, scan);
@@ -295,7 +309,11 @@ static unsigned batch_graph(batching *x, nnc_op graph)
 nnc_status nnc_pass_batch(nnc_pass_cx *cx)
 {
     const nnc_target *t = cx->opt->target;
-    batching x = {.m = cx->m, .a = cx->scratch, .limit = t ? (int64_t)t->l2_bytes / 2 : 0};
+    batching x = {.m = cx->m, .a = cx->scratch};
+    if (t) {
+        x.limit = t->l2_bytes / 2;
+        x.small = t->l1_bytes;
+    }
     for (nnc_op f = nnc_block_first(cx->m, cx->m->top); f.id; f = nnc_op_next(cx->m, f))
         if (nnc_op_code(cx->m, f) == NNC_OP_graph)
             x.changed += batch_graph(&x, f);
