@@ -1,4 +1,5 @@
-/* The .nn programs below tests/nn: those of builtins/ must hold all their claims, in the interpreter; those of bad/ must
+/* The .nn programs below tests/nn: those of builtins/ must hold all their claims, in the interpreter; the functions of
+ * export/ must give the same in C; those of bad/ must
  * be refused, each line that carries `# error: text` with that text and no other line. */
 #include "tests/test.h"
 #include <dirent.h>
@@ -59,6 +60,29 @@ static void maps_hold(void)
     for_each_file("maps", check_compiled);
 }
 
+/* The exported function as IR, and its C code against the interpreter at two sizes of n. */
+static void check_export(const char *path)
+{
+    static char out[MOST];
+    char command[4096], dir[] = "/tmp/nnc-programs-XXXXXX";
+    REQUIRE(mkdtemp(dir) != NULL);
+    snprintf(command, sizeof command,
+             "cd %s && %s '%s' --emit=ir -o f.ir 2>&1 && %s check f.ir 2>&1 && "
+             "%s check --dim=n=3 f.ir 2>&1",
+             dir, NNC_BINARY, path, NNC_BINARY, NNC_BINARY);
+    int status = run(command, out);
+    CHECK_INT(status, 0);
+    if (status)
+        printf("%s\n", out);
+    snprintf(command, sizeof command, "rm -r %s", dir);
+    CHECK_INT(run(command, out), 0);
+}
+
+static void exports_agree(void)
+{
+    for_each_file("export", check_export);
+}
+
 static void claims_hold(void)
 {
     for_each_file("builtins", check_claims);
@@ -116,6 +140,7 @@ static void mistakes_are_told(void)
 int main(void)
 {
     RUN(claims_hold);
+    RUN(exports_agree);
     RUN(maps_hold);
     RUN(mistakes_are_told);
     return test_end();
