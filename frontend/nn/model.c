@@ -37,6 +37,8 @@ static void check_single(nn_trace *t, nn_v m, const nn_ast *at)
 nn_v nn_call_model(nn_trace *t, nn_v m, const nn_args *args, const nn_ast *at)
 {
     check_single(t, m, at);
+    if (m->onnx)
+        return nn_call_onnx(t, m, args, at);
     return nn_run_instance(t, instance_for(t, m), args, at);
 }
 
@@ -52,6 +54,8 @@ nn_v nn_call_bang(nn_trace *t, const nn_ast *e)
         nn_fail(t, e->loc, "'!' calls a model, this is %s", nn_type_text(t, m));
     }
     check_single(t, m, e);
+    if (m->onnx)
+        return nn_call_onnx(t, m, &args, e);
     nn_slot *s = root ? nn_lookup(t, root->name) : NULL;
     if (!s)
         nn_fail(t, e->loc,
@@ -304,6 +308,9 @@ nn_v nn_b_taps(nn_trace *t, const nn_bcall *c)
         nn_fail(t, c->at->loc, "taps(net, x..) takes a model, this is %s",
                 c->args->n ? nn_type_text(t, c->args->at[0].v) : "nothing");
     check_single(t, c->args->at[0].v, c->at);
+    if (c->args->at[0].v->onnx)
+        nn_fail(t, c->at->loc,
+                "taps looks into modules; the names inside of an ONNX model are not kept");
     nn_instance *inst = instance_for(t, c->args->at[0].v);
     nn_args rest = {c->args->n - 1, c->args->at + 1};
     inst->want_taps = true;

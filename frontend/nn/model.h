@@ -56,6 +56,7 @@ nn_v nn_law_or_value(nn_trace *t, const nn_ast *e);
 bool nn_takes_key(nn_trace *t, nn_v f);
 /* States as a record in the shape of `like`, from the cells of a finished call. */
 nn_v nn_states_after(nn_trace *t, const nn_instance *inst, nn_v like);
+nn_v nn_call_onnx(nn_trace *t, nn_v model, const nn_args *args, const nn_ast *at);
 /* What captures(f) gives; and the same for one captured value: callables by their captures. */
 nn_v nn_captures(nn_trace *t, nn_v f);
 nn_v nn_captured_part(nn_trace *t, nn_v v);

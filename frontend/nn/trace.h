@@ -88,6 +88,7 @@ typedef struct nn_val {
     const struct nn_unit *unit; /* of the code of a closure; of an imported file */
     const struct nn_builtin *builtin;
     const nn_args *bound;
+    const struct nn_onnx *onnx; /* model: an imported .onnx file */
     const struct nn_instance *instance;
     const nn_ast *where; /* where it was made, when that helps a message */
     const struct nn_slot
@@ -212,8 +213,9 @@ typedef struct nn_trace {
     NNC_BUF(const nnc_tensor *) value_of; /* by value id: evaluated before */
     NNC_BUF(uint32_t) undeclared;         /* nodes of names that nn_resolve has told of */
     NNC_BUF(uint32_t) masked;             /* by known masks: their first axis is cut, not overrun */
-    NNC_BUF(struct nn_counted) counted;   /* bounded sizes and the counts behind them: index_count.c */
-    uint64_t budget;                      /* operations of code left for this root */
+    NNC_BUF(struct nn_counted)
+    counted;         /* bounded sizes and the counts behind them: index_count.c */
+    uint64_t budget; /* operations of code left for this root */
     /* Replaces derivatives in a graph; given by who links the passes.  NULL: there are none to take. */
     nnc_status (*derive)(nnc_module *m, nnc_op graph);
     struct nn_program *program; /* descriptors of effects, sweeps; NULL when nothing will run */

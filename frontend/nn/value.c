@@ -255,7 +255,8 @@ static bool same_code(nn_trace *t, nn_v a, nn_v b)
 {
     return a->decl == b->decl && a->lambda == b->lambda && a->builtin == b->builtin &&
            a->unit == b->unit && a->dtype == b->dtype && a->training == b->training &&
-           a->batch == b->batch && a->instance == b->instance && same_args(t, a->bound, b->bound);
+           a->batch == b->batch && a->instance == b->instance && a->onnx == b->onnx &&
+           same_args(t, a->bound, b->bound);
 }
 
 static bool same_fields(nn_trace *t, nn_v a, nn_v b, const char **why)
