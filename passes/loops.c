@@ -292,8 +292,8 @@ static void use_cell(nnc_module *m, nnc_value b, nnc_value cell, nnc_op loop, bo
         next = m->use.at[u].next;
         if (nnc_op_code(m, op) == NNC_OP_view) {
             use_cell(m, nnc_op_out(m, op, 0), cell, loop, stores);
-            if (!nnc_value_nuse(m, nnc_op_out(m, op, 0)))
-                nnc_op_erase(m, op);
+            if (!nnc_value_nuse(m, nnc_op_out(m, op, 0)) && is_inside(m, op, loop))
+                nnc_op_erase(m, op); /* outside, somebody may be standing on it */
         } else if (!is_inside(m, op, loop)) {
             continue;
         } else if (nnc_op_code(m, op) == NNC_OP_load) {

@@ -188,11 +188,14 @@ static void store(c_cgen *g, nnc_op op)
 
     if (declares)
         nnc_attr_remove(g->m, op, NNC_W_hint);
-    if (s)
+    if (s) {
         nnc_out_line(g->o, "%s;", s);
-    else
+        return;
+    }
+    const char *place = c_place(g, op), *v = stored(g, nnc_op_in(g->m, op, 0));
+    if (declares || strcmp(place, v)) /* compilers warn about x = x */
         nnc_out_line(g->o, "%s%s%s = %s;", declares ? memory_type(g, nnc_op_in(g->m, op, 1)) : "",
-                     declares ? " " : "", c_place(g, op), stored(g, nnc_op_in(g->m, op, 0)));
+                     declares ? " " : "", place, v);
 }
 
 /* ---- memory blocks ---- */

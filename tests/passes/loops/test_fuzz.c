@@ -184,7 +184,7 @@ static bool has_host(const nnc_module *m, nnc_block b)
 
 static bool prepare(program *p)
 {
-    char *text = pr_program(p->seed, p->seed % 2, p->seed / 2 % 2);
+    char *text = pr_program(p->seed, p->seed % 2, p->seed / 2 % 2); /* diagnostics quote it */
     uint64_t seen = 0;
     nnc_interp_options o = {.call = graph_host, .context = &seen};
     nnc_options opt = {.target = nnc_target_by_name("avx2"), .check = true, .check_seed = 7};
@@ -192,10 +192,10 @@ static bool prepare(program *p)
     bool ok;
 
     p->a = nnc_arena_new();
+    nnc_arena_defer(p->a, free, text);
     p->m = nnc_module_new(p->a, nnc_diag_new(p->a));
     nnc_diag_set_sink(p->m->diag, quiet, p->said);
     ok = nnc_read_module(p->m, "program.ir", text, strlen(text), ".") == NNC_OK;
-    free(text);
     if (!ok || !(graph = nnc_func_entry(p->m, NNC_OP_graph)).id)
         return false;
     make_inputs(p, graph);
