@@ -115,7 +115,7 @@ static _Noreturn void wrong(nn_trace *t, const nn_bcall *c, const struct binding
                             const nn_ast *at, const char *text)
 {
     nn_error(t, at->loc, "%s", text);
-    nnc_note(t->diag, (nnc_loc){0}, "the builtin is %s: %s", signature(t, c, b), c->self->doc);
+    nnc_note(t->diag, t->b.loc, "the builtin is %s: %s", signature(t, c, b), c->self->doc);
     for (nn_frame *f = t->frame; f && f->call; f = f->caller)
         nnc_note(t->diag, f->call->loc, "called from here");
     nn_fail_silently(t);

@@ -265,7 +265,7 @@ nn_v nn_bind_and_run(nn_trace *t, nn_frame *f, const nn_code *code, const nn_arg
     nn_env_push(t, NN_ENV_function);
     t->env->frame = f;
     for (uint32_t i = 0; i < code->ncaptured; i++)
-        nn_bind(t, code->captured_name[i], code->captured[i], NULL);
+        nn_bind(t, code->captured_name[i], code->captured[i], NULL)->is_captured = true;
     if (code->statics)
         bind_statics(t, code->statics, code->bound, code->name, at);
     nn_env *below = t->env;

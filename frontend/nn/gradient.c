@@ -166,6 +166,8 @@ static void check_depends(nn_trace *t, nn_v y, const nn_leaves *leaf, const nn_a
         if (reaches(&w, from.at[i]->ssa))
             return;
     const nn_ast *l = e->kid[1], *x = e->kid[2];
+    if (l->begin == x->begin || x->begin == e->begin) /* the gradient that `train` takes */
+        nn_fail(t, l->loc, "the loss does not depend on the parameters of the model");
     const nn_unit *u = t->frame->unit;
     nn_error(t, e->loc, "'%.*s' does not depend on '%.*s'", (int)(l->end - l->begin),
              u->file->text + l->begin, (int)(x->end - x->begin), u->file->text + x->begin);

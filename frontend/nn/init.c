@@ -117,15 +117,18 @@ typedef struct trial {
     const nn_args *sizes; /* of init, from its third argument on */
     const nn_ast *at;
     int64_t stand_in;
-    bool open; /* a stand-in was used */
+    bool open;  /* a stand-in was used */
+    bool *used; /* which of the sizes */
     NNC_BUF(nnc_sym) missing;
 } trial;
 
-static const nn_arg *given(const trial *c, nnc_sym name)
+static const nn_arg *given(trial *c, nnc_sym name)
 {
     for (uint32_t i = 0; i < c->sizes->n; i++)
-        if (c->sizes->at[i].name.id == name.id)
+        if (c->sizes->at[i].name.id == name.id) {
+            c->used[i] = true;
             return &c->sizes->at[i];
+        }
     return NULL;
 }
 
@@ -337,7 +340,12 @@ const nn_instance *nn_trial(nn_trace *t, nn_v blueprint, const nn_args *sizes, c
 {
     trial c = {.blueprint = blueprint, .sizes = sizes, .at = at, .stand_in = STAND_IN};
     check_sizes(t, blueprint, sizes);
+    c.used = nnc_arena_array(t->arena, sizes->n, sizeof *c.used);
     const nn_instance *first = trace_once(t, &c);
+    for (uint32_t i = 0; i < sizes->n; i++)
+        if (!c.used[i])
+            nn_fail(t, sizes->at[i].node->loc, "%s has no size and no argument '%s'",
+                    nn_sym(t, blueprint->decl->name), nn_sym(t, sizes->at[i].name));
     if (!c.open || t->open_sizes)
         return first;
     c.stand_in = 2 * STAND_IN;

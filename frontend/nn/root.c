@@ -51,7 +51,7 @@ nnc_status nn_root_block(nn_trace *t, nn_decl *d)
     nn_root_begin(t, nn_sym(t, d->name), d->node->loc);
     t->frame = &frame;
     t->env = NULL;
-    nn_env_push(t, NN_ENV_function);
+    nn_env_push(t, NN_ENV_function)->body = true;
     nn_try_enter(t, &c);
     if (setjmp(c.at) == 0) {
         nn_block_value(t, nn_kid(d->node, 0));

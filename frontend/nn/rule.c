@@ -187,7 +187,7 @@ static void push_cotangents(nn_trace *t, nn_v arg, nn_v cot, nn_leaves *out, con
             NNC_PUSH(t->arena, &want, all.at[i]);
     if (cot->kind != NN_V_none)
         nn_collect(t, cot, &have);
-    if (cot->kind != NN_V_none && have.n < want.n)
+    if (cot->kind != NN_V_none && (have.n < want.n || (nn_can_be_tensor(arg) && have.n != want.n)))
         nn_fail(t, at->loc, "a cotangent of %s has %u tensors, this is %s", nn_type_text(t, arg),
                 want.n, nn_type_text(t, cot));
     for (uint32_t i = 0; i < want.n; i++) {

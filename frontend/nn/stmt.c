@@ -121,6 +121,14 @@ static void bind_plain(nn_trace *t, const nn_ast *target, nn_v v)
         nn_set_slot(t, s, v, target);
         return;
     }
+    if (s && s->is_captured) {
+        nn_error(t, target->loc,
+                 "'%s' is captured by this function, which cannot give it another value",
+                 nn_sym(t, target->name));
+        nnc_note(t->diag, target->loc,
+                 "a function captures values; return the new one, or choose another name");
+        nn_fail_silently(t);
+    }
     if (s && s->env != home(t) && (s->env->kind != NN_ENV_function || s->env->body)) {
         nn_error(t, target->loc,
                  "'%s' is bound outside this block, so this assignment would be lost",

@@ -137,6 +137,7 @@ typedef struct nn_slot {
     nnc_sym name;
     nn_v val;
     bool is_var, is_state, is_param; /* param: of a module */
+    bool is_captured;                /* by a closure */
     bool is_symbol;                  /* a size of the signature: local names hide it */
     nnc_type declared;               /* 0, or the type that every new value must have */
     nnc_loc where;

@@ -157,7 +157,8 @@ static void match_dim(nn_trace *t, const nn_ast *d, nn_v x, int axis, const nn_m
     if (limit) {
         int64_t most = nn_ask_int(t, nn_expr(t, limit), limit, "a bound");
         if (nnc_dim_hi(t->m->dims, size) > most)
-            nn_mismatch(t, x, p, "axis %d may be %lld, declared at most %lld", axis,
+            nn_mismatch(t, x, p, "axis %d %s %lld, declared at most %lld", axis,
+                        nnc_dim_is_const(size) ? "is" : "may be",
                         (long long)nnc_dim_hi(t->m->dims, size), (long long)most);
     }
 }
