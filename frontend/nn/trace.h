@@ -9,6 +9,7 @@
 #ifndef NNC_FRONTEND_NN_TRACE_H
 #define NNC_FRONTEND_NN_TRACE_H
 #include "frontend/nn/ast.h"
+#include "frontend/nn/data/strings.h"
 #include "ir/build.h"
 #include "ir/interp.h"
 #include <setjmp.h>
@@ -59,12 +60,6 @@ typedef struct nn_args {
     uint32_t n;
     const nn_arg *at;
 } nn_args;
-
-typedef struct nn_strings {
-    int rank;
-    int64_t dim[NNC_MAX_RANK];
-    const nnc_sym *at;
-} nn_strings;
 
 typedef struct nn_val {
     uint8_t kind;
