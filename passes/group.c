@@ -391,11 +391,40 @@ static bool keeps_last(const nnc_module *m, const cluster *p)
     return true;
 }
 
+/* Bytes that are weights, converted to floats and perhaps scaled: the kernel does that as it reads them, for each block of
+ * rows anew, which is cheaper than the memory of the floats. */
+static bool expands_weights(const nnc_module *m, const cluster *p)
+{
+    bool bytes = false;
+    if (p->kind != MAP || p->heavy || p->padded || p->op.n > 4)
+        return false;
+    for (uint32_t i = 0; i < p->op.n; i++) {
+        nnc_op op = p->op.at[i];
+        nnc_opcode code = nnc_op_code(m, op);
+        if (code != NNC_OP_cast && code != NNC_OP_mul && code != NNC_OP_transpose)
+            return false;
+        for (unsigned k = 0; k < nnc_op_nin(m, op); k++) {
+            nnc_value v = nnc_op_in(m, op, k);
+            nnc_op def = nnc_value_op(m, v);
+            bool inside = false;
+            for (uint32_t j = 0; j < p->op.n; j++)
+                inside |= def.id == p->op.at[j].id;
+            if (!inside && !nnc_value_is_const(m, v) &&
+                (!def.id || nnc_op_code(m, def) != NNC_OP_const))
+                return false;
+            bytes |= code == NNC_OP_cast && nnc_value_ty(m, v)->dtype == NNC_DT_i8;
+        }
+    }
+    return bytes;
+}
+
 /* Operand i of a contraction or window: read many times, so only views join. */
 static bool operand_joins(const grouping *g, const cluster *p, const cluster *c, nnc_op op,
                           unsigned i, nnc_value v)
 {
     nnc_opcode code = nnc_op_code(g->m, op);
+    if (code == NNC_OP_dot && i == 1 && !read_elsewhere(g, v, c) && expands_weights(g->m, p))
+        return true;
     if (!p->views || read_elsewhere(g, v, c))
         return false;
     if (code == NNC_OP_dot)

@@ -5,6 +5,7 @@
  * taken apart by shifts and scaled by blocks. */
 #include "frontend/onnx/rows_contrib.h"
 #include "frontend/onnx/rows_window.h"
+#include "ir/interp.h"
 
 /* ---- one number as scale and zero point ---- */
 
@@ -375,6 +376,43 @@ static nnc_status read_zeros(struct nbits *w, nnc_value *zero)
     return NNC_OK;
 }
 
+/* Number i of a row of `bits` each, the lowest bits first. */
+static int field(const uint8_t *row, int64_t i, int64_t bits)
+{
+    int64_t at = i * bits;
+    return row[at / 8] >> at % 8 & ((1 << bits) - 1);
+}
+
+/* Constant weights less their zero points as i8 [n, k]; none: something is computed, or a number does not fit. */
+static nnc_value whole_weights(struct nbits *w)
+{
+    nnc_onnx_cx *cx = w->cx;
+    nnc_tensor q, z = {0};
+    nnc_dim dim[2] = {w->n, w->k};
+    nnc_value none = {0};
+    bool zeros = nnc_cx_has(cx, 3);
+    int64_t bytes = w->block * w->bits / 8 * w->blocks, zbytes = (w->blocks * w->bits + 7) / 8;
+    if (!nnc_tensor_of(cx->m, nnc_cx_in(cx, 1), &q) || q.dtype != NNC_DT_u8 ||
+        nnc_tensor_count(&q) != w->n * bytes || w->k % w->block ||
+        (zeros && (!nnc_tensor_of(cx->m, nnc_cx_in(cx, 3), &z) || z.dtype != NNC_DT_u8 ||
+                   nnc_tensor_count(&z) != w->n * zbytes)))
+        return none;
+    nnc_arena *a = nnc_arena_new();
+    int8_t *to = nnc_arena_alloc(a, (size_t)(w->n * w->k));
+    bool fits = true;
+    for (int64_t n = 0; n < w->n; n++)
+        for (int64_t k = 0; k < w->k; k++) {
+            int zero = zeros ? field((const uint8_t *)z.data + n * zbytes, k / w->block, w->bits)
+                             : 1 << (w->bits - 1);
+            int v = field((const uint8_t *)q.data + n * bytes, k, w->bits) - zero;
+            fits &= v >= -128 && v <= 127;
+            to[n * w->k + k] = (int8_t)v;
+        }
+    nnc_value v = fits ? nnc_g_const_data(&cx->b, NNC_DT_i8, 2, dim, to) : none;
+    nnc_arena_free(a);
+    return v;
+}
+
 /* The weights f32 [n, k]. */
 static nnc_status read_weights(struct nbits *w, nnc_value *out)
 {
@@ -389,6 +427,13 @@ static nnc_status read_weights(struct nbits *w, nnc_value *out)
     NNC_TRY(nnc_row_real(cx, 2));
     NNC_TRY(as_rows(w, nnc_cx_in(cx, 1), "B", w->blocks * bytes, &q));
     NNC_TRY(as_rows(w, nnc_cx_in(cx, 2), "scales", w->blocks, &scale));
+    nnc_value whole = whole_weights(w);
+    if (whole.id) {
+        nnc_dim dim[2] = {w->n, w->blocks};
+        zero = nnc_cx_full(cx, nnc_cx_num(cx, NNC_DT_i8, 0), 2, dim);
+        *out = nnc_g_dequantize(&cx->b, whole, cast_to(cx, scale, NNC_DT_f32), zero, 1, w->block);
+        return NNC_OK;
+    }
     NNC_TRY(read_zeros(w, &zero));
     q = cast_to(cx, nnc_cx_reshape(cx, unpack(w, q, w->blocks * bytes), 3, split), NNC_DT_f32);
     q = sub_of(cx, q, nnc_cx_reshape(cx, zero, 3, one));

@@ -14,7 +14,9 @@ nnc_value nnc_kx_packable(nnc_kx *x)
     if (code != NNC_OP_dot && code != NNC_OP_conv)
         return none;
     nnc_value v = nnc_op_in(x->m, x->root, 1);
-    for (nnc_op op = nnc_value_op(x->m, v); op.id && nnc_op_has(x->m, op, NNC_VIEW);
+    for (nnc_op op = nnc_value_op(x->m, v);
+         op.id && (nnc_op_has(x->m, op, NNC_VIEW) || nnc_op_code(x->m, op) == NNC_OP_cast ||
+                   nnc_op_code(x->m, op) == NNC_OP_mul); /* views, and bytes converted and scaled */
          op = nnc_value_op(x->m, v)) {
         if (nnc_value_nuse(x->m, v) != 1)
             return none;

@@ -357,6 +357,50 @@ static nnc_value requantise(island *s, const tail *t, const float *step)
     return nnc_g_cast(b, q, to);
 }
 
+/* Integer forms requantise by ops of their own: f32, a factor, round, clamps in some order, i32.  With finite factors and
+ * clamps within 2^21 the conversion is exact, which saves it a test for nan. */
+static void promise(nnc_module *m, nnc_value v)
+{
+    bool low = false, high = false, flt = false;
+    double k;
+
+    for (int steps = 0; steps < 12; steps++) {
+        nnc_op op = nnc_value_single_user(m, v);
+        nnc_opcode code = op.id ? nnc_op_code(m, op) : NNC_OP_yield;
+        nnc_tensor t;
+        if (!op.id)
+            return;
+        nnc_value out = nnc_op_out(m, op, 0);
+        if (code == NNC_OP_cast && flt && dtype(m, out) == NNC_DT_i32) {
+            if (low && high)
+                nnc_attr_set_int(m, op, NNC_W_exact, 1);
+            return;
+        }
+        nnc_value other = nnc_op_nin(m, op) == 2 ? nnc_op_in(m, op, nnc_op_in(m, op, 0).id == v.id)
+                                                 : (nnc_value){0};
+        if (code == NNC_OP_cast && !flt && dtype(m, out) == NNC_DT_f32) {
+            flt = true;
+        } else if (code == NNC_OP_mul && flt && !low && !high) {
+            if (!nnc_tensor_of(m, other, &t))
+                return;
+            for (int64_t i = 0; i < nnc_tensor_count(&t); i++) {
+                float f;
+                memcpy(&f, (const char *)t.data + (size_t)i * sizeof f, sizeof f);
+                if (!isfinite(f))
+                    return;
+            }
+        } else if ((code == NNC_OP_max || code == NNC_OP_min) && flt) {
+            if (!nnc_quant_number(m, other, &k) || fabs(k) > 2000000.0)
+                return;
+            low |= code == NNC_OP_max;
+            high |= code == NNC_OP_min;
+        } else if (!(code == NNC_OP_add && !flt) && !(code == NNC_OP_round && flt)) {
+            return;
+        }
+        v = out;
+    }
+}
+
 static void finish(island *s)
 {
     nnc_module *m = s->m;
@@ -379,6 +423,8 @@ static void finish(island *s)
     }
     nnc_value_set_name(m, v, nnc_value_name(m, t.v));
     nnc_value_replace(m, t.v, v);
+    if (!s->w.scale)
+        promise(m, v);
 }
 
 static bool plain_conv(const nnc_module *m, nnc_op op)

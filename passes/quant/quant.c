@@ -4,7 +4,8 @@
  * reads it; a contraction of two dequantised operands becomes one of 8-bit integers with a 32-bit result, and the
  * floating-point ops behind it become its requantisation (contract.c).  What is not exact in integers (sums of values
  * with different scales, softmax, pools that average) stays floating point between `dequantize` and `quantize`, which
- * later passes write out and fuse.  Dequantised constants that no contraction took are folded at the end. */
+ * later passes write out and fuse.  Large weights that are quantised alone stay bytes as well: the matrix product converts
+ * them on the way (weights.c).  Other dequantised constants are folded at the end. */
 #include "passes/quant/quant.h"
 
 static void fold_constant(nnc_pass_cx *cx, nnc_op op)
@@ -30,7 +31,7 @@ static bool is_dead(const nnc_module *m, nnc_op op)
 static bool rewrite(nnc_pass_cx *cx, nnc_op op)
 {
     switch (nnc_op_code(cx->m, op)) {
-    case NNC_OP_dot:
+    case NNC_OP_dot: return nnc_quant_contract(cx, op) || nnc_quant_expand(cx, op);
     case NNC_OP_conv: return nnc_quant_contract(cx, op);
     case NNC_OP_quantize: return nnc_quant_round_trip(cx, op);
     case NNC_OP_reshape:

@@ -32,6 +32,9 @@ bool nnc_quant_weights(nnc_pass_cx *cx, nnc_op op, nnc_qweights *out);
  * become one requantisation. */
 bool nnc_quant_contract(nnc_pass_cx *cx, nnc_op op);
 
+/* A matrix product of floats by large quantised weights keeps these as bytes, which the kernel expands. */
+bool nnc_quant_expand(nnc_pass_cx *cx, nnc_op op);
+
 /* Moving data commutes with dequantising it; and quantising what was dequantised the same way is nothing. */
 bool nnc_quant_move(nnc_pass_cx *cx, nnc_op op);
 bool nnc_quant_round_trip(nnc_pass_cx *cx, nnc_op op);

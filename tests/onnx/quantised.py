@@ -10,6 +10,7 @@ that are not 0, and u8 and i8 in all combinations, a bias, an activation and som
   qoperator  QLinearConv, QLinearMatMul: bit for bit
   integer    ConvInteger, MatMulInteger: bit for bit
   dynamic    DynamicQuantizeLinear, MatMulInteger and the multiplication by the scales: close
+  weights    DequantizeLinear of weights alone, Gemm of floats: close
 
 The same model runs as portable C, as vector code and under the sanitizers in turn.
 
@@ -259,6 +260,17 @@ def dynamic(m):
     m.outputs[m.node("Mul", y, m.node("Mul", s, m.weight(sw)))] = (1, "close")
 
 
+def weights(m):
+    """Large weights that are quantised alone, times floats."""
+    k, n = 256 * m.int(1, 3), 1200
+    turned = m.chance(0.5)
+    w, sw, zw = weights_of(m, [n, k] if turned else [k, n], 0 if turned else 1, (np.int8, np.uint8))
+    x = m.feed(m.r.normal(0, 2, [m.one(1, 3, 70), k]).astype(np.float32))
+    d = m.node("DequantizeLinear", m.weight(w), m.weight(sw), m.weight(zw), axis=0 if turned else 1)
+    y = m.node("Gemm", x, d, transB=int(turned))
+    m.outputs[m.node("Relu", y)] = (1, "close")
+
+
 # ---- comparison ----
 
 def wrong(got, want, how):
@@ -280,7 +292,7 @@ def wrong(got, want, how):
 def check(seed, keep, cc):
     m = Model(seed)
     for _ in range(ISLANDS):
-        m.one(qdq, qdq, qdq, qoperator, integer, dynamic)(m)
+        m.one(*[qdq] * 6, *[qoperator] * 3, *[integer] * 2, *[dynamic] * 2, weights)(m)
     model = m.build()
     path = os.path.join(keep or os.getcwd(), f"quantised{seed}.onnx")
     onnx.save(model, path)

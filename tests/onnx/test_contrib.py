@@ -204,6 +204,26 @@ def quantised_products(q):
         if zeros:
             const["z"] = normal(n * blocks) + 8 if zeros == "f32" else integers(0, 256, n * (-(-blocks * bits // 8)), dtype=np.uint8)
         add(f"MatMulNBits {bits} {k} {block} {zeros}", "MatMulNBits", {"a": normal(2, 3, k)}, const=const, K=k, N=n, bits=bits, block_size=block, rtol=1e-3, atol=1e-3)
+    large_weights()
+
+
+def large_weights():
+    """Beyond 1 MB as floats: kernels keep the bytes."""
+    k, n, block = 512, 600, 64
+    for bits, zeros, rows in ((4, True, 3), (8, False, 1), (2, True, 70)):
+        const = {"b": integers(0, 256, n, k // block, block * bits // 8, dtype=np.uint8), "s": (normal(n, k // block) ** 2 + .1).astype(np.float32)}
+        if zeros:
+            const["z"] = integers(0, 256, n, k // block * bits // 8, dtype=np.uint8)
+        q = np.unpackbits(const["b"].reshape(n, -1, 1), axis=2, bitorder="little").reshape(n, k, bits)
+        q = q.astype(np.float64) @ (1 << np.arange(bits))
+        z = 1 << (bits - 1)
+        if zeros:
+            z = np.unpackbits(const["z"].reshape(n, -1, 1), axis=2, bitorder="little").reshape(n, k // block, bits) @ (1 << np.arange(bits))
+            z = np.repeat(z, block, axis=1)
+        x = normal(rows, k)
+        want = x @ ((q - z) * np.repeat(const["s"], block, axis=1)).T
+        add(f"MatMulNBits large {bits}", "MatMulNBits", {"a": x}, const=const, K=k, N=n, bits=bits, block_size=block,
+            want=[want.astype(np.float32)], rtol=1e-3, atol=1e-2)
 
 
 # ---- qonnx -----------------------------------------------------------------------------------------
