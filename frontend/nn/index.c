@@ -489,6 +489,13 @@ static bool is_range_slot(const nn_item *s)
            (s->kind == NN_S_item && s->v->kind == NN_V_range);
 }
 
+/* Numbers are a tensor as well, so a range of them may have ends that the run knows. */
+static bool takes_items(nn_trace *t, nn_v list, const nn_item *s)
+{
+    return is_range_slot(s) &&
+           (!list->numeric || (nn_known(t, s->v) && (!s->step || nn_known(t, s->step))));
+}
+
 static nn_v index_strings(nn_trace *t, nn_v base, const nn_items *items);
 
 static nn_v index_value(nn_trace *t, nn_v base, nn_items *items)
@@ -513,7 +520,7 @@ static nn_v index_value(nn_trace *t, nn_v base, nn_items *items)
         memcpy(rest.at, items->at + 1, rest.n * sizeof *rest.at);
         return rest.n ? index_value(t, x, &rest) : x;
     }
-    if (base->kind == NN_V_list && items->n == 1 && is_range_slot(s))
+    if (base->kind == NN_V_list && items->n == 1 && takes_items(t, base, s))
         return list_range(t, base, s);
     if (base->kind == NN_V_list && !base->numeric)
         nn_fail(t, s->at ? s->at->loc : items->node->loc,

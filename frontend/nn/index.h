@@ -66,6 +66,8 @@ nnc_value nn_index_tuples(nn_trace *t, const nn_places *p, nn_shape *common);
 nn_shape nn_places_shape(nn_trace *t, nn_v base, const nn_places *p);
 /* The first `count` along axis 0 of x; one symbol for one count. */
 nn_v nn_prefix_of(nn_trace *t, nn_v x, nnc_value count, int axis, nnc_dim most);
+/* Computed in the same way from the same values? */
+bool nn_same_value(nn_trace *t, nnc_value a, nnc_value b);
 /* Rank-0 i64. */
 nnc_value nn_scalar_i64(nn_trace *t, nnc_value v);
 nnc_value nn_int_op(nn_trace *t, nnc_opcode code, nnc_value a, nnc_value b); /* i64 */

@@ -59,6 +59,11 @@ static bool same_value(const nnc_module *m, nnc_value a, nnc_value b, unsigned d
     return true;
 }
 
+bool nn_same_value(nn_trace *t, nnc_value a, nnc_value b)
+{
+    return same_value(t->m, a, b, DEPTH);
+}
+
 static nnc_dim symbol_of(nn_trace *t, nnc_value count, nnc_dim most)
 {
     nnc_dims *d = t->m->dims;

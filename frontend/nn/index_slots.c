@@ -159,10 +159,10 @@ struct linear { /* rest + sum of coef * value */
     bool overflow;
 };
 
-static void add_term(struct linear *f, nnc_value v, int64_t coef)
+static void add_term(nn_trace *t, struct linear *f, nnc_value v, int64_t coef)
 {
     for (unsigned i = 0; i < f->n; i++)
-        if (f->value[i].id == v.id) {
+        if (nn_same_value(t, f->value[i], v)) {
             f->coef[i] += coef;
             return;
         }
@@ -200,7 +200,7 @@ static void add_linear(nn_trace *t, struct linear *f, nnc_value v, int64_t coef,
                nnc_dtype_is_int((nnc_dtype)nnc_value_ty(t->m, nnc_op_in(t->m, op, 0))->dtype)) {
         add_linear(t, f, nnc_op_in(t->m, op, 0), coef, depth - 1);
     } else {
-        add_term(f, v, coef);
+        add_term(t, f, v, coef);
     }
 }
 
@@ -288,22 +288,29 @@ static nn_v index_scalar(nn_trace *t, nn_v v, const nn_ast *at, const char *what
     return v;
 }
 
-/* Runs under `nnc run` and `nnc test` check an index where it is computed once. */
-static void check_bounds(nn_trace *t, nnc_value i, nnc_dim n, const nn_ast *at)
+/* Runs under `nnc run` and `nnc test` check an index where it is computed once: 0 <= i and i + span <= n, everywhere. */
+static void check_bounds(nn_trace *t, nnc_value i, nnc_dim span, nnc_dim n, const nn_ast *at)
 {
     nnc_op parent = nnc_block_parent(t->m, t->b.pos.block);
+    nnc_dims *d = t->m->dims;
     int64_t lo, hi;
+    int rank = nnc_value_ty(t->m, i)->rank;
     if (!t->program || !parent.id || nnc_op_code(t->m, parent) != NNC_OP_graph)
         return;
     nn_interval(t, i, &lo, &hi);
-    if (lo >= 0 && hi < nnc_dim_lo(t->m->dims, n))
+    if (lo >= 0 && hi != INT64_MAX && hi <= nnc_dim_lo(d, nnc_dim_sub(d, n, span)))
         return;
-    nnc_value x = nn_scalar_i64(t, i), size = nnc_g_extent(&t->b, n);
+    nnc_value x = nn_scalar_i64(t, i), last = nnc_g_extent(&t->b, nnc_dim_sub(d, n, span));
     nnc_value ok = nnc_g_binary(&t->b, NNC_OP_and, nnc_g_binary(&t->b, NNC_OP_le, nn_i64(t, 0), x),
-                                nnc_g_binary(&t->b, NNC_OP_lt, x, size));
+                                nnc_g_binary(&t->b, NNC_OP_le, x, last));
+    int64_t axes[NNC_MAX_RANK];
+    for (int k = 0; k < rank; k++)
+        axes[k] = k;
+    if (rank)
+        ok = nnc_g_reduce(&t->b, NNC_W_and, ok, (unsigned)rank, axes, false);
     nnc_g_check(&t->b, ok,
-                nnc_arena_printf(t->arena, "%s: an index is out of range",
-                                 nnc_loc_text_of(t->diag, at->loc)));
+                nnc_arena_printf(t->arena, "%s: an index is out of range for an axis of size %s",
+                                 nnc_loc_text_of(t->diag, at->loc), nnc_dim_text(d, n)));
 }
 
 static void place_int(struct resolve *r, nn_place *p, nn_v v)
@@ -315,7 +322,7 @@ static void place_int(struct resolve *r, nn_place *p, nn_v v)
     if (!fixed_dim(t, v, p->at, &i)) {
         p->kind = NN_P_pick;
         p->index = v->ssa;
-        check_bounds(t, v->ssa, n, p->at);
+        check_bounds(t, v->ssa, 1, n, p->at);
         return;
     }
     if (nnc_dim_value(d, i, &c) && c < 0)
@@ -334,7 +341,7 @@ static void place_int(struct resolve *r, nn_place *p, nn_v v)
     }
     p->kind = NN_P_pick; /* may lie outside of a bounded axis: clamped */
     p->index = nn_dim_value(t, i)->ssa;
-    check_bounds(t, p->index, n, p->at);
+    check_bounds(t, p->index, 1, n, p->at);
 }
 
 /* min(x, n), without an expression where it is plain. */
@@ -418,6 +425,7 @@ static void place_run(struct resolve *r, nn_place *p, nnc_value a, nnc_value b)
         p->kind = NN_P_window;
         p->index = a;
         p->size = nnc_dim_ceildiv(d, cut_to(d, gap, n), p->step);
+        check_bounds(t, a, gap, n, p->at);
         return;
     }
     p->kind = NN_P_run;
@@ -527,8 +535,11 @@ static void place_item(struct resolve *r, nn_place *p, nn_v v)
         place_int(r, p, v);
         return;
     }
+    nnc_tensor fixed;
     p->kind = NN_P_list;
     p->index = fixed_list(r, p, v);
+    if (!nnc_tensor_of(t->m, p->index, &fixed))
+        check_bounds(t, p->index, 1, r->shape.dim[p->axis], p->at);
 }
 
 /* A range is a block and a tensor is a list of places. */
