@@ -107,7 +107,7 @@ static void check_errors(const char *path)
     char command[2048], text[1024];
     const char *name = strrchr(path, '/') + 1;
     int line = 0, expected = 0, told = 0;
-    snprintf(command, sizeof command, "%s test --interpret '%s' 2>&1", NNC_BINARY, path);
+    snprintf(command, sizeof command, "%s check '%s' 2>&1", NNC_BINARY, path);
     CHECK(run(command, out) != 0);
     for (const char *p = out; (p = strstr(p, ": error: ")); p++)
         told++;
