@@ -73,6 +73,28 @@ static bool is_angle(const nn_text *x, uint32_t i)
     return kind(x, i) == '>' && i > 4 && kind(x, i - 4) == '<' && is_angle(x, i - 4);
 }
 
+static bool binds_tighter(int k)
+{
+    switch (k) {
+    case '*':
+    case '/':
+    case '%':
+    case '@':
+    case '^':
+    case '.':
+    case '\'':
+    case NN_T_FLOORDIV: return true;
+    default: return false;
+    }
+}
+
+/* `3/10`, a number of its own: the / between two integers that nothing else binds. */
+static bool is_fraction(const nn_text *x, uint32_t i)
+{
+    return kind(x, i) == '/' && kind(x, i - 1) == NN_T_INT && kind(x, i + 1) == NN_T_INT &&
+           !binds_tighter(kind(x, i - 2)) && !binds_tighter(kind(x, i + 2));
+}
+
 bool nn_piece_is_postfix(const nn_text *x, uint32_t i)
 {
     int k = kind(x, i), last = kind(x, i - 1);
@@ -85,7 +107,8 @@ bool nn_piece_has_space(const nn_text *x, uint32_t i)
 {
     int k = kind(x, i), last = kind(x, i - 1);
     if (last == '(' || last == '[' || last == '.' || last == '!' || last == '^' ||
-        nn_piece_is_prefix(x, i - 1) || is_angle(x, i))
+        nn_piece_is_prefix(x, i - 1) || is_angle(x, i) || is_fraction(x, i) ||
+        is_fraction(x, i - 1))
         return false;
     if (is_angle(x, i - 1))
         return last == '>' && k != ',' && k != ')' && k != ']' && k != '[';
@@ -120,7 +143,7 @@ bool nn_piece_may_break(const nn_text *x, uint32_t i)
     if (continues(k) || k == 0)
         return true;
     if (nn_piece_is_postfix(x, i) || nn_piece_is_prefix(x, i - 1) || is_angle(x, i) ||
-        is_angle(x, i - 1))
+        is_angle(x, i - 1) || is_fraction(x, i) || is_fraction(x, i - 1))
         return false;
     switch (k) {
     case ',':
@@ -192,7 +215,8 @@ unsigned nn_piece_break_rank(const nn_text *x, uint32_t i)
 {
     int k = kind(x, i), last = kind(x, i - 1);
     unsigned level = x->at[i].depth * NN_RANKS, loose = looseness(last);
-    if (is_angle(x, i) || is_angle(x, i - 1) || nn_piece_is_prefix(x, i - 1))
+    if (is_angle(x, i) || is_angle(x, i - 1) || nn_piece_is_prefix(x, i - 1) ||
+        is_fraction(x, i - 1))
         return 0;
     if (k == NN_T_OVER || k == NN_T_SUBJECT_TO || k == NN_T_WHERE)
         return level + 1;

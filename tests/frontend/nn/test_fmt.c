@@ -153,6 +153,8 @@ static void small_texts(void)
         {"type t=fixed < 8 , 4 > [ n ]", "type t = fixed<8, 4>[n]\n"},
         {"fn f(x)=(fixed<8,4>x)", "fn f(x) = (fixed<8, 4> x)\n"},
         {"fn f(x)=@newton(3)for t in x{t}", "fn f(x) = @newton(3) for t in x { t }\n"},
+        {"const a=[1 / 5,-3/10,2/3*x,a[1]/2,1/ 2^3]",
+         "const a = [1/5, -3/10, 2 / 3 * x, a[1] / 2, 1 / 2^3]\n"},
         {"@inline fn f(x)=x@x", "@inline\nfn f(x) = x @ x\n"},
         {"fn f(x) { }", "fn f(x) {}\n"},
         {"fn f(x) {\n}", "fn f(x) {}\n"},
