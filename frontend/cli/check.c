@@ -8,6 +8,7 @@
 #include "frontend/cli/compare.h"
 #include "frontend/onnx/vector.h"
 #include "ir/eval.h"
+#include "passes/autodiff/autodiff.h"
 
 struct check {
     cli *c;
@@ -140,7 +141,8 @@ static void show(struct check *k, const char *what, unsigned i, const nnc_tensor
 static int one_round(struct check *k, bool vectors)
 {
     cli_progress(k->c, "interpreting");
-    if (nnc_interp_graph(k->m, k->graph, k->c->arena, k->nin, k->in, k->nout, k->interp) != NNC_OK)
+    if (nnc_autodiff_run(k->m, k->graph) != NNC_OK ||
+        nnc_interp_graph(k->m, k->graph, k->c->arena, k->nin, k->in, k->nout, k->interp) != NNC_OK)
         return CLI_INPUT;
     int code = run_compiled(k);
     cli_progress_end();

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "frontend/cli/cli.h"
+#include "passes/autodiff/autodiff.h"
 
 /* Line i of an attribute that lists names. */
 const char *cli_name_at(cli *c, const nnc_module *m, nnc_op graph, nnc_word key, unsigned i)
@@ -62,7 +63,8 @@ static int interpret(cli *c, nnc_module *m)
             return cli_fail(CLI_USAGE, "input '%s' is missing: --input %s=FILE.npy",
                             cli_name_at(c, m, g, NNC_W_input, i),
                             cli_name_at(c, m, g, NNC_W_input, i));
-    if (nnc_interp_graph(m, g, c->arena, nin, in, nout, out) != NNC_OK)
+    if (nnc_autodiff_run(m, g) != NNC_OK ||
+        nnc_interp_graph(m, g, c->arena, nin, in, nout, out) != NNC_OK)
         return CLI_INPUT;
     for (unsigned i = 0; i < nout && !c->opt.outputs.n; i++) {
         printf("%s: %s [", cli_name_at(c, m, g, NNC_W_output, i),

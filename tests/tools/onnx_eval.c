@@ -16,6 +16,7 @@
 #include "frontend/onnx/vector.h"
 #include "ir/eval.h"
 #include "ir/interp.h"
+#include "passes/autodiff/autodiff.h"
 #include "ir/text.h"
 #include "ir/verify.h"
 
@@ -127,7 +128,8 @@ static void run_case(nnc_arena *a, const char *dir, struct options o)
         in[nin] = tensor_of(a, &t);
     }
     unsigned nout = nnc_op_nin(m, nnc_block_last(m, body));
-    if (nnc_interp_graph(m, graph, a, nin, in, nout, out) != NNC_OK) {
+    if (nnc_autodiff_run(m, graph) != NNC_OK ||
+        nnc_interp_graph(m, graph, a, nin, in, nout, out) != NNC_OK) {
         printf("RUNERR %s: %s\n", dir, first_text);
         return;
     }

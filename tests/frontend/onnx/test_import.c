@@ -1,6 +1,7 @@
 /* The importer: small models imported and run in the interpreter, and what is said about wrong ones. */
 #include "frontend/onnx/import.h"
 #include "ir/interp.h"
+#include "passes/autodiff/autodiff.h"
 #include "ir/verify.h"
 #include "tests/frontend/onnx/wire.h"
 #include "tests/test.h"
@@ -68,7 +69,8 @@ static bool run(unsigned nin, const nnc_tensor *in)
     nnc_op graph = nnc_func_entry(module, NNC_OP_graph);
     nnc_tensor out[4];
     unsigned nout = nnc_op_nin(module, nnc_block_last(module, nnc_op_region(module, graph, 0)));
-    if (nnc_interp_graph(module, graph, arena, nin, in, nout, out) != NNC_OK)
+    if (nnc_autodiff_run(module, graph) != NNC_OK ||
+        nnc_interp_graph(module, graph, arena, nin, in, nout, out) != NNC_OK)
         return false;
     result = out[0];
     return true;
