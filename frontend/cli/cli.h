@@ -15,7 +15,7 @@ typedef struct cli_list {
     unsigned n;
 } cli_list;
 typedef struct cli_options {
-    const char *command; /* build, info, run, check, test, fmt, ops */
+    const char *command; /* build, info, run, check, test, fmt, doc, ops */
     char letter;
     const char *file; /* the model */
     cli_list output, dim, input, outputs, against, set, names;
@@ -82,6 +82,7 @@ int cli_run(cli *c);
 int cli_check(cli *c);
 int cli_ops(cli *c);
 int cli_fmt(cli *c);
+int cli_doc(cli *c);
 
 /* nn.c: the same commands for programs in the .nn language */
 bool cli_is_nn(const char *path);

@@ -12,6 +12,7 @@ static int dispatch(cli *c)
     case 't': return cli_nn_run(c, true);
     case 'c': return nn ? cli_nn_check(c) : cli_check(c);
     case 'f': return cli_fmt(c);
+    case 'd': return cli_doc(c);
     case 'o': return cli_ops(c);
     default: return cli_build(c);
     }

@@ -34,6 +34,7 @@ static const struct command {
     {"test", 't', "nnc test PROGRAM.nn [NAME ...]", "run the tests of a .nn program"},
     {"fmt", 'f', "nnc fmt [--check] FILE.nn ...",
      "set .nn files in the one style, in place; - for stdin"},
+    {"doc", 'd', "nnc doc [--check] FILE.nn ...", "reference pages in Markdown, from the comments"},
     {"ops", 'o', "nnc ops", "list the operators that can be imported"},
 };
 enum { NCOMMAND = sizeof commands / sizeof commands[0] };
@@ -220,10 +221,11 @@ static void pick_command(cli *c, int argc, char **argv, int *i)
 static int two_files(const cli *c, const char *second)
 {
     if (c->opt.letter == 'b' && !strpbrk(c->opt.file, "./"))
-        return cli_fail(CLI_USAGE,
-                        "'%s' is not a command; there are info, run, check, test, fmt and ops, and "
-                        "nnc MODEL -o OUTPUT",
-                        c->opt.file);
+        return cli_fail(
+            CLI_USAGE,
+            "'%s' is not a command; there are info, run, check, test, fmt, doc and ops, and "
+            "nnc MODEL -o OUTPUT",
+            c->opt.file);
     return cli_fail(CLI_USAGE, "one model at a time: '%s' and '%s'", c->opt.file, second);
 }
 
