@@ -3,7 +3,8 @@
  * Maps are taken from the inside out, so that an inner map is plain batched operations when the outer one adds its
  * axis.  A map is first batched whole.  When a value that has to be stored is then larger than half of the second-level
  * cache (the first-level one, if no contraction asks for many rows at once), the ops are made again inside a scan over tiles: the largest power of two of lanes that fits, and the
- * remaining lanes behind the scan.  Ops of a failed or superseded attempt are erased, the last first, so that it leaves no
+ * remaining lanes behind the scan.  A result that is only summed (or reduced otherwise) over all turns is reduced in
+ * every tile, so that it is never stored as a whole.  Ops of a failed or superseded attempt are erased, the last first, so that it leaves no
  * trace. */
 #include "passes/batch/batch.h"
 #include <string.h>
@@ -47,11 +48,32 @@ static bool wants_memory(const nnc_module *m, nnc_op op)
            nnc_op_has(m, op, NNC_NAMED);
 }
 
-/* Results (which nobody reads yet) are stored whatever we do.  What a reduction makes in between is, too; a number per
- * lane is not worth the trouble. */
-static bool is_stored(const nnc_module *m, nnc_op op, nnc_value v)
+/* The reduction over all turns that is the only reader of result i, if there is one. */
+static nnc_op reduced_by(const nnc_module *m, nnc_op scan, unsigned i)
 {
-    if (!nnc_value_nuse(m, v))
+    nnc_value y = nnc_op_out(m, scan, i);
+    nnc_op user = nnc_value_single_user(m, y);
+    unsigned n;
+    if (!user.id || nnc_op_code(m, user) != NNC_OP_reduce ||
+        (nnc_value_ty(m, y)->dtype != NNC_DT_bool &&
+         nnc_dtype_infos[nnc_value_ty(m, y)->dtype].bits <
+             32)) /* partial results would be rounded */
+        return (nnc_op){0};
+    const int64_t *axes = nnc_attr_ints(m, user, NNC_W_axes, &n);
+    for (unsigned k = 0; k < n; k++)
+        if (axes[k] == 0)
+            return user;
+    return (nnc_op){0};
+}
+
+/* Results (which nobody in the body reads) are stored whatever we do, unless all turns are reduced.  What a reduction
+ * makes in between is stored too; a number per lane is not worth the trouble. */
+static bool is_stored(const nnc_module *m, nnc_op scan, nnc_op op, nnc_value v, const nnc_value *ys)
+{
+    bool used = nnc_value_nuse(m, v) != 0;
+    for (unsigned i = 0; i < nnc_op_nout(m, scan) && !used; i++)
+        used = ys[i].id == v.id && reduced_by(m, scan, i).id;
+    if (!used)
         return false;
     if (wants_memory(m, op))
         return true;
@@ -70,19 +92,19 @@ typedef struct demand {
     bool maps;     /* nothing but maps and reductions: no matrix kernel wants many rows */
 } demand;
 
-/* Of the ops between two. */
-static demand demand_of(const nnc_lanes *x, nnc_op before, nnc_op after)
+/* Of the ops that were made for the scan, behind `before`; ys are its results. */
+static demand demand_of(const nnc_lanes *x, nnc_op before, nnc_op scan, const nnc_value *ys)
 {
     nnc_module *m = x->m;
     demand d = {0, true};
-    for (nnc_op op = nnc_op_prev(m, after); op.id && op.id != before.id; op = nnc_op_prev(m, op)) {
+    for (nnc_op op = nnc_op_prev(m, scan); op.id && op.id != before.id; op = nnc_op_prev(m, op)) {
         d.maps &= !wants_memory(m, op) && !nnc_op_nregion(m, op);
         for (unsigned i = 0; i < nnc_op_nout(m, op); i++) {
             nnc_value v = nnc_op_out(m, op, i);
             const nnc_type_rec *r = nnc_value_ty(m, v);
             int64_t bytes = nnc_type_bytes(m, nnc_value_type(m, v));
             bool lanes = r->rank && (r->dim[0] == x->n || (r->rank > 1 && r->dim[1] == x->n));
-            if (lanes && bytes > d.bytes && is_stored(m, op, v))
+            if (lanes && bytes > d.bytes && is_stored(m, scan, op, v, ys))
                 d.bytes = bytes;
         }
     }
@@ -91,14 +113,16 @@ static demand demand_of(const nnc_lanes *x, nnc_op before, nnc_op after)
 
 /* ---- one scan ---- */
 
-/* The results in place of the scan's; types may differ in how they spell a size. */
-static void replace(batching *x, nnc_builder *b, nnc_op scan, const nnc_value *ys)
+/* The results in place of the scan's; types may differ in how they spell a size.  partial: what is reduced has been
+ * reduced per tile, its reader does the rest. */
+static void replace(batching *x, nnc_builder *b, nnc_op scan, const nnc_value *ys, bool partial)
 {
     nnc_module *m = x->m;
     for (unsigned i = 0; i < nnc_op_nout(m, scan); i++) {
         nnc_value old = nnc_op_out(m, scan, i), y = ys[i];
         const nnc_type_rec r = *nnc_value_ty(m, old);
-        y = nnc_g_reshape(b, y, r.rank, r.dim);
+        if (!partial || !reduced_by(m, scan, i).id)
+            y = nnc_g_reshape(b, y, r.rank, r.dim);
         nnc_value_replace(m, old, y);
     }
     nnc_op_erase(m, scan);
@@ -140,6 +164,21 @@ static bool can_tile(const nnc_module *m, nnc_op scan)
     return true;
 }
 
+/* Reduce results over the lanes of a tile, as their readers do over all. */
+static void reduce_tile(nnc_module *m, nnc_builder *b, nnc_op scan, nnc_value *ys)
+{
+    for (unsigned i = 0; i < nnc_op_nout(m, scan); i++) {
+        nnc_op r = reduced_by(m, scan, i);
+        int64_t list[NNC_MAX_RANK];
+        unsigned n;
+        if (!r.id)
+            continue;
+        const int64_t *axes = nnc_attr_ints(m, r, NNC_W_axes, &n);
+        memcpy(list, axes, n * sizeof *list);
+        ys[i] = nnc_g_reduce(b, nnc_attr_word(m, r, NNC_W_kind, NNC_W_sum), ys[i], n, list, true);
+    }
+}
+
 /* A scan over `tiles` tiles of `size` lanes, before the old one. */
 static bool tiled(batching *x, nnc_op scan, nnc_dim tiles, nnc_dim size, nnc_value *ys)
 {
@@ -167,6 +206,7 @@ static bool tiled(batching *x, nnc_op scan, nnc_dim tiles, nnc_dim size, nnc_val
         in[i] = nnc_block_arg(m, body, 1 + i);
     if (!nnc_lanes_run(&l, scan, first, in, ys))
         return false;
+    reduce_tile(m, &l.b, scan, ys);
     nnc_build_yield(&l.b, nout, ys);
     nnc_attr_set_int(m, loop, NNC_W_serial, 1); /* its body is batched already */
     nnc_g_finish(&b, loop);
@@ -208,6 +248,7 @@ static bool in_tiles(batching *x, nnc_op scan, int64_t size, nnc_value *ys)
     if (!straight(x, scan, nnc_dim_mul(t, tiles, size), rest, last, &l))
         return false;
     nnc_builder b = nnc_builder_before(m, scan);
+    reduce_tile(m, &b, scan, last);
     for (unsigned i = 0; i < nout; i++) {
         nnc_value both[2] = {ys[i], last[i]};
         ys[i] = nnc_g_concat(&b, 2, both, 0);
@@ -239,7 +280,8 @@ static bool batch_one(batching *x, nnc_op scan)
     nnc_dim trips = nnc_attr_int(m, scan, NNC_W_trips, 0);
     nnc_lanes l;
     bool ok = straight(x, scan, 0, trips, ys, &l);
-    int64_t size = ok && can_tile(m, scan) ? tile_size(x, scan, demand_of(&l, before, scan)) : 0;
+    int64_t size =
+        ok && can_tile(m, scan) ? tile_size(x, scan, demand_of(&l, before, scan, ys)) : 0;
     x->why = l.why;
     if (ok && size) {
         undo(m, before, scan);
@@ -250,7 +292,7 @@ static bool batch_one(batching *x, nnc_op scan)
         return false;
     }
     nnc_builder b = nnc_builder_before(m, scan);
-    replace(x, &b, scan, ys);
+    replace(x, &b, scan, ys, size != 0);
     return true;
 }
 

@@ -293,6 +293,27 @@ static void tiles(void)
     }
 }
 
+/* What is only reduced over all turns is reduced in every tile. */
+static void reduced_results(void)
+{
+    static const char *const trips[] = {"5", "6", "n"}, *const kinds[] = {"sum", "max", "prod"};
+    char text[2048];
+    for (int i = 0; i < 9; i++) {
+        const char *n = trips[i % 3];
+        snprintf(
+            text, sizeof text,
+            "%sgraph @f [entry=1] (%%s: f32[%s,4], %%w: f32[4,3]) {\n"
+            "%%y, %%z = scan %%s [carried=0, trips=%s, batch=2] : f32[%s,3], bool[%s,3] (%%i: "
+            "i64[], %%x: f32[4]) {\n%%h = dot %%x, %%w [contract_a=[0], contract_b=[0]] : f32[3]\n"
+            "%%b = lt %%h, 1.0:f32 : bool[3]\nyield %%h, %%b\n}\n"
+            "%%p = reduce %%y [kind=%s, axes=[%s], keep=%d] : f32[%s]\n"
+            "%%q = reduce %%z [kind=and, axes=[0], keep=0] : bool[3]\nyield %%p, %%q\n}\n",
+            i % 3 == 2 ? "dim n = 1..6\n" : "", n, n, n, n, kinds[i / 3], i % 2 ? "0" : "0, 1",
+            i % 2, i % 2 ? "1,3" : "");
+        judge(text, 0);
+    }
+}
+
 /* ---- gradients ---- */
 
 /* Graph @f after pass `autodiff`, with @ in the text replaced by `hint`, on inputs in[]. */
@@ -502,5 +523,6 @@ int main(void)
     RUN(every_op);
     RUN(run_time_trips);
     RUN(tiles);
+    RUN(reduced_results);
     return test_end();
 }
