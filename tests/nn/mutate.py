@@ -25,7 +25,7 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 SECONDS = 10
 FINDING = re.compile(r"AddressSanitizer|LeakSanitizer|runtime error:|Assertion|stack smashing")
 MESSAGE = re.compile(r"^(?!    )(.*?):? ?(error|warning): ", re.M)     # four blanks: a line of the program
-PLACE = re.compile(r":\d+:\d+$")
+PLACE = re.compile(r":\d+:\d+$|\.onnx$")
 TOKEN = re.compile(r"\s+|#[^\n]*|\"[^\"\n]*\"|[A-Za-z_]\w*|\d[\w.]*|\.\.|->|[=!<>]=|<<|>>|//|[-+*/]=|.", re.S)
 ODD = ["\0", "\xff", "\r", "\t", "\u2212", "\u201c", "\ufeff", "{", "}", "(", ")", "[", "]", '"', "'", "\\", "#", "@", ";",
        "..", "=", "==", "->", "\n", "9" * 30, "1e999", "0x", "_", "'''", "{{{{", "((((((((", "]]]]"]
