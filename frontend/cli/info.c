@@ -42,7 +42,7 @@ static void operators(cli *c, counts *out)
     nnc_diag *quiet = nnc_diag_new(c->arena);
     nnc_diag_set_quiet(quiet, true);
     size_t n = strlen(c->opt.file);
-    if ((n > 3 && !strcmp(c->opt.file + n - 3, ".ir")) ||
+    if (cli_is_nn(c->opt.file) || (n > 3 && !strcmp(c->opt.file + n - 3, ".ir")) ||
         nnc_onnx_load(c->arena, quiet, c->opt.file, &model) != NNC_OK)
         return;
     count_graph(c->arena, out, model->graph);

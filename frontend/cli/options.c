@@ -241,7 +241,7 @@ int cli_parse(cli *c, int argc, char **argv)
             int code = take_option(c, argc, argv, &i);
             if (code)
                 return code;
-        } else if (c->opt.file && (c->opt.letter == 'f' ||
+        } else if (c->opt.file && (strchr("fd", c->opt.letter) ||
                                    (cli_is_nn(c->opt.file) && strchr("rt", c->opt.letter)))) {
             int code = store(c, &names, argv[i]);
             if (code)

@@ -11,7 +11,7 @@ import sys
 import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-PAGES = ["docs/language.md", "README.md"]
+PAGES = ["docs/language.md", "docs/tutorial.md", "README.md"]
 OUTPUT = re.compile(r": error:| FAIL |^\s*ok\s|^\$ |^nnc |^    .*│|[├└─]", re.M)
 
 
