@@ -16,12 +16,13 @@
 #include "ir/build.h"
 #include "ir/interp.h"
 #include "passes/kmem.h"
+#include "passes/krange.h"
 #include "passes/pass.h"
 #include <string.h>
 
 enum {
     MAX_CALLEE = 400,   /* ops of a kernel that is worth moving in */
-    MAX_OPS = 20000,     /* of the whole loop */
+    MAX_OPS = 20000,    /* of the whole loop */
     MAX_WORK = 1 << 14, /* scalar steps of a callee: beyond, a call costs nothing */
     UNKNOWN_TRIPS = 64, /* of a loop whose length only the run knows */
     MAX_LOCAL = 64,     /* bytes of a local array: an index vector, a small row */
@@ -576,6 +577,102 @@ static void drop_idle(nnc_module *m, nnc_block b)
     }
 }
 
+/* Does `store` come before `load` whenever that is reached? */
+static bool leads_to(const nnc_module *m, nnc_op store, nnc_op load)
+{
+    nnc_block b = nnc_op_get(m, store)->block;
+
+    while (load.id && nnc_op_get(m, load)->block.id != b.id)
+        load = nnc_block_parent(m, nnc_op_get(m, load)->block);
+    return load.id && load.id != store.id && nnc_op_before(m, store, load);
+}
+
+/* A register with one store, which leads to all loads, is that value. */
+static void forward(nnc_module *m, nnc_op alloc)
+{
+    nnc_value cell = nnc_op_out(m, alloc, 0), v;
+    nnc_op store = {0};
+
+    for (uint32_t u = nnc_value_get(m, cell)->first_use; u; u = m->use.at[u].next)
+        if (nnc_op_code(m, m->use.at[u].user) == NNC_OP_store) {
+            if (store.id)
+                return;
+            store = m->use.at[u].user;
+        }
+    if (!store.id || nnc_op_in(m, store, 0).id == cell.id)
+        return;
+    for (uint32_t u = nnc_value_get(m, cell)->first_use; u; u = m->use.at[u].next)
+        if (m->use.at[u].user.id != store.id && (nnc_op_code(m, m->use.at[u].user) != NNC_OP_load ||
+                                                 !leads_to(m, store, m->use.at[u].user)))
+            return;
+    v = nnc_op_in(m, store, 0);
+    if (!nnc_value_is_const(m, v) && !*nnc_value_name(m, v))
+        m->value.at[v.id].name = nnc_value_get(m, cell)->name;
+    nnc_op_erase(m, store);
+    for (uint32_t u; (u = nnc_value_get(m, cell)->first_use) != 0;) {
+        nnc_op load = m->use.at[u].user;
+        nnc_value_replace(m, nnc_op_out(m, load, 0), v);
+        nnc_op_erase(m, load);
+    }
+    nnc_op_erase(m, alloc);
+}
+
+static void forward_all(nnc_module *m, nnc_block b)
+{
+    NNC_BUF(nnc_op) cell = {0};
+
+    for (nnc_op op = nnc_block_first(m, b); op.id; op = nnc_op_next(m, op)) {
+        nnc_value v = nnc_op_nout(m, op) ? nnc_op_out(m, op, 0) : (nnc_value){0};
+        for (unsigned r = 0; r < nnc_op_nregion(m, op); r++)
+            forward_all(m, nnc_op_region(m, op, r));
+        if (nnc_op_code(m, op) == NNC_OP_alloc && nnc_value_ty(m, v)->space == NNC_SPACE_reg &&
+            nnc_value_ty(m, v)->rank == 0 && nnc_value_ty(m, v)->lanes == 1)
+            NNC_PUSH(m->arena, &cell, op);
+    }
+    for (uint32_t i = cell.n; i-- > 0;)
+        forward(m, cell.at[i]);
+}
+
+/* A value that op, an idx cast or clamp, need not change; none: it must. */
+static nnc_value same_as(const nnc_module *m, nnc_op op)
+{
+    nnc_opcode code = nnc_op_code(m, op);
+    nnc_value v = nnc_op_in(m, op, 0);
+    nnc_op inner = nnc_value_op(m, v);
+    int64_t lo, hi, clo, chi;
+
+    if (code == NNC_OP_cast && inner.id && nnc_op_code(m, inner) == NNC_OP_cast &&
+        nnc_value_ty(m, v)->dtype == NNC_DT_i64 &&
+        nnc_value_ty(m, nnc_op_in(m, inner, 0))->dtype == NNC_DT_idx)
+        return nnc_op_in(m, inner, 0);
+    if (code != NNC_OP_max && code != NNC_OP_min)
+        return (nnc_value){0};
+    if (!nnc_int_range(m, v, &lo, &hi) || !nnc_int_range(m, nnc_op_in(m, op, 1), &clo, &chi))
+        return (nnc_value){0};
+    return (code == NNC_OP_max ? lo >= chi : hi <= clo) ? v : (nnc_value){0};
+}
+
+/* Loop counters come as i64 and go into addresses as clamped idx. */
+static void simplify_indices(nnc_module *m, nnc_block b)
+{
+    nnc_op next;
+
+    for (nnc_op op = nnc_block_first(m, b); op.id; op = next) {
+        nnc_value v;
+        next = nnc_op_next(m, op);
+        for (unsigned r = 0; r < nnc_op_nregion(m, op); r++)
+            simplify_indices(m, nnc_op_region(m, op, r));
+        if (nnc_op_nout(m, op) != 1 || nnc_value_ty(m, nnc_op_out(m, op, 0))->dtype != NNC_DT_idx ||
+            nnc_value_ty(m, nnc_op_out(m, op, 0))->kind != NNC_TYPE_scalar || !nnc_op_nin(m, op))
+            continue;
+        v = same_as(m, op);
+        if (v.id) {
+            nnc_value_replace(m, nnc_op_out(m, op, 0), v);
+            nnc_op_erase(m, op);
+        }
+    }
+}
+
 static void outline_loop(loops *x, nnc_op loop)
 {
     nnc_module *m = x->m;
@@ -601,6 +698,8 @@ static void outline_loop(loops *x, nnc_op loop)
             set_space(m, v, (nnc_space)nnc_value_ty(m, v)->space);
     }
     drop_idle(m, o.body);
+    forward_all(m, o.body);
+    simplify_indices(m, o.body);
     nnc_op call = nnc_op_new(m, behind, NNC_OP_call, o.actual.n, o.actual.at, 0, NULL,
                              nnc_op_loc(m, o.kernel));
     nnc_attr_set_str(m, call, NNC_W_callee, nnc_func_name(m, o.kernel));

@@ -181,18 +181,34 @@ static bool is_used(const nnc_module *m, nnc_op op)
     return false;
 }
 
+static bool only_stored_to(const nnc_module *m, nnc_value b)
+{
+    for (uint32_t u = nnc_value_get(m, b)->first_use; u; u = m->use.at[u].next) {
+        nnc_op op = m->use.at[u].user;
+        if (nnc_op_code(m, op) == NNC_OP_view
+                ? !only_stored_to(m, nnc_op_out(m, op, 0))
+                : nnc_op_code(m, op) != NNC_OP_store || nnc_op_in(m, op, 1).id != b.id)
+            return false;
+    }
+    return true;
+}
+
 /* A local buffer that is only written. */
 static bool is_write_only(const nnc_module *m, nnc_op op)
 {
-    nnc_value b = nnc_op_out(m, op, 0);
+    return nnc_op_code(m, op) == NNC_OP_alloc &&
+           nnc_value_ty(m, nnc_op_out(m, op, 0))->space != NNC_SPACE_arena &&
+           only_stored_to(m, nnc_op_out(m, op, 0));
+}
 
-    if (nnc_op_code(m, op) != NNC_OP_alloc || nnc_value_ty(m, b)->space == NNC_SPACE_arena)
-        return false;
-    for (uint32_t u = nnc_value_get(m, b)->first_use; u; u = m->use.at[u].next)
-        if (nnc_op_code(m, m->use.at[u].user) != NNC_OP_store ||
-            nnc_op_in(m, m->use.at[u].user, 1).id != b.id)
-            return false;
-    return true;
+static void erase_users(nnc_module *m, nnc_value b)
+{
+    for (uint32_t u; (u = nnc_value_get(m, b)->first_use) != 0;) {
+        nnc_op op = m->use.at[u].user;
+        if (nnc_op_code(m, op) == NNC_OP_view)
+            erase_users(m, nnc_op_out(m, op, 0));
+        nnc_op_erase(m, op);
+    }
 }
 
 static bool is_empty(const nnc_module *m, nnc_op op)
@@ -217,8 +233,7 @@ static void drop_block(nnc_expand *x, nnc_block b)
             drop_block(x, nnc_op_region(m, op, r));
         prev = nnc_op_prev(m, op);
         if (is_write_only(m, op)) { /* its stores lie behind it, or in regions behind it */
-            for (uint32_t u; (u = nnc_value_get(m, nnc_op_out(m, op, 0))->first_use) != 0;)
-                nnc_op_erase(m, m->use.at[u].user);
+            erase_users(m, nnc_op_out(m, op, 0));
             nnc_op_erase(m, op);
             x->cx->changed++;
             continue;

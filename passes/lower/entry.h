@@ -9,8 +9,8 @@
 #include "passes/lower/lower.h"
 
 typedef struct nnc_own_lies { /* a G value in the list of its root buffer */
-    nnc_value g;
-    uint32_t next; /* place + 1; 0: the last */
+    nnc_value g;              /* 0: a lock */
+    uint32_t next;            /* place + 1; 0: the last */
 } nnc_own_lies;
 typedef struct nnc_own_undo {
     uint32_t root, head;
@@ -100,6 +100,8 @@ void nnc_own_after(nnc_lower *x, nnc_op op, nnc_op made);
 void nnc_own_note(nnc_lower *x, nnc_value g);
 /* Does a G value lie in this buffer's memory that somebody may still read? */
 bool nnc_own_is_read(nnc_lower *x, nnc_value buffer);
+/* Nobody may write there until the list is restored: a loop's condition looks at the state that its step gets. */
+void nnc_own_lock(nnc_lower *x, nnc_value buffer);
 /* Around a region. */
 uint32_t nnc_own_save(const nnc_lower *x);
 void nnc_own_restore(nnc_lower *x, uint32_t mark);

@@ -187,6 +187,7 @@ static nnc_status while_op(nnc_lower *x, nnc_op op)
     nnc_value *state = array(x, n), *yield = array(x, n), cond, trip;
     nnc_block c = nnc_op_region(m, op, 0), s = nnc_op_region(m, op, 1);
     nnc_builder after;
+    uint32_t mark;
     nnc_op k;
 
     start_state(x, op, n, state);
@@ -196,7 +197,11 @@ static nnc_status while_op(nnc_lower *x, nnc_op op)
     nnc_op_add_region(m, k);
     after = x->b;
     bind_args(x, c, 0, n, state);
+    mark = nnc_own_save(x);
+    for (unsigned i = 0; i < n; i++)
+        nnc_own_lock(x, state[i]);
     NNC_TRY(condition(x, op, nnc_op_region(m, k, 0), trip, &cond));
+    nnc_own_restore(x, mark);
     nnc_build_yield(&x->b, 1, &cond);
     bind_args(x, s, 0, n, state);
     NNC_TRY(region(x, s, nnc_op_region(m, k, 1), NULL, state, yield));

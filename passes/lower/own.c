@@ -45,6 +45,15 @@ void nnc_own_note(nnc_lower *x, nnc_value g)
     set_head(e, root, e->lies.n);
 }
 
+void nnc_own_lock(nnc_lower *x, nnc_value buffer)
+{
+    nnc_entry *e = nnc_entry_of(x);
+    nnc_value root = nnc_entry_base(x->m, buffer);
+
+    NNC_PUSH(x->cx->scratch, &e->lies, ((nnc_own_lies){{0}, *head_of(e, root)}));
+    set_head(e, root, e->lies.n);
+}
+
 bool nnc_own_is_read(nnc_lower *x, nnc_value buffer)
 {
     return *head_of(nnc_entry_of(x), nnc_entry_base(x->m, buffer)) != 0;
@@ -126,7 +135,7 @@ static bool is_free(nnc_lower *x, nnc_value root, nnc_op op)
 
     for (uint32_t i = *head_of(e, root); i; i = e->lies.at[i - 1].next) {
         nnc_value g = e->lies.at[i - 1].g;
-        if (turns_between(m, g, op))
+        if (!g.id || turns_between(m, g, op))
             return false;
         for (uint32_t u = nnc_value_get(m, g)->first_use; u; u = m->use.at[u].next)
             if (m->use.at[u].user.id != op.id && !is_past(m, m->use.at[u].user, op))
@@ -338,8 +347,8 @@ bool nnc_own_stays(nnc_lower *x, nnc_op pick)
     if (!is_writable(x, root))
         return true;
     for (uint32_t i = *head_of(e, root); i; i = e->lies.at[i - 1].next)
-        if (turns_between(m, e->lies.at[i - 1].g, pick))
-            return true; /* a loop between keeps everybody from writing */
+        if (!e->lies.at[i - 1].g.id || turns_between(m, e->lies.at[i - 1].g, pick))
+            return true; /* a lock, or a loop between, keeps everybody from writing */
     for (uint32_t u = nnc_value_get(m, y)->first_use; u; u = m->use.at[u].next)
         if (nnc_op_has(m, m->use.at[u].user, NNC_VIEW | NNC_TERMINATOR))
             return false; /* it lives on under another name */
