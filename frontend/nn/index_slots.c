@@ -609,9 +609,9 @@ void nn_places_resolve(nn_trace *t, nn_v base, const nn_items *items, nn_places 
     if (rests > 1)
         nn_fail(t, items->node->loc, "'..' twice in one index");
     if (used > (unsigned)r.shape.rank)
-        nn_fail(t, items->node->loc, "%u items index %s, which has %s%d ax%s", used,
-                nn_type_text(t, base), r.shape.rank ? "only " : "", r.shape.rank,
-                r.shape.rank == 1 ? "is" : "es");
+        nn_fail(t, items->node->loc, "%u item%s %s, which has %s%d ax%s", used,
+                used == 1 ? " indexes" : "s index", nn_type_text(t, base),
+                r.shape.rank ? "only " : "", r.shape.rank, r.shape.rank == 1 ? "is" : "es");
     for (unsigned i = 0; i < items->n; i++) {
         const nn_item *s = &items->at[i];
         if (out->n + (unsigned)(r.shape.rank - axis) >= NN_MAX_SLOT)
