@@ -41,17 +41,11 @@ nnc_tensor nn_strings_is_number(const nn_pool *p, const nn_strings *s); /* bool 
 bool nn_strings_equal(const nn_pool *p, const nn_strings *a, const nn_strings *b, nnc_tensor *out);
 
 /* The different strings of a tensor that occur `least` times or more, without "": frequent ones first, then by bytes, so
- * that numbers do not depend on the order of the text. */
-typedef struct nn_vocabulary {
-    uint32_t n;
-    const nnc_sym *word;   /* [n] */
-    const int32_t *number; /* by nnc_sym id, -1: not a word */
-    uint32_t nnumber;
-} nn_vocabulary;
-nn_vocabulary nn_vocabulary_of(const nn_pool *p, const nn_strings *s, int64_t least);
-/* i64 of the shape of s: number of each string, else `missing`. */
-nnc_tensor nn_vocabulary_lookup(const nn_pool *p, const nn_vocabulary *v, const nn_strings *s,
-                                int64_t missing);
+ * that numbers do not depend on the order of the text.  A vocabulary is a tensor of strings [n]; words[id] shows one. */
+nn_strings nn_strings_vocabulary(const nn_pool *p, const nn_strings *s, int64_t least);
+/* i64 of the shape of s: place of each string in `words` (the first one of equals), else `missing`. */
+nnc_tensor nn_strings_lookup(const nn_pool *p, const nn_strings *words, const nn_strings *s,
+                             int64_t missing);
 /* A number in text: whole and in i64, else any float ("inf", "nan", "1e-3"; no hexadecimal).  0 none, 1 *i, 2 *f. */
 int nn_number_parse(const char *s, size_t n, int64_t *i, double *f);
 #endif
