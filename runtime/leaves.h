@@ -20,6 +20,9 @@ typedef struct nnp_leaves {
  * NumPy has no name for bfloat16; two raw bytes are read as it. */
 int nnp_npz_read(const char *path, nnp_leaves *out, const char **error);
 int nnp_safetensors_read(const char *path, nnp_leaves *out, const char **error);
+/* The same from a file that lies in memory. */
+int nnp_npz_read_memory(const void *file, size_t n, nnp_leaves *out, const char **error);
+int nnp_safetensors_read_memory(const void *file, size_t n, nnp_leaves *out, const char **error);
 void nnp_leaves_free(nnp_leaves *l);
 size_t nnp_leaf_bytes(const nnp_leaf *l);
 

@@ -92,15 +92,9 @@ static int read_entry(const nnp_zip_entry *e, nnp_leaf *leaf, const char **error
     return 0;
 }
 
-int nnp_npz_read(const char *path, nnp_leaves *out, const char **error)
+int nnp_npz_read_memory(const void *file, size_t n, nnp_leaves *out, const char **error)
 {
-    const void *file;
-    size_t n;
     *out = (nnp_leaves){0, NULL};
-    if (nnp_file_map(path, &file, &n)) {
-        *error = "cannot open the file";
-        return 1;
-    }
     long count = nnp_zip_count(file, n, error);
     int bad = count < 0;
     out->at = nnp_alloc(sizeof *out->at * (size_t)(bad ? 0 : count));
@@ -111,6 +105,19 @@ int nnp_npz_read(const char *path, nnp_leaves *out, const char **error)
     }
     if (bad)
         nnp_leaves_free(out);
+    return bad;
+}
+
+int nnp_npz_read(const char *path, nnp_leaves *out, const char **error)
+{
+    const void *file;
+    size_t n;
+    *out = (nnp_leaves){0, NULL};
+    if (nnp_file_map(path, &file, &n)) {
+        *error = "cannot open the file";
+        return 1;
+    }
+    int bad = nnp_npz_read_memory(file, n, out, error);
     nnp_file_unmap(file, n);
     return bad;
 }

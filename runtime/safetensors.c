@@ -230,7 +230,33 @@ static int take(json *j, nnp_leaf *l, const uint64_t offset[2], const char *data
     return 0;
 }
 
-static int one_leaf(json *j, nnp_leaves *out, size_t *room, const char *data, size_t size)
+typedef struct extent {
+    uint64_t begin, end;
+} extent;
+typedef struct loading {
+    nnp_leaves *out;
+    extent *extent; /* of each leaf */
+    size_t room;
+    const char *data;
+    size_t size, used; /* bytes of data; of the leaves so far */
+} loading;
+
+static void grow(loading *l)
+{
+    l->room = l->room ? 2 * l->room : 16;
+    nnp_leaf *more = nnp_alloc(sizeof *more * l->room);
+    extent *extents = nnp_alloc(sizeof *extents * l->room);
+    if (l->out->n) {
+        memcpy(more, l->out->at, sizeof *more * l->out->n);
+        memcpy(extents, l->extent, sizeof *extents * l->out->n);
+    }
+    free(l->out->at);
+    free(l->extent);
+    l->out->at = more;
+    l->extent = extents;
+}
+
+static int one_leaf(json *j, loading *to)
 {
     nnp_text name = {0};
     nnp_leaf l = {0};
@@ -240,27 +266,50 @@ static int one_leaf(json *j, nnp_leaves *out, size_t *room, const char *data, si
         nnp_text_free(&name);
         return skip_texts(j);
     }
-    bad = bad || fields(j, &l, offset) || take(j, &l, offset, data, size);
+    bad = bad || fields(j, &l, offset);
+    if (!bad && (offset[1] < offset[0] || offset[1] > to->size)) {
+        *j->error = "the file is shorter than its header says";
+        bad = 1;
+    } else if (!bad && offset[1] - offset[0] > to->size - to->used) { /* before memory is taken */
+        *j->error = "the header is damaged: two tensors overlap";
+        bad = 1;
+    }
+    bad = bad || take(j, &l, offset, to->data, to->size);
     if (bad) {
         nnp_text_free(&name);
         return 1;
     }
     l.name = name.at ? name.at : nnp_alloc(1);
-    if (out->n == *room) {
-        nnp_leaf *more = nnp_alloc(sizeof *more * (*room = *room ? 2 * *room : 16));
-        if (out->n)
-            memcpy(more, out->at, sizeof *more * out->n);
-        free(out->at);
-        out->at = more;
-    }
-    out->at[out->n++] = l;
+    if (to->out->n == to->room)
+        grow(to);
+    to->used += offset[1] - offset[0];
+    to->extent[to->out->n] = (extent){offset[0], offset[1]};
+    to->out->at[to->out->n++] = l;
+    return 0;
+}
+
+static int by_begin(const void *a, const void *b)
+{
+    const extent *x = a, *y = b;
+    return x->begin != y->begin ? (x->begin > y->begin) - (x->begin < y->begin)
+                                : (x->end > y->end) - (x->end < y->end);
+}
+
+static int overlap(json *j, loading *l)
+{
+    if (l->out->n)
+        qsort(l->extent, l->out->n, sizeof *l->extent, by_begin);
+    for (size_t i = 1; i < l->out->n; i++)
+        if (l->extent[i].begin < l->extent[i - 1].end) {
+            *j->error = "the header is damaged: two tensors overlap";
+            return 1;
+        }
     return 0;
 }
 
 static int read_all(const unsigned char *file, size_t n, nnp_leaves *out, const char **error)
 {
     uint64_t len = 0;
-    size_t room = 0;
     for (int i = 8; i-- > 0 && n >= 8;)
         len = len << 8 | file[i];
     if (n < 8 || len > n - 8 || len > MOST_HEADER) {
@@ -268,11 +317,21 @@ static int read_all(const unsigned char *file, size_t n, nnp_leaves *out, const 
         return 1;
     }
     json j = {(const char *)file + 8, (const char *)file + 8 + len, error};
-    const char *data = j.end;
-    size_t size = n - 8 - (size_t)len;
+    loading l = {.out = out, .data = j.end, .size = n - 8 - (size_t)len};
     int bad = !accept(&j, '{') && damaged(&j);
     for (int k = 0; !bad && !accept(&j, '}'); k++)
-        bad = (k && !accept(&j, ',') && damaged(&j)) || one_leaf(&j, out, &room, data, size);
+        bad = (k && !accept(&j, ',') && damaged(&j)) || one_leaf(&j, &l);
+    bad = bad || overlap(&j, &l);
+    free(l.extent);
+    return bad;
+}
+
+int nnp_safetensors_read_memory(const void *file, size_t n, nnp_leaves *out, const char **error)
+{
+    *out = (nnp_leaves){0, NULL};
+    int bad = read_all(file, n, out, error);
+    if (bad)
+        nnp_leaves_free(out);
     return bad;
 }
 
@@ -285,9 +344,7 @@ int nnp_safetensors_read(const char *path, nnp_leaves *out, const char **error)
         *error = "cannot open the file";
         return 1;
     }
-    int bad = read_all(file, n, out, error);
-    if (bad)
-        nnp_leaves_free(out);
+    int bad = nnp_safetensors_read_memory(file, n, out, error);
     nnp_file_unmap(file, n);
     return bad;
 }
