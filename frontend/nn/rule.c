@@ -182,12 +182,18 @@ static void push_cotangents(nn_trace *t, nn_v arg, nn_v cot, nn_leaves *out, con
     }
     nn_leaves want = {0}, have = {0}, all = {0};
     nn_collect(t, arg, &all);
-    for (uint32_t i = 0; i < all.n; i++)
-        if (is_operand(t, all.at[i]))
-            NNC_PUSH(t->arena, &want, all.at[i]);
     if (cot->kind != NN_V_none)
         nn_collect(t, cot, &have);
-    if (cot->kind != NN_V_none && (have.n < want.n || (nn_can_be_tensor(arg) && have.n != want.n)))
+    bool whole =
+        have.n == all.n; /* constants among the leaves have cotangents too, which nobody wants */
+    for (uint32_t i = 0, k = 0; i < all.n; i++)
+        if (is_operand(t, all.at[i])) {
+            NNC_PUSH(t->arena, &want, all.at[i]);
+            if (whole)
+                have.at[k++] = have.at[i];
+        }
+    if (cot->kind != NN_V_none && !whole &&
+        (have.n < want.n || (nn_can_be_tensor(arg) && have.n != want.n)))
         nn_fail(t, at->loc, "a cotangent of %s has %u tensors, this is %s", nn_type_text(t, arg),
                 want.n, nn_type_text(t, cot));
     for (uint32_t i = 0; i < want.n; i++) {
