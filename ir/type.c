@@ -20,6 +20,20 @@ static bool same_type(const void *user, uint32_t id, const void *key)
     return !memcmp(&m->type.at[id], key, sizeof(nnc_type_rec));
 }
 
+/* Types are asked for at every op, so whole words go in at once, and only what the rank says is there. */
+static uint64_t hash_type(const nnc_type_rec *t)
+{
+    uint64_t h = (uint64_t)t->kind | (uint64_t)t->dtype << 8 | (uint64_t)t->space << 16 |
+                 (uint64_t)t->rank << 24 | (uint64_t)t->lanes << 32;
+
+    for (int d = 0; d < t->rank; d++) {
+        h = (h ^ h >> 29 ^ (uint64_t)t->dim[d]) * 0x9e3779b97f4a7c15u;
+        h = (h ^ h >> 32 ^ (uint64_t)t->stride[d]) * 0xff51afd7ed558ccdu;
+    }
+    h = (h ^ h >> 32) * 0x9e3779b97f4a7c15u;
+    return h ^ h >> 29;
+}
+
 nnc_type nnc_type_put(nnc_module *m, const nnc_type_rec *r)
 {
     nnc_type_rec t;
@@ -33,7 +47,7 @@ nnc_type nnc_type_put(nnc_module *m, const nnc_type_rec *r)
         t.dim[i] = r->dim[i];
         t.stride[i] = r->kind == NNC_TYPE_buffer ? r->stride[i] : 0;
     }
-    uint64_t h = nnc_hash(&t, sizeof t, 0);
+    uint64_t h = hash_type(&t);
     uint32_t id = nnc_hashset_find(m->types, h, same_type, m, &t);
     if (!id) {
         NNC_PUSH(m->arena, &m->type, t);
