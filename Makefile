@@ -4,6 +4,7 @@
 #   make demo       a real network from PyPI to C, and running on a recording
 #   make test       the quick tests, under 20 minutes on two cores; make test-all adds the long ones
 #   make bench      speed against other engines, written to docs/bench.md
+#   make bench-loops  loops and scalar programs against hand-written C, as ratios of time
 #   make asan       a build with address and undefined-behaviour sanitizers
 #   make fuzz       the libFuzzer entry points, in build/fuzz
 #   make format     clang-format over every C file; make tidy runs clang-tidy
@@ -76,4 +77,8 @@ install: release
 clean:
 	@rm -rf build
 
-.PHONY: all release asan debug fuzz everything setup setup-tests test test-all demo bench docs format tidy install clean
+bench-loops: release
+	@sh bench/spins/run.sh
+	@sh bench/scalar/run.sh
+
+.PHONY: all release asan debug fuzz everything setup setup-tests test test-all demo bench bench-loops docs format tidy install clean

@@ -55,7 +55,11 @@ int main(void)
         long sweeps;
         for (int t = 0; t < STARTS; t++) {
             retrieve_inputs in = {a, start[t]};
+#ifdef FROM_NN
+            retrieve_outputs out = {by_nnc};
+#else
             retrieve_outputs out = {by_nnc, &passes};
+#endif
             if (retrieve_run(&in, &out, workspace.bytes) != RETRIEVE_OK)
                 return 1;
         }
@@ -64,6 +68,9 @@ int main(void)
         for (int t = 0; t < STARTS; t++)
             sweeps = hand_retrieve(a, start[t], by_hand);
         theirs[r] = seconds() - t1;
+#ifdef FROM_NN
+        passes = sweeps; /* the program does not return it */
+#endif
         differ += sweeps != passes || memcmp(by_nnc, by_hand, sizeof by_hand) != 0;
     }
     qsort(ours, ROUNDS, sizeof *ours, by_size);
