@@ -162,11 +162,11 @@ static void bind_names(nn_trace *t, rule *r, nnc_block b, unsigned ncot)
     for (uint32_t i = 0; i < r->keep.n; i++)
         if (r->keep.at[i].first != UINT32_MAX)
             nn_bind(t, r->keep.at[i].name,
-                    residual_leaves(t, &r->keep.at[i], b, ncot + r->operand.n), NULL);
+                    residual_leaves(t, &r->keep.at[i], b, ncot + r->operand.n), r->block);
     nn_args inside = with_arguments(t, r, b, ncot);
     for (uint32_t i = 0; i < inside.n; i++) {
         nnc_sym name = inside.at[i].name.id ? inside.at[i].name : params->kid[i]->name;
-        nn_bind(t, name, inside.at[i].v, NULL);
+        nn_bind(t, name, inside.at[i].v, r->block);
     }
 }
 
@@ -192,6 +192,8 @@ static void push_cotangents(nn_trace *t, nn_v arg, nn_v cot, nn_leaves *out, con
             if (whole)
                 have.at[k++] = have.at[i];
         }
+    if (!want.n)
+        return;
     if (cot->kind != NN_V_none && !whole &&
         (have.n < want.n || (nn_can_be_tensor(arg) && have.n != want.n)))
         nn_fail(t, at->loc, "a cotangent of %s has %u tensors, this is %s", nn_type_text(t, arg),

@@ -2,7 +2,8 @@
  *
  * Forward from the leaves along use lists, then back from the results along operands; what both meet is active.  Regions are
  * entered in both directions: a yield leads to the results of its op and, in a loop, to the next trip's arguments.  Ops
- * behind the derivative, and yields of loops around it, do not count: they have not happened yet where it stands. */
+ * behind the derivative, and yields of loops around it, do not count: they have not happened yet where it stands.
+ * Variables are independent: a leaf made from another one is not followed into that one. */
 #include "passes/autodiff/ad.h"
 
 typedef struct marker {
@@ -11,6 +12,7 @@ typedef struct marker {
     nnc_ad_values work;
     NNC_BUF(nnc_op) path;     /* x->at and the ops around it, innermost first */
     const nnc_ad_map *within; /* only these (second sweep), or NULL */
+    nnc_ad_map leaf;          /* variables: what they were made of is another matter */
 } marker;
 
 void nnc_ad_each_op(nnc_module *m, nnc_block b, void (*fn)(void *user, nnc_op op), void *user)
@@ -82,7 +84,8 @@ static void through_use(marker *k, nnc_op op, unsigned i)
 {
     nnc_module *m = k->x->m;
 
-    if (!precedes(k, op))
+    if (!precedes(k, op) ||
+        (nnc_op_code(m, op) == NNC_OP_leaf && nnc_ad_map_get(&k->leaf, nnc_op_out(m, op, 0).id)))
         return;
     switch (nnc_op_code(m, op)) {
     case NNC_OP_yield: through_yield(k, op, i); break;
@@ -128,6 +131,8 @@ static void backward(marker *k)
         nnc_value v = k->work.at[--k->work.n];
         const nnc_value_rec r = *nnc_value_get(m, v);
         nnc_op op = {r.def};
+        if (nnc_ad_map_get(&k->leaf, v.id))
+            continue;
         if (r.kind == NNC_VALUE_arg)
             op = nnc_block_parent(m, (nnc_block){r.def});
         else if (r.kind != NNC_VALUE_result)
@@ -149,9 +154,12 @@ bool nnc_ad_mark(nnc_ad *x, unsigned nleaf, const nnc_value *leaf, unsigned ny, 
          op = nnc_block_parent(x->m, nnc_op_get(x->m, op)->block))
         NNC_PUSH(x->a, &to.path, op);
     for (unsigned i = 0; i < nleaf; i++)
+        nnc_ad_map_put(x->a, &to.leaf, leaf[i].id, 1);
+    for (unsigned i = 0; i < nleaf; i++)
         reach(&to, leaf[i]);
     forward(&to);
     from.within = &to.seen;
+    from.leaf = to.leaf;
     for (unsigned i = 0; i < ny; i++)
         reach(&from, y[i]);
     found = from.work.n > 0;
