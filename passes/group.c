@@ -430,7 +430,7 @@ static bool operand_joins(const grouping *g, const cluster *p, const cluster *c,
     if (code == NNC_OP_dot)
         return i == 0 || is_const_source(g->m, p) || keeps_last(g->m, p);
     if (code == NNC_OP_conv)
-        return i == 1 || keeps_last(g->m, p);
+        return (i == 1 && is_const_source(g->m, p)) || keeps_last(g->m, p);
     return keeps_last(g->m, p);
 }
 

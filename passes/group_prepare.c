@@ -25,6 +25,21 @@ static void write_out_composites(nnc_module *m, nnc_block b)
     }
 }
 
+/* Where an op on v alone may stand: before `op`, or before the loops around it that v comes from outside of. */
+static nnc_op outside_of_loops(const nnc_module *m, nnc_value v, nnc_op op)
+{
+    const nnc_value_rec *r = nnc_value_get(m, v);
+    uint32_t home =
+        r->kind == NNC_VALUE_result ? nnc_op_get(m, (nnc_op){r->def})->block.id : r->def;
+    while (nnc_op_get(m, op)->block.id != home) {
+        nnc_op around = nnc_block_parent(m, nnc_op_get(m, op)->block);
+        if (nnc_op_code(m, around) != NNC_OP_scan && nnc_op_code(m, around) != NNC_OP_while)
+            break;
+        op = around;
+    }
+    return op;
+}
+
 /* A right operand that is computed must have its free dim last, so that vectors run along it. */
 static void turn_right_operand(nnc_module *m, nnc_op op)
 {
@@ -64,7 +79,7 @@ static void turn_right_operand(nnc_module *m, nnc_op op)
     for (unsigned d = 0; d < rank; d++)
         if (!used[d])
             perm[n++] = d;
-    nnc_builder at = nnc_builder_before(m, op);
+    nnc_builder at = nnc_builder_before(m, outside_of_loops(m, v, op));
     nnc_op_set_in(m, op, 1, nnc_g_transpose(&at, v, perm));
     nnc_attr_set_ints(m, op, NNC_W_batch_b, nb, newb);
     nnc_attr_set_ints(m, op, NNC_W_contract_b, nc, contract);
