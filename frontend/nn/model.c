@@ -342,7 +342,10 @@ nn_v nn_captures(nn_trace *t, nn_v f)
 
 nn_v nn_captured_part(nn_trace *t, nn_v v)
 {
-    return v->kind == NN_V_model || v->kind == NN_V_closure ? nn_captures(t, v) : v;
+    return v->kind == NN_V_model || v->kind == NN_V_closure || v->kind == NN_V_function ||
+                   v->kind == NN_V_builtin
+               ? nn_captures(t, v)
+               : v;
 }
 
 nn_v nn_b_captures(nn_trace *t, const nn_bcall *c)

@@ -1,4 +1,4 @@
-/* The .nn programs below tests/nn: those of builtins/ must hold all their claims, in the interpreter; the functions of
+/* The .nn programs below tests/nn: those of builtins/ and library/ must hold all their claims, in the interpreter; the functions of
  * export/ must give the same in C; those of bad/ must
  * be refused, each line that carries `# error: text` with that text and no other line. */
 #include "tests/test.h"
@@ -86,6 +86,7 @@ static void exports_agree(void)
 static void claims_hold(void)
 {
     for_each_file("builtins", check_claims);
+    for_each_file("library", check_claims);
 }
 
 /* "file.nn:12:" followed by "error: text"? */
