@@ -29,10 +29,11 @@ nnc=${NNC:-$PWD/build/release/nnc}
 
 # A row B(name, "statics", "args", function, "text"): name[statics](args) and the text.
 builtin_rows() {
-    sed -n -e 's|^/\* ---- \(.*\) ---- \*/$|#\1|p' \
-        -e 's/^CONSTANT(\([a-z_0-9]*\), *[a-z_0-9]*, *"\(.*\)")$/\1;;-;\2/p' \
-        -e 's/^[A-Z]*(\([a-z_0-9]*\), *"\([^"]*\)", *"\([^"]*\)", *[a-z_0-9]*, *"\(.*\)")$/\1;\2;\3;\4/p' "$@" |
-        sed 's/\\"/"/g' |
+    sed 's/\\"/@Q@/g' "$@" |
+        sed -n -e 's|^/\* ---- \(.*\) ---- \*/$|#\1|p' \
+            -e 's/^CONSTANT(\([a-z_0-9]*\), *[a-z_0-9]*, *"\([^"]*\)")$/\1;;-;\2/p' \
+            -e 's/^[A-Z]*(\([a-z_0-9]*\), *"\([^"]*\)", *"\([^"]*\)", *[a-z_0-9]*, *"\([^"]*\)")$/\1;\2;\3;\4/p' |
+        sed 's/@Q@/"/g' |
         awk -F';' '
             function list(s) { gsub(/!/, "", s); gsub(/ /, ", ", s); gsub(/=/, " = ", s); return s }
             /^#/ { printf "\n## %s\n\n| call | meaning |\n|---|---|\n", toupper(substr($0, 2, 1)) substr($0, 3); next }
@@ -58,7 +59,8 @@ builtin_rows() {
         text) title="Readers and strings" ;;
         effect) title="Effects" ;;
         esac
-        printf '\n## %s\n\n| call | meaning |\n|---|---|\n' "$title"
+        grep -q '^/\* ----' "frontend/nn/builtins_$part.def" ||
+            printf '\n## %s\n\n| call | meaning |\n|---|---|\n' "$title"
         builtin_rows "frontend/nn/builtins_$part.def"
     done
 } >docs/builtins.md
