@@ -10,8 +10,9 @@ target_compile_options(nnc_options INTERFACE
   -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-sign-conversion
   $<$<C_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>   # false alarms across inlined calls at -O3
   $<$<BOOL:${NNC_WERROR}>:-Werror> -fno-strict-aliasing -ffp-contract=off)
-if(CMAKE_C_COMPILER_ID MATCHES Clang)     # "xyz" + 1, a & b of truth values and assert(!"text") are meant
-  target_compile_options(nnc_options INTERFACE -Wno-string-plus-int -Wno-bitwise-instead-of-logical -Wno-string-conversion)
+if(CMAKE_C_COMPILER_ID MATCHES Clang)     # "xyz" + 1, a & b of truth values, assert(!"text") and constants from enums are meant
+  target_compile_options(nnc_options INTERFACE -Wno-string-plus-int -Wno-bitwise-instead-of-logical -Wno-string-conversion
+    -Wno-enum-float-conversion)
 endif()
 
 set(sanitize "")
