@@ -548,18 +548,21 @@ static void write_back(outline *o, const promoted *p)
                 nnc_value_ty(m, p->root)->rank, at);
 }
 
-/* A register stored to itself: a copy between two names of one state. */
+/* A cell stored to itself: a copy between two names of one state, or a state that the loop only passes on. */
 static bool is_idle(const nnc_module *m, nnc_op store)
 {
     nnc_op load = nnc_value_op(m, nnc_op_in(m, store, 0));
+    nnc_value root = nnc_buffer_root(m, nnc_op_in(m, store, 1));
 
-    if (!load.id || nnc_op_code(m, load) != NNC_OP_load || nnc_op_nin(m, store) != 2 ||
-        nnc_op_in(m, load, 0).id != nnc_op_in(m, store, 1).id ||
+    if (!load.id || nnc_op_code(m, load) != NNC_OP_load ||
+        nnc_op_nin(m, load) + 1 != nnc_op_nin(m, store) ||
         nnc_op_get(m, load)->block.id != nnc_op_get(m, store)->block.id)
         return false;
+    for (unsigned i = 0; i < nnc_op_nin(m, load); i++)
+        if (nnc_op_in(m, load, i).id != nnc_op_in(m, store, i + 1).id)
+            return false;
     for (nnc_op op = nnc_op_next(m, load); op.id != store.id; op = nnc_op_next(m, op))
-        if (nnc_op_nregion(m, op) || (nnc_op_code(m, op) == NNC_OP_store &&
-                                      nnc_op_in(m, op, 1).id == nnc_op_in(m, store, 1).id))
+        if (nnc_op_writes_buffer(m, op, root))
             return false;
     return true;
 }
@@ -699,6 +702,7 @@ static void outline_loop(loops *x, nnc_op loop)
     }
     drop_idle(m, o.body);
     forward_all(m, o.body);
+    drop_idle(m, o.body);
     simplify_indices(m, o.body);
     nnc_op call = nnc_op_new(m, behind, NNC_OP_call, o.actual.n, o.actual.at, 0, NULL,
                              nnc_op_loc(m, o.kernel));
