@@ -82,12 +82,12 @@ nn_v nn_call_law(nn_trace *t, nn_v law, const nn_args *args, const nn_ast *at)
     return nn_call(t, law->item[0], &whole, at);
 }
 
-nn_v nn_draw(nn_trace *t, nn_v law, nnc_type type, nn_v key, const nn_ast *at)
+nn_v nn_draw(nn_trace *t, nn_v law, nnc_type type, bool is_key, nn_v key, const nn_ast *at)
 {
     const nnc_type_rec r = *nnc_type_get(t->m, type);
     nn_v f = law->kind == NN_V_law ? law->item[0] : law;
     nn_arglist dims = {0}, args = {0};
-    for (int i = 0; i < r.rank; i++)
+    for (int i = 0; i < r.rank - is_key; i++)
         NNC_PUSH(t->arena, &dims, (nn_arg){{0}, nn_dim_value(t, r.dim[i]), at});
     nn_args statics = {dims.n, dims.at};
     if (nn_takes_key(t, f))
@@ -104,7 +104,9 @@ nn_v nn_draw(nn_trace *t, nn_v law, nnc_type type, nn_v key, const nn_ast *at)
         nn_call(t, f->kind == NN_V_closure ? f : nn_with_statics(t, f, &statics, at), &given, at);
     t->law_dtype = old;
     t->frame->float_dt = old_float;
-    v = nn_convert(t, nn_as_tensor(t, v, at), (nnc_dtype)r.dtype);
+    v = nn_as_tensor(t, v, at);
+    if (!is_key)
+        v = nn_convert(t, v, (nnc_dtype)r.dtype);
     if (nnc_value_type(t->m, v->ssa).id != type.id)
         nn_fail(t, at->loc, "the law gives %s, the parameter is another shape", nn_type_text(t, v));
     return v;
@@ -365,7 +367,7 @@ static nn_v first_value(nn_trace *t, const nn_leaf_spec *l, const char *path, co
     if (l->law) {
         nn_v key = nn_key_value(
             t, nnc_g_fold_key_domain(&t->b, f->key->ssa, nn_hash32(path), NNC_KEY_INIT, 0, NULL));
-        return nn_draw(t, l->law, l->type, key, l->node);
+        return nn_draw(t, l->law, l->type, l->is_key, key, l->node);
     }
     const nnc_type_rec r = *nnc_type_get(t->m, l->type);
     nn_v v = nn_as_tensor(t, nn_thaw(t, l->value), l->node);

@@ -4,6 +4,7 @@
  * `init` and at every call, so names agree. */
 #include "frontend/nn/flow.h"
 #include "frontend/nn/model.h"
+#include "frontend/nn/types.h"
 #include <string.h>
 
 nn_v nn_empty_record(nn_trace *t)
@@ -199,7 +200,9 @@ static void check_name(nn_trace *t, const nn_instance *self, const nn_ast *s)
 static nn_v ask_leaf(nn_trace *t, nn_instance *self, const nn_ast *s, bool state)
 {
     nn_leaf_spec l = {.name = s->name, .type = nn_declared_type(t, nn_kid(s, 0)), .node = s};
-    const nn_ast *init = nn_kid(s, 1);
+    const nn_ast *init = nn_kid(s, 1), *word = nn_alias(t, nn_kid(s, 0));
+    word = nn_is(word, NN_type_tensor) ? nn_kid(word, 0) : word;
+    l.is_key = nn_is(word, NN_type_name) && !strcmp(nn_sym(t, word->name), "key");
     if (nn_is(init, NN_draw))
         l.law = nn_law_or_value(t, nn_kid(init, 0));
     else
@@ -219,8 +222,9 @@ static nn_v ask_leaf(nn_trace *t, nn_instance *self, const nn_ast *s, bool state
         NNC_PUSH(t->arena, &self->state, l);
     else
         NNC_PUSH(t->arena, &self->param, l);
-    return nn_tensor(t, nnc_block_add_arg(t->m, nnc_op_region(t->m, t->trial_graph, 0), l.type,
-                                          nn_sym(t, s->name)));
+    nnc_value v =
+        nnc_block_add_arg(t->m, nnc_op_region(t->m, t->trial_graph, 0), l.type, nn_sym(t, s->name));
+    return l.is_key ? nn_key_value(t, v) : nn_tensor(t, v);
 }
 
 static nn_v given_leaf(nn_trace *t, nn_instance *self, const nn_ast *s)

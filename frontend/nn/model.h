@@ -50,7 +50,7 @@ nn_v nn_run_instance(nn_trace *t, nn_instance *inst, const nn_args *args, const 
 nn_v nn_model_of(nn_trace *t, const nn_instance *inst, nn_v params, nn_v state, nn_v frozen);
 nn_v nn_empty_record(nn_trace *t);
 /* A law applied: f[dims](key, bound..), or f[dims](bound..) when it takes no key; in the dtype of `type`. */
-nn_v nn_draw(nn_trace *t, nn_v law, nnc_type type, nn_v key, const nn_ast *at);
+nn_v nn_draw(nn_trace *t, nn_v law, nnc_type type, bool is_key, nn_v key, const nn_ast *at);
 /* An expression where a call without its key stays a law: after ~, and static arguments. */
 nn_v nn_law_or_value(nn_trace *t, const nn_ast *e);
 bool nn_takes_key(nn_trace *t, nn_v f);
