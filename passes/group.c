@@ -330,6 +330,14 @@ static bool rows_are_contiguous(const nnc_module *m, nnc_op op)
     return n > 0;
 }
 
+static bool widens_bytes(const nnc_module *m, nnc_op op)
+{
+    nnc_dtype from = (nnc_dtype)nnc_value_ty(m, nnc_op_in(m, op, 0))->dtype,
+              to = (nnc_dtype)nnc_value_ty(m, nnc_op_out(m, op, 0))->dtype;
+    return nnc_op_code(m, op) == NNC_OP_cast && nnc_dtype_is_int(from) &&
+           nnc_dtype_bytes(from) == 1 && nnc_dtype_bytes(to) > 1;
+}
+
 static bool elementwise_joins(const grouping *g, const cluster *p, const cluster *c, nnc_op op,
                               nnc_value v)
 {
@@ -340,6 +348,9 @@ static bool elementwise_joins(const grouping *g, const cluster *p, const cluster
         return false;
     if (p->views)
         return alone;
+    if (!alone &&
+        widens_bytes(m, op)) /* the bytes are in memory anyway: whoever wants floats makes them */
+        return false;
     if (p->kind == MAP && !equal) /* broadcast: computed again for every reader */
         return alone && !p->heavy && p->op.n <= 3 && results_of(g, p, c, v, &same) <= 1;
     if (p->kind == MAP || p->kind == ROOT) {

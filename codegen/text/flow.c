@@ -106,6 +106,24 @@ static void decide_block(nnc_flow *f, nnc_block b)
     }
 }
 
+/* A clamp right before the conversion to bytes is one instruction with it, when it stands within. */
+static bool clamps_bytes(const nnc_module *m, nnc_op op)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        nnc_opcode code = nnc_op_code(m, op);
+        nnc_value v = nnc_op_out(m, op, 0);
+        nnc_op user = nnc_value_single_user(m, v);
+        if ((code != NNC_OP_max && code != NNC_OP_min) || !user.id ||
+            nnc_value_ty(m, v)->dtype != NNC_DT_i32)
+            return false;
+        if (nnc_op_code(m, user) == NNC_OP_cast &&
+            nnc_dtype_bytes((nnc_dtype)nnc_value_ty(m, nnc_op_out(m, user, 0))->dtype) == 1)
+            return true;
+        op = user;
+    }
+    return false;
+}
+
 static void cut_block(nnc_flow *f, nnc_block b)
 {
     for (nnc_op op = nnc_block_first(f->m, b); op.id; op = nnc_op_next(f->m, op)) {
@@ -120,7 +138,7 @@ static void cut_block(nnc_flow *f, nnc_block b)
                 size +=
                     f->in_place[nnc_op_in(f->m, op, i).id] ? f->size[nnc_op_in(f->m, op, i).id] : 0;
         f->size[v.id] = (uint8_t)(size > 200 ? 200 : size);
-        if (size >= LONGEST && !always_in_place(f->m, v))
+        if (size >= LONGEST && !always_in_place(f->m, v) && !clamps_bytes(f->m, op))
             f->in_place[v.id] = false;
     }
 }

@@ -13,6 +13,7 @@
  * it is rounded half to even, the zero point is added as an integer, and the sum is clamped to what the result can hold (a
  * clip or relu in between only narrows that).  Without a `quantize` behind it the factor is sx * sw and the rest stays as it is. */
 #include "passes/quant/quant.h"
+#include "ir/eval.h"
 #include <math.h>
 #include <string.h>
 
@@ -357,46 +358,63 @@ static nnc_value requantise(island *s, const tail *t, const float *step)
     return nnc_g_cast(b, q, to);
 }
 
-/* Integer forms requantise by ops of their own: f32, a factor, round, clamps in some order, i32.  With finite factors and
- * clamps within 2^21 the conversion is exact, which saves it a test for nan. */
-static void promise(nnc_module *m, nnc_value v)
+/* The largest magnitude of a constant; infinity when it is none or not finite. */
+static double largest(const nnc_module *m, nnc_value v)
 {
-    bool low = false, high = false, flt = false;
-    double k;
+    nnc_tensor t;
+    double most = 0;
 
+    if (!nnc_tensor_of(m, v, &t))
+        return INFINITY;
+    for (int64_t i = 0; i < nnc_tensor_count(&t); i++) {
+        uint64_t bits = 0;
+        size_t size = nnc_dtype_bytes(t.dtype);
+        memcpy(&bits, (const char *)t.data + (size_t)i * size, size);
+        nnc_num n = nnc_num_of_bits(t.dtype, bits);
+        double x = fabs(nnc_dtype_is_float(t.dtype) ? n.f : (double)n.i);
+        most = x <= most ? most : isfinite(x) ? x : INFINITY;
+    }
+    return most;
+}
+
+/* Integer forms requantise by ops of their own: f32, a factor, round, clamps, i32.  When the weights bound the result, the
+ * conversion is exact, which saves a test for nan, and clamps that are wider go. */
+static void promise(island *s, nnc_value v)
+{
+    nnc_module *m = s->m;
+    double most = 0, k;
+    bool flt = false;
+
+    for (int64_t i = 0; i < s->w.n; i++)
+        most = fmax(most, 510.0 * (double)s->w.size[i]);
     for (int steps = 0; steps < 12; steps++) {
         nnc_op op = nnc_value_single_user(m, v);
         nnc_opcode code = op.id ? nnc_op_code(m, op) : NNC_OP_yield;
-        nnc_tensor t;
-        if (!op.id)
+        if (!op.id || nnc_op_nout(m, op) != 1)
             return;
         nnc_value out = nnc_op_out(m, op, 0);
+        nnc_value other = nnc_op_nin(m, op) == 2 ? nnc_op_in(m, op, nnc_op_in(m, op, 0).id == v.id)
+                                                 : (nnc_value){0};
         if (code == NNC_OP_cast && flt && dtype(m, out) == NNC_DT_i32) {
-            if (low && high)
+            if (most < 2000000.0)
                 nnc_attr_set_int(m, op, NNC_W_exact, 1);
             return;
         }
-        nnc_value other = nnc_op_nin(m, op) == 2 ? nnc_op_in(m, op, nnc_op_in(m, op, 0).id == v.id)
-                                                 : (nnc_value){0};
-        if (code == NNC_OP_cast && !flt && dtype(m, out) == NNC_DT_f32) {
+        if (code == NNC_OP_cast && !flt && dtype(m, out) == NNC_DT_f32)
             flt = true;
-        } else if (code == NNC_OP_mul && flt && !low && !high) {
-            if (!nnc_tensor_of(m, other, &t))
-                return;
-            for (int64_t i = 0; i < nnc_tensor_count(&t); i++) {
-                float f;
-                memcpy(&f, (const char *)t.data + (size_t)i * sizeof f, sizeof f);
-                if (!isfinite(f))
-                    return;
-            }
-        } else if ((code == NNC_OP_max || code == NNC_OP_min) && flt) {
-            if (!nnc_quant_number(m, other, &k) || fabs(k) > 2000000.0)
-                return;
-            low |= code == NNC_OP_max;
-            high |= code == NNC_OP_min;
-        } else if (!(code == NNC_OP_add && !flt) && !(code == NNC_OP_round && flt)) {
+        else if (code == NNC_OP_add && !flt)
+            most += largest(m, other);
+        else if (code == NNC_OP_mul && flt)
+            most *= largest(m, other);
+        else if ((code == NNC_OP_max || code == NNC_OP_min) && flt &&
+                 nnc_quant_number(m, other, &k) &&
+                 nnc_value_type(m, out).id == nnc_value_type(m, v).id &&
+                 (code == NNC_OP_max ? k < -most - 1 : k > most + 1)) {
+            nnc_value_replace(m, out, v); /* the clamp is dead now */
+            nnc_op_set_in(m, op, nnc_op_in(m, op, 0).id != v.id, other);
+            continue;
+        } else if (code != NNC_OP_round || !flt)
             return;
-        }
         v = out;
     }
 }
@@ -424,7 +442,7 @@ static void finish(island *s)
     nnc_value_set_name(m, v, nnc_value_name(m, t.v));
     nnc_value_replace(m, t.v, v);
     if (!s->w.scale)
-        promise(m, v);
+        promise(s, v);
 }
 
 static bool plain_conv(const nnc_module *m, nnc_op op)
