@@ -5,17 +5,19 @@
 #include <sys/stat.h>
 #include "codegen/report/report.h"
 #include "frontend/cli/cli.h"
+#include "frontend/nn/write.h"
 #include "frontend/onnx/export.h"
 #include "ir/text.h"
 
-enum kind { K_NONE, K_C, K_OBJECT, K_SHARED, K_PROGRAM, K_ONNX, K_IR, K_KIR, K_DOT, K_HTML };
+enum kind { K_NONE, K_C, K_OBJECT, K_SHARED, K_PROGRAM, K_ONNX, K_NN, K_IR, K_KIR, K_DOT, K_HTML };
 static const struct {
     const char *emit, *suffix;
     enum kind kind;
 } kinds[] = {
-    {"c", ".c", K_C},       {"o", ".o", K_OBJECT},     {"so", ".so", K_SHARED},
-    {"exe", "", K_PROGRAM}, {"onnx", ".onnx", K_ONNX}, {"ir", ".ir", K_IR},
-    {"kir", ".kir", K_KIR}, {"dot", ".dot", K_DOT},    {"html", ".html", K_HTML},
+    {"c", ".c", K_C},          {"o", ".o", K_OBJECT},     {"so", ".so", K_SHARED},
+    {"exe", "", K_PROGRAM},    {"onnx", ".onnx", K_ONNX}, {"ir", ".ir", K_IR},
+    {"nn", ".nn", K_NN},       {"kir", ".kir", K_KIR},    {"dot", ".dot", K_DOT},
+    {"html", ".html", K_HTML},
 };
 
 static enum kind kind_of(const cli *c, const char *path)
@@ -32,12 +34,14 @@ static enum kind kind_of(const cli *c, const char *path)
 static int bad_kind(const cli *c, const char *path)
 {
     if (c->opt.emit)
-        return cli_fail(CLI_USAGE, "--emit=%s: expected c, o, so, exe, onnx, ir, kir, dot or html",
+        return cli_fail(CLI_USAGE,
+                        "--emit=%s: expected c, o, so, exe, onnx, nn, ir, kir, dot or html",
                         c->opt.emit);
-    return cli_fail(CLI_USAGE,
-                    "'%s': this suffix says nothing; use .c .o .so .onnx .ir .kir .dot .html, none "
-                    "for a program, or --emit=",
-                    path);
+    return cli_fail(
+        CLI_USAGE,
+        "'%s': this suffix says nothing; use .c .o .so .onnx .nn .ir .kir .dot .html, none "
+        "for a program, or --emit=",
+        path);
 }
 
 static const char *beside(cli *c, const char *path, const char *suffix)
@@ -113,6 +117,33 @@ static int write_text(cli *c, nnc_module *m, enum kind kind, const char *path)
     return finish(f, path, s);
 }
 
+static const char *leaf_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+/* net.nn and its weights in net.safetensors. */
+static int write_nn(cli *c, nnc_module *m, const char *path)
+{
+    const char *file = beside(c, path, ".safetensors");
+    nn_write_options o = {leaf_of(c->opt.file), cli_model_name(c), leaf_of(file)};
+    nnp_text weights = {0};
+    FILE *f = cli_create(c, path, NULL);
+    if (!f)
+        return CLI_SYSTEM;
+    nnc_status s = nn_write(m, &o, f, &weights);
+    int code = finish(f, path, s);
+    if (!code && weights.n && !cli_is_device(path)) {
+        f = cli_create(c, file, NULL);
+        if (f)
+            fwrite(weights.at, 1, weights.n, f);
+        code = f ? finish(f, file, NNC_OK) : CLI_SYSTEM;
+    }
+    nnp_text_free(&weights);
+    return code;
+}
+
 /* The report shows the scheduled graph beside the planned kernels: the model is compiled twice. */
 static int write_html(cli *c, nnc_module *k, const char *path)
 {
@@ -162,7 +193,7 @@ static int write_one(cli *c, const char *path)
     c->writing = path;
     if (!m)
         return CLI_INPUT;
-    bool graph = kind == K_ONNX || kind == K_DOT || kind == K_IR;
+    bool graph = kind == K_ONNX || kind == K_NN || kind == K_DOT || kind == K_IR;
     nnc_status s = graph && !c->pass.passes ? nnc_passes_clean(m, &c->pass) : cli_lower(c, m);
     if (s != NNC_OK)
         return CLI_INPUT;
@@ -174,6 +205,7 @@ static int write_one(cli *c, const char *path)
     case K_IR:
     case K_KIR: return write_ir(c, m, kind, path);
     case K_HTML: return write_html(c, m, path);
+    case K_NN: return write_nn(c, m, path);
     default: return write_text(c, m, kind, path);
     }
 }
