@@ -10,41 +10,18 @@
  * The body of the adjoint starts as a copy of the body (tape.c), whose carried values are the tape of what entered each
  * trip.  The forward scan is made anew from the same copy once the rules have worked on it, so that what the adjoint of an inner
  * loop adds to that loop is computed once, in the forward run. */
-#include "passes/autodiff/ad.h"
+#include "passes/autodiff/loop.h"
 
-typedef NNC_BUF(unsigned) index_list;
-
-typedef struct loop {
-    nnc_ad *x;
-    nnc_op op;
-    nnc_block body;
-    unsigned nc, nin, nout;
-    nnc_ad_values cap; /* active values from outside */
-    index_list k;      /* carried values with a cotangent */
-    index_list g;      /* stacked results with a cotangent */
-    index_list dx;     /* slices that receive one */
-    nnc_op hold;       /* holds the adjoint's region until its operands are known */
-    nnc_block bw;
-    nnc_ad_values in; /* operands of the adjoint, beside arguments 1.. of bw */
-} loop;
+typedef nnc_ad_loop loop;
 
 static nnc_value arg(const loop *l, nnc_block b, unsigned i)
 {
     return nnc_block_arg(l->x->m, b, i);
 }
 
-/* First arguments of the adjoint's groups. */
-static unsigned at_cap(const loop *l)
-{
-    return 1 + l->k.n;
-}
-static unsigned at_stack(const loop *l)
-{
-    return at_cap(l) + l->cap.n;
-}
 static unsigned at_tape(const loop *l)
 {
-    return at_stack(l) + l->g.n;
+    return nnc_ad_at_stack(l) + l->g.n;
 }
 
 /* ---- which carried values have a cotangent ---- */
@@ -190,12 +167,12 @@ static nnc_status make_body(loop *l, nnc_op *boundary)
     x->b.loc = outer.loc;
     for (uint32_t i = 0; i < l->cap.n; i++) {
         saved[i] = nnc_ad_get(x, l->cap.at[i]);
-        nnc_ad_set(x, l->cap.at[i], arg(l, l->bw, at_cap(l) + i));
+        nnc_ad_set(x, l->cap.at[i], arg(l, l->bw, nnc_ad_at_cap(l) + i));
     }
     for (uint32_t i = 0; i < l->k.n; i++)
         nnc_ad_add(x, nnc_op_in(m, *boundary, l->k.at[i]), arg(l, l->bw, 1 + i));
     for (uint32_t i = 0; i < l->g.n; i++)
-        nnc_ad_add(x, nnc_op_in(m, *boundary, l->g.at[i]), arg(l, l->bw, at_stack(l) + i));
+        nnc_ad_add(x, nnc_op_in(m, *boundary, l->g.at[i]), arg(l, l->bw, nnc_ad_at_stack(l) + i));
     s = nnc_ad_reverse(x, nnc_op_prev(m, *boundary));
     x->b.loc = outer.loc;
     if (s == NNC_OK)
@@ -230,7 +207,7 @@ static unsigned stack_of(loop *l, taped *t, nnc_value v)
     return l->nout + t->extra.n - 1;
 }
 
-static nnc_type stacked(loop *l, nnc_value v)
+nnc_type nnc_ad_stacked(loop *l, nnc_value v)
 {
     nnc_type_rec r = nnc_ad_ty(l->x, v);
     for (int d = r.rank; d > 0; d--)
@@ -255,7 +232,7 @@ static nnc_op replace_forward(loop *l, taped *t)
     }
     for (uint32_t i = 0; i < t->extra.n; i++) {
         v[l->nout + i] = t->extra.at[i];
-        out[l->nout + i] = stacked(l, t->extra.at[i]);
+        out[l->nout + i] = nnc_ad_stacked(l, t->extra.at[i]);
     }
     in = nnc_builder_at_end(m, t->fw);
     in.loc = nnc_op_loc(m, end);
@@ -338,7 +315,7 @@ static void drop_unused(loop *l)
 {
     nnc_module *m = l->x->m;
 
-    for (unsigned i = nnc_block_narg(m, l->bw) - 1; i >= at_stack(l); i--) {
+    for (unsigned i = nnc_block_narg(m, l->bw) - 1; i >= nnc_ad_at_stack(l); i--) {
         if (nnc_value_nuse(m, arg(l, l->bw, i)))
             continue;
         nnc_block_erase_arg(m, l->bw, i);
@@ -358,7 +335,7 @@ static void finish(loop *l, const nnc_value *init, const nnc_value *slices)
     nnc_type *out = nnc_arena_array(x->a, n + 1u, sizeof *out);
 
     for (unsigned i = 0; i < n; i++)
-        out[i] = i < nc ? type_of(l, l->in.at[i]) : stacked(l, nnc_op_in(m, end, i));
+        out[i] = i < nc ? type_of(l, l->in.at[i]) : nnc_ad_stacked(l, nnc_op_in(m, end, i));
     made = nnc_build_op(&x->b, NNC_OP_scan, l->in.n, l->in.at, n, out);
     nnc_attr_set_int(m, made, NNC_W_carried, nc);
     nnc_attr_set_int(m, made, NNC_W_trips, nnc_attr_int(m, l->op, NNC_W_trips, 0));
@@ -372,6 +349,7 @@ static void finish(loop *l, const nnc_value *init, const nnc_value *slices)
         nnc_ad_add(x, init[l->k.at[i]], nnc_op_out(m, made, i));
     for (uint32_t i = 0; i < l->dx.n; i++)
         nnc_ad_add(x, slices[l->dx.at[i]], nnc_op_out(m, made, nc + i));
+    nnc_ad_sum_later(l, made);
 }
 
 nnc_status nnc_ad_scan_vjp(nnc_ad *x, nnc_op op)
@@ -396,6 +374,7 @@ nnc_status nnc_ad_scan_vjp(nnc_ad *x, nnc_op op)
     NNC_TRY(make_body(&l, &boundary));
     make_tape(&l, boundary);
     drop_unused(&l);
+    nnc_ad_hoist(&l);
     finish(&l, operand, operand);
     return NNC_OK;
 }
