@@ -143,7 +143,47 @@ static void note_missing(nn_trace *t, trial *c, nnc_sym name)
     NNC_PUSH(t->arena, &c->missing, name);
 }
 
-/* Sizes are known names in the environment of the signature only after matching, so expressions are left to the match. */
+static bool size_of(nn_trace *t, trial *c, const nn_ast *d, nnc_dim *out);
+
+/* The names of an expression as sizes. */
+static bool bind_sizes(nn_trace *t, trial *c, const nn_ast *e)
+{
+    nnc_dim size;
+    nn_decl *decl =
+        nn_is(e, NN_name) ? nn_find_decl(t, c->blueprint->decl->unit, e->name, NULL) : NULL;
+    if (nn_is(e, NN_name) && !nn_lookup(t, e->name) && !(decl && !nn_is(decl->node, NN_const_)) &&
+        !nn_builtin_find(t, e->name)) {
+        if (!size_of(t, c, e, &size))
+            return false;
+        nn_bind(t, e->name, nn_dim_value(t, size), e);
+    }
+    for (uint32_t i = 0; i < e->nkid; i++)
+        if (!bind_sizes(t, c, e->kid[i]))
+            return false;
+    return true;
+}
+
+/* 2 * d, widths[-1] */
+static bool computed_size(nn_trace *t, trial *c, const nn_ast *d, nnc_dim *out)
+{
+    nn_env *env = t->env;
+    nn_unit *unit = t->frame->unit;
+    const nn_ast *statics = nn_kid(c->blueprint->decl->node, 0);
+    nn_env_push(t, NN_ENV_function);
+    t->frame->unit = c->blueprint->decl->unit;
+    for (uint32_t i = 0; c->blueprint->bound && i < c->blueprint->bound->n && i < statics->nkid;
+         i++) {
+        const nn_arg *b = &c->blueprint->bound->at[i];
+        nn_bind(t, b->name.id ? b->name : statics->kid[i]->name, b->v, d);
+    }
+    bool ok = bind_sizes(t, c, d);
+    if (ok)
+        *out = nn_ask_dim(t, nn_expr(t, d), d, "a size");
+    t->env = env;
+    t->frame->unit = unit;
+    return ok;
+}
+
 static bool size_of(nn_trace *t, trial *c, const nn_ast *d, nnc_dim *out)
 {
     if (nn_is(d, NN_bounded))
@@ -153,7 +193,7 @@ static bool size_of(nn_trace *t, trial *c, const nn_ast *d, nnc_dim *out)
         return true;
     }
     if (!nn_is(d, NN_name))
-        return false;
+        return computed_size(t, c, d, out);
     const nn_arg *a = given(c, d->name);
     if (a) {
         *out = nn_ask_dim(t, a->v, a->node, "a size");

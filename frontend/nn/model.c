@@ -352,3 +352,9 @@ nn_v nn_b_captures(nn_trace *t, const nn_bcall *c)
 {
     return nn_captures(t, nn_argument(t, c, "f"));
 }
+
+/* Transforms of section 14 and the like. */
+nn_v nn_b_not_yet(nn_trace *t, const nn_bcall *c)
+{
+    nn_fail(t, c->at->loc, "%s(..): not yet supported", c->self->name);
+}
