@@ -202,8 +202,9 @@ static const nnc_tensor *evaluate(nn_trace *t, nnc_value v, const nn_ast *at)
     s.map = nnc_arena_array(t->arena, s.n, sizeof *s.map);
     need(&s, v);
     nnc_build_yield(&s.b, 1, &s.map[v.id]);
-    nnc_status st =
-        nnc_interp_graph_bounded(t->m, graph, t->arena, 0, NULL, 1, out, MOST_OPERATIONS);
+    nnc_status st = t->derive ? t->derive(t->m, graph) : NNC_OK;
+    if (st == NNC_OK)
+        st = nnc_interp_graph_bounded(t->m, graph, t->arena, 0, NULL, 1, out, MOST_OPERATIONS);
     nnc_op_erase(t->m, graph);
     if (st != NNC_OK) {
         nnc_note(t->diag, at->loc, "while this was computed at compile time");

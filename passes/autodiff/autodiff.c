@@ -97,6 +97,12 @@ static nnc_type_rec one_row(nnc_ad *x, nnc_value stack)
     return r;
 }
 
+/* The arguments of an adjoint of its own are leaves, as those of a graph: what is around it is not seen. */
+static bool is_boundary(const nnc_module *m, nnc_op op)
+{
+    return nnc_op_code(m, op) == NNC_OP_graph || nnc_op_code(m, op) == NNC_OP_custom_grad;
+}
+
 /* ---- reverse ---- */
 
 /* Cotangents of arguments of a region around the derivative belong to the operands of its op. */
@@ -136,7 +142,7 @@ static nnc_status run_reverse(nnc_ad *x, const request *q)
         nnc_block b = nnc_op_get(m, op)->block;
         NNC_TRY(nnc_ad_reverse(x, nnc_op_prev(m, op)));
         op = nnc_block_parent(m, b);
-        if (nnc_op_code(m, op) == NNC_OP_graph)
+        if (is_boundary(m, op))
             return NNC_OK;
         x->b.loc = nnc_op_loc(m, x->at);
         NNC_TRY(leave_region(x, op, b));
@@ -173,7 +179,7 @@ static nnc_status forward_from_outside(nnc_ad *x, nnc_op until)
     nnc_block b = nnc_op_get(x->m, until)->block;
     nnc_op holder = nnc_block_parent(x->m, b);
 
-    if (nnc_op_code(x->m, holder) != NNC_OP_graph) {
+    if (!is_boundary(x->m, holder)) {
         NNC_TRY(forward_from_outside(x, holder));
         NNC_TRY(enter_region(x, holder, b));
     }
