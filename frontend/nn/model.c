@@ -57,6 +57,10 @@ nn_v nn_call_bang(nn_trace *t, const nn_ast *e)
     if (m->onnx)
         return nn_call_onnx(t, m, &args, e);
     nn_slot *s = root ? nn_lookup(t, root->name) : NULL;
+    if (!s && root && nn_find_decl(t, t->frame->unit, root->name, root))
+        nn_fail(t, e->loc,
+                "state of a model in 'data': not yet supported; take the state as an argument and "
+                "give it back");
     if (!s)
         nn_fail(t, e->loc,
                 "'!' stores the new state in a name, which must be a 'var' or bound in this block");
