@@ -240,12 +240,14 @@ nnc_status nnc_passes_run(nnc_module *m, const nnc_options *opt)
 
 nnc_status nnc_passes_clean(nnc_module *m, const nnc_options *opt)
 {
-    static const char *const names[] = {"inline", "autodiff", "fold",      "simplify",
+    static const char *const names[] = {"inline", "autodiff", "batch",     "fold", "simplify",
                                         "cse",    "dce",      "recognise", "tidy"};
     const nnc_pass_info *list[sizeof names / sizeof names[0]];
+    nnc_options o = *opt;
     unsigned n = 0;
 
     for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++)
         list[n++] = find_pass(names[i], strlen(names[i]));
-    return run_list(m, opt, n, list);
+    o.target = NULL; /* no machine in view: no tiles of a cache */
+    return run_list(m, &o, n, list);
 }
