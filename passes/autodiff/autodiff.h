@@ -4,7 +4,8 @@
  *     ..  %l                                         f32[], computed from %w1 and others
  *     %g = grad %l, %w1                              becomes the adjoints of what lies between %w1 and %l
  *
- * A leaf may be any value of the graph; results of `leaf` are distinct variables even when their values are the same.
+ * A leaf may be any value of the graph; results of `leaf` are distinct variables even when their values are the same,
+ * and the variables of one derivative are independent: one that was made from another is not followed into that one.
  * What a value depends on is followed through ops, branches and loops, not through integers, comparisons, `stop_grad`,
  * and not into the past of a loop in which the op itself stands.  Leaves that are not reached get zeros; when none is,
  * that is an error, unless the op says [mode=zero].
