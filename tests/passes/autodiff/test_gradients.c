@@ -9,7 +9,7 @@
  *     jvp (grad l), r             forward over reverse    the same
  *     grad (jvp l, r)             reverse over forward    the same
  *
- * Elementwise ops are drawn from the table; the others stand in cases.def.  An op that has a rule and no case fails. */
+ * Elementwise ops are drawn from the table; the others stand in cases.def; random graphs put them together.  An op that has a rule and no case fails. */
 #include "ir/interp.h"
 #include "ir/text.h"
 #include "ir/verify.h"
@@ -371,6 +371,156 @@ static void cases(void)
 #include "tests/passes/autodiff/cases.def"
 }
 
+/* ---- random graphs ---- */
+
+typedef struct program {
+    char text[8192];
+    size_t n;
+    unsigned count[3]; /* values of rank 0, 1, 2: f64[], f64[3], f64[2,3], named r<rank>_<i> */
+    unsigned depth, fresh;
+} program;
+
+static unsigned below(unsigned n)
+{
+    return (unsigned)uniform(0, n) % n;
+}
+
+static void say(program *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void say(program *p, const char *format, ...)
+{
+    va_list ap;
+    va_start(ap, format);
+    p->n += (size_t)vsnprintf(p->text + p->n, sizeof p->text - p->n, format, ap);
+    va_end(ap);
+}
+
+static const char *const shape[] = {"f64[]", "f64[3]", "f64[2,3]"};
+
+static unsigned pick(const program *p, unsigned rank)
+{
+    return below(p->count[rank]);
+}
+
+static void elementwise_step(program *p, unsigned rank)
+{
+    static const char *const one[] = {"sin", "tanh", "sigmoid", "neg", "gelu", "softplus", "atan"};
+    static const char *const two[] = {"add", "mul", "sub", "max", "min"};
+    unsigned a = pick(p, rank), small = below(rank + 1), b = pick(p, small);
+
+    if (below(2)) {
+        say(p, "%%r%u_%u = %s %%r%u_%u : %s\n", rank, p->count[rank], one[below(7)], rank, a,
+            shape[rank]);
+    } else { /* products stay bounded */
+        say(p, "%%t%u = %s %%r%u_%u, %%r%u_%u : %s\n", p->fresh, two[below(5)], rank, a, small, b,
+            shape[rank]);
+        say(p, "%%r%u_%u = sin %%t%u : %s\n", rank, p->count[rank], p->fresh++, shape[rank]);
+    }
+    p->count[rank]++;
+}
+
+static void moving_step(program *p)
+{
+    unsigned a = pick(p, 2), b = pick(p, 2), v = p->fresh++, what = below(7);
+    static const char *const reductions[] = {"sum", "max", "min"};
+
+    switch (what) {
+    case 0:
+        say(p, "%%r1_%u = reduce %%r2_%u [kind=%s, axes=[0], keep=0] : f64[3]\n", p->count[1]++, a,
+            reductions[below(3)]);
+        return;
+    case 1:
+        say(p, "%%r0_%u = reduce %%r1_%u [kind=%s, axes=[0], keep=0] : f64[]\n", p->count[0]++,
+            pick(p, 1), reductions[below(3)]);
+        return;
+    case 2:
+        say(p, "%%t%u = dot %%r2_%u, %%r2_%u [contract_a=[1], contract_b=[1]] : f64[2,2]\n", v, a,
+            b);
+        say(p, "%%r2_%u = dot %%t%u, %%r2_%u [contract_a=[1], contract_b=[0]] : f64[2,3]\n",
+            p->count[2]++, v, pick(p, 2));
+        return;
+    case 3:
+        say(p, "%%r2_%u = softmax %%r2_%u [axis=%u] : f64[2,3]\n", p->count[2]++, a, below(2));
+        return;
+    case 4:
+        say(p, "%%t%u = concat %%r2_%u, %%r2_%u [axis=1] : f64[2,6]\n", v, a, b);
+        say(p, "%%r2_%u = slice %%t%u [start=[0, %u], step=[1, %u]] : f64[2,3]\n", p->count[2]++, v,
+            below(2), 1 + below(2));
+        return;
+    case 5:
+        say(p,
+            "%%r2_%u = cumulate %%r2_%u [kind=%s, axis=%u, exclusive=%u, reverse=%u] : f64[2,3]\n",
+            p->count[2]++, a, below(2) ? "add" : "mul", below(2), below(2), below(2));
+        return;
+    default:
+        say(p, "%%i%u = const [values=[%u, %u]] : i64[2]\n", v, below(2), below(2));
+        say(p, "%%r2_%u = gather %%r2_%u, %%i%u [axis=0, batch_dims=0] : f64[2,3]\n", p->count[2]++,
+            a, v);
+        return;
+    }
+}
+
+static void steps(program *p, unsigned n);
+
+/* A branch or a loop; values made inside are forgotten behind it. */
+static void region_step(program *p)
+{
+    unsigned c = pick(p, 0), a = pick(p, 2), v = p->fresh++, in[3];
+    bool loop = below(2);
+
+    memcpy(in, p->count, sizeof in);
+    p->depth++;
+    if (loop) {
+        say(p,
+            "%%t%u = scan %%r2_%u [carried=1, trips=3, reverse=%u] : f64[2,3] (%%k%u: i64[], "
+            "%%r2_%u: f64[2,3]) {\n",
+            v, a, below(2), v, p->count[2]);
+        p->count[2]++;
+        steps(p, 3);
+        say(p, "%%y%u = tanh %%r2_%u : f64[2,3]\nyield %%y%u\n}\n", v, p->count[2] - 1, v);
+    } else {
+        say(p, "%%c%u = lt %%r0_%u, %.2f:f64 : bool[]\n%%t%u = if %%c%u : f64[2,3] {\n", v, c,
+            uniform(-0.5, 0.5), v, v);
+        steps(p, 3);
+        say(p, "yield %%r2_%u\n} {\n", p->count[2] - 1);
+        memcpy(p->count, in, sizeof in);
+        steps(p, 2);
+        say(p, "yield %%r2_%u\n}\n", p->count[2] - 1);
+    }
+    p->depth--;
+    memcpy(p->count, in, sizeof in);
+    say(p, "%%r2_%u = sin %%t%u : f64[2,3]\n", p->count[2]++, v);
+}
+
+static void steps(program *p, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        unsigned what = below(p->depth < 2 ? 7 : 6);
+        if (what == 6)
+            region_step(p);
+        else if (what < 3)
+            elementwise_step(p, below(3));
+        else
+            moving_step(p);
+    }
+}
+
+static void random_graphs(unsigned first, unsigned n)
+{
+    for (unsigned i = first; i < first + n; i++) {
+        program p = {.count = {1, 1, 1}};
+        char name[40];
+
+        seed = 1000 + i;
+        say(&p, "graph @f (%%r0_0: f64[], %%r1_0: f64[3], %%r2_0: f64[2,3]) {\n");
+        steps(&p, 9);
+        say(&p, "yield %%r0_%u, %%r1_%u, %%r2_%u\n}\n", p.count[0] - 1, p.count[1] - 1,
+            p.count[2] - 1);
+        snprintf(name, sizeof name, "random graph %u", i);
+        if (p.n < sizeof p.text)
+            try_case(name, p.text, -0.9, 0.9, true);
+    }
+}
+
 /* ---- the table ---- */
 
 static void every_op_has_a_rule_and_a_case(void)
@@ -398,8 +548,11 @@ int main(int argc, char **argv)
         free(text);
         return test_end();
     }
+    if (getenv("NNC_RANDOM_GRAPHS")) /* more of them, from 1000 on */
+        random_graphs(1000, (unsigned)atoi(getenv("NNC_RANDOM_GRAPHS")));
     elementwise();
     cases();
+    random_graphs(0, 40);
     RUN(every_op_has_a_rule_and_a_case);
     return test_end();
 }
