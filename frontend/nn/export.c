@@ -85,7 +85,7 @@ static nn_v argument(nn_trace *t, exporting *x, const char *name, const nn_ast *
     return key ? nn_key_value(t, v) : nn_tensor(t, v);
 }
 
-static nn_args arguments(nn_trace *t, exporting *x)
+static nn_args read_arguments(nn_trace *t, exporting *x)
 {
     const nn_ast *params = nn_kid(x->d->node, 1);
     nn_arg *a = nnc_arena_array(t->arena, params->nkid, sizeof *a);
@@ -102,17 +102,32 @@ static nn_args arguments(nn_trace *t, exporting *x)
 
 /* ---- results ---- */
 
-static void result_names(nn_trace *t, nn_v v, const char *path, const char **names)
+static bool has_line(const char *all, const char *name)
+{
+    size_t n = strlen(name);
+    for (const char *p = all; *p;
+         p += p[strcspn(p, "\n")] ? strcspn(p, "\n") + 1 : strcspn(p, "\n"))
+        if (strcspn(p, "\n") == n && !memcmp(p, name, n))
+            return true;
+    return false;
+}
+
+/* Results have names of their own: an argument's gets a suffix. */
+static void result_names(nn_trace *t, nn_v v, const char *path, const char *arguments,
+                         const char **names)
 {
     if (nn_can_be_tensor(v)) {
-        *names = line(t, *names, *path ? path : "y");
+        const char *name = *path ? path : "y";
+        while (has_line(arguments, name))
+            name = nnc_arena_printf(t->arena, "%s_out", name);
+        *names = line(t, *names, name);
         return;
     }
     for (uint32_t i = 0; nn_is_tree(v) && i < v->n; i++) {
         const char *f =
             v->name && v->name[i].id ? nn_sym(t, v->name[i]) : nnc_arena_printf(t->arena, "y%u", i);
         result_names(t, v->item[i], *path ? nnc_arena_printf(t->arena, "%s.%s", path, f) : f,
-                     names);
+                     arguments, names);
     }
 }
 
@@ -122,7 +137,8 @@ static nn_v settle_leaf(nn_trace *t, nn_v x, void *user)
     return nn_settle(t, x);
 }
 
-static void yield_results(nn_trace *t, nn_v v, const nn_ast *at, const char **names)
+static void yield_results(nn_trace *t, nn_v v, const nn_ast *at, const char *arguments,
+                          const char **names)
 {
     nn_leaves leaf = {0};
     v = nn_map(t, v, settle_leaf, NULL);
@@ -131,7 +147,7 @@ static void yield_results(nn_trace *t, nn_v v, const nn_ast *at, const char **na
         nn_fail(t, at->loc, "an exported function gives tensors, this gives %s",
                 nn_type_text(t, v));
     *names = "";
-    result_names(t, v, "", names);
+    result_names(t, v, "", arguments, names);
     nn_root_end(t, leaf.n, leaf.at);
 }
 
@@ -157,12 +173,12 @@ static void trace(nn_trace *t, nn_decl *d)
 {
     exporting x = {.d = d, .names = ""};
     const char *results;
-    nn_args args = arguments(t, &x);
+    nn_args args = read_arguments(t, &x);
     t->first_input = x.n;
     nn_val f = {.kind = NN_V_function, .decl = d, .unit = d->unit};
     nn_v v = nn_trace_function(t, nnc_arena_copy(t->arena, &f, sizeof f), &args, d->node);
     t->b.pos = (nnc_pos){nnc_op_region(t->m, t->root, 0), {0}};
-    yield_results(t, v, d->node, &results);
+    yield_results(t, v, d->node, x.names, &results);
     close_data(t, x.n);
     nnc_attr_set_int(t->m, t->root, NNC_W_entry, 1);
     nnc_attr_set_str(t->m, t->root, NNC_W_input, x.names);

@@ -280,6 +280,18 @@ static void write_if(nn_writer *w, nnc_op op)
 
 /* ---- statements ---- */
 
+/* An assertion starts with a name, so that it reads as one. */
+static void write_check(nn_writer *w, nnc_op op)
+{
+    const char *message = nnc_attr_str(w->m, op, NNC_W_message, "a check of the model"), *s = "";
+    for (const char *c = message; *c; c++)
+        if ((unsigned char)*c >= ' ')
+            s = nn_write_format(w, "%s%s%c", s, strchr("\"\\{", *c) ? "\\" : "", *c);
+    const char *ok = fresh_name(w, "ok");
+    fprintf(w->out, "%s = %s\nassert %s, \"%s\"\n", ok, nn_write_typed(w, nnc_op_in(w->m, op, 0)),
+            ok, s);
+}
+
 /* Expressions go into their only user if that is in the same block: a region may run often, or later than a variable. */
 static bool is_nested(nn_writer *w, nnc_op op, const nn_piece *p)
 {
@@ -316,6 +328,7 @@ static void write_block(nn_writer *w, nnc_block b)
                 write_weight(w, op); /* a condition is written twice */
             break;
         case NNC_OP_yield: break;
+        case NNC_OP_check: write_check(w, op); break;
         case NNC_OP_scan: write_scan(w, op); break;
         case NNC_OP_while: write_while(w, op); break;
         case NNC_OP_if: write_if(w, op); break;

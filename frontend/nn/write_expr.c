@@ -502,8 +502,8 @@ static nn_piece write_pool(nn_writer *w, nnc_op op)
         return no_form;
     for (unsigned i = 0; i < n; i++)
         if (size[i] < 1 || lo[i] < 0 || hi[i] < 0 || /* a size may be an expression, or cut */
-            (i < 2 && (size[i] != 1 || stride[i] != 1 || lo[i] || hi[i])) || lo[i] >= size[i] ||
-            hi[i] >= size[i])
+            (i < 2 && (size[i] != 1 || stride[i] != 1 || lo[i] || hi[i])) || lo[i] != hi[i] ||
+            lo[i] >= size[i])
             return no_form;
     unsigned s = n - 2;
     const char *pad = padding(w, s, lo + 2, hi + 2);
