@@ -5,6 +5,7 @@
 #   make test       the quick tests, under 20 minutes on two cores; make test-all adds the long ones
 #   make bench      speed against other engines, written to docs/bench.md
 #   make bench-loops  loops and scalar programs against hand-written C, as ratios of time
+#   make papers     the experiments of models/, their claims written to docs/papers.md
 #   make asan       a build with address and undefined-behaviour sanitizers
 #   make fuzz       the libFuzzer entry points, in build/fuzz
 #   make format     clang-format over every C file; make tidy runs clang-tidy
@@ -61,6 +62,9 @@ demo: release
 bench: release
 	@scripts/setup.sh --bench
 	@scripts/bench.sh
+
+papers: release
+	@scripts/papers.py --write
 
 docs: release
 	@scripts/docs.sh
