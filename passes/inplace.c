@@ -16,7 +16,11 @@
 #include "passes/inplace.h"
 #include "passes/linear.h"
 
-enum { MAX_ACCESS = 64, MAX_LOOPS = 24 };
+enum {
+    MAX_ACCESS = 64,
+    MAX_LOOPS = 24,
+    MAX_PARAMS = 64 /* emitters keep a bit per parameter that shares memory */
+};
 static const int64_t FAR = (int64_t)1
                            << 60; /* as good as infinite, and sums of a few do not overflow */
 
@@ -287,6 +291,8 @@ unsigned nnc_kernel_in_place(nnc_module *m, nnc_arena *a, nnc_op kernel)
     const int64_t *old = nnc_attr_ints(m, kernel, NNC_W_inplace, &nold);
 
     f.nparam = nnc_block_narg(m, f.top);
+    if (f.nparam > MAX_PARAMS)
+        return 0;
     f.load = nnc_arena_array(a, f.nparam + 1u, sizeof *f.load);
     f.store = nnc_arena_array(a, f.nparam + 1u, sizeof *f.store);
     for (unsigned i = 0; i < f.nparam; i++)

@@ -285,8 +285,8 @@ static nnc_status run_kernel(nnc_validate *v, nnc_op kernel, const inputs *set, 
 /* ---- comparison ---- */
 static bool is_exact(const char *pass)
 {
-    static const char *const exact[] = {"inline", "cse",     "dce", "schedule",
-                                        "merge",  "kexpand", "plan"};
+    static const char *const exact[] = {"inline", "cse",   "dce",     "schedule",
+                                        "loops",  "merge", "kexpand", "plan"};
 
     for (size_t i = 0; i < sizeof exact / sizeof exact[0]; i++)
         if (!strcmp(exact[i], pass))
