@@ -57,47 +57,44 @@ nn_v nn_binary_tree(nn_trace *t, nn_operator op, nn_v a, nn_v b, const nn_ast *a
 
 /* ---- texts ---- */
 
-static const nn_strings *as_strings(nn_trace *t, nn_v v, nn_strings *one, nnc_sym *s,
-                                    const nn_ast *at)
+/* A text, texts, or a static list of texts. */
+static nn_strings as_strings(nn_trace *t, nn_v v, const nn_ast *at)
 {
     if (v->kind == NN_V_strings)
-        return v->strings;
-    if (v->kind != NN_V_text)
+        return *v->strings;
+    nnc_sym *s = nnc_arena_array(t->arena, v->n + 1u, sizeof *s);
+    nn_strings list = {.rank = v->kind == NN_V_list, .dim = {v->n}, .at = s};
+    bool fits = v->kind == NN_V_text || v->kind == NN_V_list;
+    for (uint32_t i = 0; v->kind == NN_V_list && fits && i < v->n; i++) {
+        fits = v->item[i]->kind == NN_V_text;
+        s[i] = fits ? nn_name(t, v->item[i]->text) : (nnc_sym){0};
+    }
+    if (!fits)
         nn_fail(t, at->loc, "a text cannot be compared with %s", nn_type_text(t, v));
-    *s = nn_name(t, v->text);
-    *one = (nn_strings){.rank = 0, .at = s};
-    return one;
-}
-
-static int64_t count(const nn_strings *s)
-{
-    int64_t n = 1;
-    for (int i = 0; i < s->rank; i++)
-        n *= s->dim[i];
-    return n;
+    if (v->kind == NN_V_text)
+        *s = nn_name(t, v->text);
+    return list;
 }
 
 nn_v nn_compare_text(nn_trace *t, nn_operator op, nn_v a, nn_v b, const nn_ast *at)
 {
-    nn_strings sa, sb;
-    nnc_sym na, nb;
     if (op != NN_OP_eq && op != NN_OP_ne)
         nn_fail(t, at->loc, "texts can only be compared with == and !=");
-    const nn_strings *x = as_strings(t, a, &sa, &na, at), *y = as_strings(t, b, &sb, &nb, at);
-    const nn_strings *big = x->rank >= y->rank ? x : y, *small = big == x ? y : x;
-    int64_t n = count(big), k = count(small);
-    for (int i = 1; i <= small->rank; i++)
-        if (small->dim[small->rank - i] != big->dim[big->rank - i])
-            nn_fail(t, at->loc, "these texts have different shapes");
-    bool *out = nnc_arena_alloc(t->arena, (size_t)n + 1);
-    for (int64_t i = 0; i < n; i++)
-        out[i] = (big->at[i].id == small->at[k ? i % k : 0].id) == (op == NN_OP_eq);
-    if (big->rank == 0)
+    nn_pool pool = {t->arena, t->syntax.names};
+    nn_strings x = as_strings(t, a, at), y = as_strings(t, b, at);
+    nnc_tensor same;
+    if (!nn_strings_equal(&pool, &x, &y, &same))
+        nn_fail(t, at->loc, "these texts have different shapes");
+    uint8_t *out = same.data;
+    int64_t n = nnc_tensor_count(&same);
+    for (int64_t i = 0; op == NN_OP_ne && i < n; i++)
+        out[i] = !out[i];
+    if (same.rank == 0)
         return nn_bool(t, out[0]);
     nnc_dim dim[NNC_MAX_RANK];
-    for (int i = 0; i < big->rank; i++)
-        dim[i] = big->dim[i];
-    return nn_tensor(t, nnc_g_const_data(&t->b, NNC_DT_bool, big->rank, dim, out));
+    for (int i = 0; i < same.rank; i++)
+        dim[i] = same.dim[i];
+    return nn_tensor(t, nnc_g_const_data(&t->b, NNC_DT_bool, same.rank, dim, out));
 }
 
 /* ---- where ---- */

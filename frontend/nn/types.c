@@ -13,8 +13,11 @@ nnc_dtype nn_named_dtype(nn_trace *t, nnc_sym name)
         return nn_float_here(t);
     if (strcmp(s, "int") == 0)
         return t->frame && t->frame->int_dt ? t->frame->int_dt : NNC_DT_i32;
-    return strcmp(s, "str") == 0 || strcmp(s, "key") == 0 ? NNC_DT_none
-                                                          : nnc_dtype_by_name(s, strlen(s));
+    if (strcmp(s, "str") == 0 || strcmp(s, "key") == 0)
+        return NNC_DT_none;
+    nnc_dtype dt = nnc_dtype_by_name(
+        s, strlen(s)); /* idx (a reader) and packed cells are the compiler's own */
+    return dt == NNC_DT_idx || nnc_dtype_infos[dt].class == NNC_DC_OTHER ? NNC_DT_none : dt;
 }
 
 static bool is_word(nn_trace *t, const nn_ast *type, const char *word)
