@@ -6,7 +6,7 @@
 #include <assert.h>
 #include <string.h>
 
-enum { ORDER_GAP = 64 };
+enum { ORDER_GAP = 64, ORDER_HOLE = 1 << 20 };
 
 /* The last function found under a name, by symbol.  Functions come, go and are renamed, so an entry is only believed
  * after a look at the function. */
@@ -127,11 +127,14 @@ void nnc_value_set_type(nnc_module *m, nnc_value v, nnc_type t)
 
 /* ---- ops ---- */
 
-static void renumber(nnc_module *m, nnc_block b)
+/* Positions anew, with much room behind `at`: a builder that stands before some op inserts there again and again. */
+static void renumber(nnc_module *m, nnc_block b, nnc_op at)
 {
     uint32_t n = 0;
-    for (nnc_op op = m->block.at[b.id].first; op.id; op = m->op.at[op.id].next)
+    for (nnc_op op = m->block.at[b.id].first; op.id; op = m->op.at[op.id].next) {
         m->op.at[op.id].order = n += ORDER_GAP;
+        n += op.id == at.id ? ORDER_HOLE : 0;
+    }
 }
 
 static void link_op(nnc_module *m, nnc_op op, nnc_pos p)
@@ -151,9 +154,9 @@ static void link_op(nnc_module *m, nnc_op op, nnc_pos p)
         b->last = op;
     uint32_t lo = r->prev.id ? m->op.at[r->prev.id].order : 0;
     uint32_t hi = r->next.id ? m->op.at[r->next.id].order : lo + 2 * ORDER_GAP;
-    r->order = lo + (hi - lo) / 2;
+    r->order = lo + (hi - lo > 2 * ORDER_GAP ? ORDER_GAP : (hi - lo) / 2);
     if (hi - lo < 2 || hi < lo)
-        renumber(m, p.block);
+        renumber(m, p.block, op);
 }
 
 static void unlink_op(nnc_module *m, nnc_op op)
