@@ -18,7 +18,7 @@
  * tiles unless [batch=n] asks for them. */
 bool nnc_batch_scan(nnc_module *m, nnc_op scan, const char **why);
 
-/* Sums of outer products, as gradients per example make them, become contractions (products.c), in a block and its
- * regions.  It changes the order of sums.  Returns the number of rewritten reductions. */
+/* Sums of outer products, as gradients per example make them, become contractions (products.c), and outer products that
+ * stay become maps, in a block and its regions.  It changes the order of sums.  Returns the number of rewritten reductions. */
 unsigned nnc_batch_products(nnc_module *m, nnc_block b);
 #endif

@@ -284,6 +284,44 @@ static bool rewrite(nnc_module *m, nnc_op reduce)
     return true;
 }
 
+/* ---- outer products ---- */
+
+/* A dot without an axis to sum over is no work for a matrix kernel: as a map it joins what reads it (the update of the
+ * weights, mostly). */
+static bool rewrite_outer(nnc_module *m, nnc_op dot)
+{
+    nnc_builder b = nnc_builder_before(m, dot);
+    const nnc_type_rec y = *nnc_value_ty(m, nnc_op_out(m, dot, 0));
+    nnc_value side[2];
+    unsigned nc, nbatch;
+
+    nnc_attr_ints(m, dot, NNC_W_contract_a, &nc);
+    if (nc || y.dtype != nnc_value_ty(m, nnc_op_in(m, dot, 0))->dtype)
+        return false;
+    for (unsigned k = 0; k < 2; k++) { /* batch, free of a, free of b; ones for the other's */
+        const nnc_type_rec r = *nnc_value_ty(m, nnc_op_in(m, dot, k));
+        const int64_t *batch = nnc_attr_ints(m, dot, k ? NNC_W_batch_b : NNC_W_batch_a, &nbatch);
+        int64_t perm[NNC_MAX_RANK];
+        nnc_dim dim[NNC_MAX_RANK];
+        unsigned n = 0, used = 0, free = r.rank - nbatch;
+        for (; n < nbatch; n++)
+            used |= 1u << (perm[n] = batch[n]);
+        for (int i = 0; i < r.rank; i++)
+            if (!(used >> i & 1))
+                perm[n++] = i;
+        for (unsigned i = 0; i < y.rank; i++)
+            dim[i] = 1;
+        for (unsigned i = 0; i < n; i++)
+            dim[i < nbatch || !k ? i : y.rank - free + i - nbatch] = r.dim[perm[i]];
+        side[k] = nnc_g_transpose(&b, nnc_op_in(m, dot, k), perm);
+        side[k] = nnc_g_reshape(&b, side[k], y.rank, dim);
+    }
+    nnc_value v = nnc_g_binary(&b, NNC_OP_mul, side[0], side[1]);
+    nnc_value_replace(m, nnc_op_out(m, dot, 0), v);
+    nnc_op_erase(m, dot);
+    return true;
+}
+
 unsigned nnc_batch_products(nnc_module *m, nnc_block b)
 {
     unsigned n = 0;
@@ -294,6 +332,8 @@ unsigned nnc_batch_products(nnc_module *m, nnc_block b)
             n += nnc_batch_products(m, nnc_op_region(m, op, i));
         if (nnc_op_code(m, op) == NNC_OP_reduce)
             n += rewrite(m, op);
+        else if (nnc_op_code(m, op) == NNC_OP_dot)
+            n += rewrite_outer(m, op);
     }
     return n;
 }
