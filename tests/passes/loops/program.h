@@ -317,7 +317,7 @@ static inline void pr_view(pr *p)
         t = (pr_type){x.type.dtype, 2, {x.type.dim[1], x.type.dim[0]}};
         pr_line(p, "%%v%d = transpose %%v%d [perm=[1,0]] : %s", p->next + 1, x.id, pr_text(t));
     } else {
-        if (x.type.dim[0] < 0 || x.type.dim[0] * x.type.dim[1] > 60)
+        if (x.type.dim[0] < 0 || x.type.dim[1] < 0 || x.type.dim[0] * x.type.dim[1] > 60)
             return;
         t = (pr_type){x.type.dtype, 1, {x.type.dim[0] * x.type.dim[1], 0}};
         pr_line(p, "%%v%d = reshape %%v%d : %s", p->next + 1, x.id, pr_text(t));
