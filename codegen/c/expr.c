@@ -91,13 +91,9 @@ static c_expr infix(c_cgen *g, nnc_op op, const char *sign, int p)
 /* a < b == c reads badly, and -Wparentheses says so. */
 static c_expr compare(c_cgen *g, nnc_op op, const char *sign, int p)
 {
-    const char *x = c_operand(g, nnc_op_in(g->m, op, 0), C_ADD),
-               *y = c_operand(g, nnc_op_in(g->m, op, 1), C_ADD);
-
-    /* compilers warn about a number compared with itself; with a float it is how one asks for a nan */
-    if (!strcmp(x, y) && !nnc_dtype_is_float(c_dtype(g, nnc_op_in(g->m, op, 0))))
-        return c_prec(strcmp(sign, "<") ? "1" : "0", C_PRIMARY);
-    return c_prec(c_fmt(g, "%s %s %s", x, sign, y), p);
+    return c_prec(c_fmt(g, "%s %s %s", c_operand(g, nnc_op_in(g->m, op, 0), C_ADD), sign,
+                        c_operand(g, nnc_op_in(g->m, op, 1), C_ADD)),
+                  p);
 }
 
 /* Bit operations and shifts: operands always in parentheses unless simple, as -Wparentheses wants. */

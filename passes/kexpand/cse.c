@@ -247,9 +247,36 @@ static void drop_block(nnc_expand *x, nnc_block b)
     }
 }
 
+/* Numbers compared with themselves, as sharing makes them; compilers warn about those.  With floats it is how one asks for
+ * a nan. */
+static void fold_comparisons(nnc_expand *x, nnc_block b)
+{
+    nnc_module *m = x->m;
+    nnc_op next;
+
+    for (nnc_op op = nnc_block_first(m, b); op.id; op = next) {
+        nnc_opcode code = nnc_op_code(m, op);
+        next = nnc_op_next(m, op);
+        for (unsigned r = 0; r < nnc_op_nregion(m, op); r++)
+            fold_comparisons(x, nnc_op_region(m, op, r));
+        if ((code != NNC_OP_eq && code != NNC_OP_lt && code != NNC_OP_le) ||
+            nnc_op_in(m, op, 0).id != nnc_op_in(m, op, 1).id ||
+            nnc_value_ty(m, nnc_op_out(m, op, 0))->lanes > 1 ||
+            nnc_dtype_is_float((nnc_dtype)nnc_value_ty(m, nnc_op_in(m, op, 0))->dtype))
+            continue;
+        nnc_value_replace(
+            m, nnc_op_out(m, op, 0),
+            nnc_const_int(m, nnc_value_type(m, nnc_op_out(m, op, 0)), code != NNC_OP_lt));
+        nnc_op_erase(m, op);
+        x->cx->changed++;
+    }
+}
+
 void nnc_expand_dce(nnc_expand *x)
 {
     unsigned before;
+
+    fold_comparisons(x, nnc_op_region(x->m, x->func, 0));
 
     do { /* a dropped store may leave values and loops without a purpose */
         before = x->cx->changed;
