@@ -125,7 +125,7 @@ def page(results, keys, rounds, seconds):
             yield f"| **{title}** |" + " |" * len(keys) + " " + \
                 " | ".join(f"**{show(geomean([ratio(results[n], k) for n in chosen]))}**" for k in others) + " | |"
     yield "\n`error`: nnc's largest difference from ONNX Runtime over the largest magnitude of the output. ONNX Runtime computes"
-    yield "int8 networks with other roundings between layers, hence the larger figures there.\n"
+    yield "int8 networks in integers or in floating point, depending on what it may fuse; here it fuses.\n"
     refused = [(n, k, row[k]["refused"]) for n, row in results.items() for k in keys if "refused" in row[k]]
     for n, k, text in refused:
         yield f"- {names[k]} refuses {n}: {text}"
