@@ -18,7 +18,8 @@
  * tiles unless [batch=n] asks for them. */
 bool nnc_batch_scan(nnc_module *m, nnc_op scan, const char **why);
 
-/* Sums of outer products, as gradients per example make them, become contractions (products.c), and outer products that
- * stay become maps, in a block and its regions.  It changes the order of sums.  Returns the number of rewritten reductions. */
+/* In a block and its regions (products.c): sums of outer products, as gradients per example make them, become contractions;
+ * outer products that stay, and rows of a matrix times a vector, become maps.  It changes the order of sums.  Returns the
+ * number of rewritten ops. */
 unsigned nnc_batch_products(nnc_module *m, nnc_block b);
 #endif

@@ -322,6 +322,42 @@ static bool rewrite_outer(nnc_module *m, nnc_op dot)
     return true;
 }
 
+/* ---- rows times a vector ---- */
+
+/* Is v made in the block, or an argument of it?  What comes from outside of a loop can be turned once. */
+static bool belongs_to(const nnc_module *m, nnc_value v, nnc_block b)
+{
+    const nnc_value_rec *r = nnc_value_get(m, v);
+    if (r->kind == NNC_VALUE_arg)
+        return r->def == b.id;
+    return r->kind == NNC_VALUE_result && nnc_op_get(m, (nnc_op){r->def})->block.id == b.id &&
+           nnc_op_code(m, (nnc_op){r->def}) != NNC_OP_const;
+}
+
+/* A vector against the last axis of a matrix that is new every time (the way back through x @ w): a matrix kernel would
+ * first turn the matrix; a product and a sum read every row as it lies. */
+static bool rewrite_rows(nnc_module *m, nnc_op dot)
+{
+    const nnc_type_rec y = *nnc_value_ty(m, nnc_op_out(m, dot, 0));
+    for (unsigned k = 0; k < 2; k++) {
+        nnc_value v = nnc_op_in(m, dot, 1 - k), w = nnc_op_in(m, dot, k);
+        unsigned nc, nb;
+        const int64_t *at = nnc_attr_ints(m, dot, k ? NNC_W_contract_b : NNC_W_contract_a, &nc);
+        int64_t last = nnc_value_ty(m, w)->rank - 1;
+        nnc_attr_ints(m, dot, NNC_W_batch_a, &nb);
+        if (nb || nc != 1 || at[0] != last || last < 1 || nnc_value_ty(m, v)->rank != 1 ||
+            y.dtype != nnc_value_ty(m, w)->dtype || nnc_dtype_infos[y.dtype].bits < 32 ||
+            !belongs_to(m, w, nnc_op_get(m, dot)->block))
+            continue;
+        nnc_builder b = nnc_builder_before(m, dot);
+        w = nnc_g_reduce(&b, NNC_W_sum, nnc_g_binary(&b, NNC_OP_mul, w, v), 1, &last, false);
+        nnc_value_replace(m, nnc_op_out(m, dot, 0), w);
+        nnc_op_erase(m, dot);
+        return true;
+    }
+    return false;
+}
+
 unsigned nnc_batch_products(nnc_module *m, nnc_block b)
 {
     unsigned n = 0;
@@ -333,7 +369,7 @@ unsigned nnc_batch_products(nnc_module *m, nnc_block b)
         if (nnc_op_code(m, op) == NNC_OP_reduce)
             n += rewrite(m, op);
         else if (nnc_op_code(m, op) == NNC_OP_dot)
-            n += rewrite_outer(m, op);
+            n += rewrite_outer(m, op) || rewrite_rows(m, op);
     }
     return n;
 }
