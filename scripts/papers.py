@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the programs of models/ and writes docs/papers.md: one row per claim.
 
-    scripts/papers.py [--write | --readme] [--results DIR] [NAME ...]
+    scripts/papers.py [--write | --readme] [--reuse] [--results DIR] [NAME ...]
 
 NAME is a folder of models/; all of them without one.  Every program is tested and run with `nnc` ($NNC, default
 build/release/nnc).  The exit status is 1 if a claim fails or a program does not run.  With --write the page is
@@ -40,9 +40,19 @@ def run(program, results):
             "report": json.loads(report.read_text())}
 
 
+def reuse(program, results):
+    """What an earlier run left, or None."""
+    report = results / program.stem / "results.json"
+    if not report.exists():
+        return None
+    report = json.loads(report.read_text())
+    return {"program": program, "failed": report["failed"] > 0, "error": "", "report": report,
+            "seconds": sum(e["seconds"] for e in report["experiments"])}
+
+
 def number(value):
     if isinstance(value, float):
-        return f"{value:.4g}"
+        return f"{value:.6g}"
     return str(value)
 
 
@@ -86,7 +96,7 @@ def page(results):
         yield ""
         yield f"## [{path.parent.name}](../{path.parent}/README.md)"
         yield ""
-        yield f"`{path}`, {result['seconds']:.0f} s with compilation."
+        yield f"`{path}`, {result['seconds']:.0f} s."
         yield ""
         if result["report"]:
             yield from rows(result)
@@ -101,7 +111,7 @@ def write_readme(result):
         return
     machine = result["report"]["machine"]
     text = readme.read_text().split("\n## Measured\n")[0].rstrip()
-    line = (f"Where a claim is about many numbers, the worst of them is shown. {result['seconds']:.0f} s with compilation; "
+    line = (f"Where a claim is about many numbers, the worst of them is shown. {result['seconds']:.0f} s; "
             f"{machine['cpu']}, {machine['cores']} cores.")
     readme.write_text("\n".join([text, "", "## Measured", "", *rows(result), "", line]) + "\n")
 
@@ -110,13 +120,14 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--write", action="store_true")
     p.add_argument("--readme", action="store_true")
+    p.add_argument("--reuse", action="store_true", help="programs whose results are there are not run again")
     p.add_argument("--results", type=pathlib.Path, default=ROOT / "build/papers")
     p.add_argument("name", nargs="*")
     options = p.parse_args()
     options.results.mkdir(parents=True, exist_ok=True)
     results = []
     for program in programs(options.name):
-        result = run(program, options.results)
+        result = (reuse(program, options.results) if options.reuse else None) or run(program, options.results)
         results.append(result)
         count = sum(len(e["claims"]) for e in result["report"]["experiments"]) if result["report"] else 0
         broken = result["report"]["failed"] if result["report"] else 0
