@@ -127,6 +127,12 @@ static const char *cell_fault(nnc_kx *x)
         if (p->loop[i].axis == p->loop[p->n - 1].axis && p->loop[i].step % 4 &&
             p->loop[i].step < x->ax[a].hi)
             return "a loop around a packed product does not step by fours";
+    int64_t left = x->ax[a].hi;
+    for (unsigned i = 0; i + 1 < p->n; i++)
+        if (p->loop[i].axis == p->loop[p->n - 1].axis && p->loop[i].step < left)
+            left = p->loop[i].step;
+    if (left > 4)
+        return "a packed product of more than four bytes";
     if (p->n > 1 && p->loop[p->n - 2].kind == 'v' && x->ax[x->loop_axis[p->n - 2]].red)
         return "a packed product inside a vector of partial results";
     if (a == x->t_axis && !nnc_kx_joins_bytes(x))

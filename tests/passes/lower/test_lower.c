@@ -123,6 +123,7 @@ static void refuses_bad_plans(void)
     CHECK(!run("floats", dot, "m:1 n:1 k:4 k:1d pack"));
     CHECK(!run("unpacked", bytes, "n:16 k:4 n:1v k:1d"));
     CHECK(!run("threes", bytes, "n:16 k:3 n:1v k:1d pack"));
+    CHECK(!run("twelve", bytes, "n:16 n:1v k:1d pack"));
     CHECK(!run("first", bytes, "n:16 k:4 k:1d n:1v pack"));
 }
 

@@ -84,11 +84,11 @@ static const row_case cases[] = {
     {"conv_bytes", "avx512", CONV8("1,58,58,64", "3,3,16,64", "1,56,56,64", "groups=4"),
      "g:1 o:32 h:1 w:14 y:1 x:1 i:4 w:1u o:16u o:1v i:1d pack"},
     {"dw_bytes", "avx512", CONV8("1,58,58,64", "3,3,1,64", "1,56,56,64", "groups=64"),
-     "h:4 w:4 g:16 y:1u h:1u w:1u g:1v x:1d pack"},
+     "h:4 w:4 g:16 y:1u x:4u h:1u w:1u g:1v x:1d pack"},
     {"dw_bytes_row", "avx512",
      "graph @g (%x: u8[1,58,64], %w: i8[3,1,64]) {\n %y = conv %x, %w [" PLAIN1
      "groups=64, layout=nhwc] : i32[1,56,64]\n yield %y\n}\n",
-     "h:1 w:8 g:16 y:1u w:1u g:1v x:1d pack"},
+     "h:1 w:8 g:16 y:1u x:4u w:1u g:1v x:1d pack"},
     {"gemm_cells", "scalar", DOT(128, 384, 384), "n:4 m:4 k:1 m:1u n:1u pack"},
     {"gemv_cells", "scalar", DOT(1, 256, 784), "n:8 k:1 n:1u pack"},
     {"conv_cells", "scalar",
