@@ -87,10 +87,14 @@ def page(results):
     failed = sum(r["report"]["failed"] for r in results if r["report"])
     yield "# Papers in small"
     yield ""
-    yield ("Written by `make papers`: every program of `models/`, run as it stands. A row is a claim; where it is about many "
+    yield ("Written by `make papers`: programs of `models/`, run as they stand. A row is a claim; where it is about many "
            "numbers, the worst of them is shown. `models/NAME/README.md` says what each experiment keeps of its paper.")
     yield ""
     yield f"{claims} claims, {claims - failed} hold. Machine: {machine['cpu']}, {machine['cores']} cores, {machine['architecture']}."
+    missing = sorted({p.parent.name for p in programs([])} - {r["program"].parent.name for r in results})
+    if missing:
+        yield ""
+        yield f"Not in this run: {', '.join(missing)}."
     for result in results:
         path = result["program"].relative_to(ROOT)
         yield ""
