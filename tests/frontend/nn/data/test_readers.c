@@ -253,7 +253,7 @@ static void damaged(const char *bytes, size_t n)
             seed = seed * 1103515245u + 12345u;
             size_t at = (seed >> 8) % n;
             seed = seed * 1103515245u + 12345u;
-            copy[at] = i & 1 ? (char)(seed >> 16) : (char)(copy[at] ^ 1 << (seed >> 16) % 8);
+            copy[at] = (char)(i & 1 ? (int)(seed >> 16 & 255) : copy[at] ^ 1 << (seed >> 16) % 8);
         }
         nn_bytes t = bytes_of("changed", copy, n);
         any_format(&t);
