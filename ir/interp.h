@@ -19,7 +19,7 @@ size_t nnc_tensor_bytes(const nnc_tensor *t);
  * out of range at K) give a diagnostic. */
 nnc_status nnc_interp_graph(nnc_module *m, nnc_op graph, nnc_arena *a, unsigned nin,
                             const nnc_tensor *in, unsigned nout, nnc_tensor *out);
-/* The same, but a run of more than `max_ops` operations (a loop without an end) is an error. */
+/* The same, but over `max_ops` operations, or several times as many elements, are an error. */
 nnc_status nnc_interp_graph_bounded(nnc_module *m, nnc_op graph, nnc_arena *a, unsigned nin,
                                     const nnc_tensor *in, unsigned nout, nnc_tensor *out,
                                     uint64_t max_ops);

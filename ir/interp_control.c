@@ -148,6 +148,9 @@ static nnc_status new_stacks(nnc_interp *x, nnc_op op, unsigned first, int64_t n
         int64_t dim[NNC_MAX_RANK] = {n};
         for (int d = 1; d < ty.rank; d++)
             NNC_TRY(nnc_interp_dim(x, ty.dim[d], nnc_op_loc(x->m, op), &dim[d]));
+        nnc_tensor whole = {.rank = ty.rank};
+        memcpy(whole.dim, dim, sizeof whole.dim);
+        NNC_TRY(nnc_interp_charge(x, op, nnc_tensor_count(&whole)));
         out[i] = nnc_tensor_new(x->a, (nnc_dtype)ty.dtype, ty.rank, dim);
     }
     return NNC_OK;

@@ -4,6 +4,7 @@
  * Symbols are solved when a tensor is bound to a value whose type mentions them: first plain symbols, then expressions
  * with one unknown symbol (2*n+1 = 7).  `prefix` and regions may bind a symbol again with a new value. */
 #include "ir/interp_priv.h"
+#include <math.h>
 #include <string.h>
 
 /* OWN: the row's function sets shape and memory of its results itself. */
@@ -255,6 +256,36 @@ INTERP(const)
 }
 
 /* ---- ops and blocks ---- */
+nnc_status nnc_interp_charge(nnc_interp *x, nnc_op op, int64_t n)
+{
+    if (x->elements == UINT64_MAX)
+        return NNC_OK;
+    if ((uint64_t)n > x->elements)
+        return nnc_error(x->m->diag, nnc_op_loc(x->m, op),
+                         "the run is stopped: '%s' has too many elements for a bounded run",
+                         nnc_op_infos[nnc_op_code(x->m, op)].name);
+    x->elements -= (uint64_t)n;
+    return NNC_OK;
+}
+
+/* Elements that an op reads; for contractions its products, for windows what all of them see. */
+static nnc_status charge_operands(nnc_interp *x, nnc_op op, const nnc_tensor *in,
+                                  const nnc_tensor *out)
+{
+    nnc_opcode code = nnc_op_code(x->m, op);
+    double work = 0;
+
+    for (unsigned i = 0; i < nnc_op_nin(x->m, op); i++)
+        work += (double)nnc_tensor_count(&in[i]);
+    if (code == NNC_OP_dot) /* [m, k] by [k, n] to [m, n]: the root of the product of the sizes */
+        work += sqrt((double)nnc_tensor_count(&in[0]) * (double)nnc_tensor_count(&in[1]) *
+                     (double)nnc_tensor_count(&out[0]));
+    if (code == NNC_OP_conv && in[1].dim[0])
+        work += (double)nnc_tensor_count(&out[0]) * (double)nnc_tensor_count(&in[1]) /
+                (double)in[1].dim[0];
+    return nnc_interp_charge(x, op, work < 1e18 ? (int64_t)work : INT64_MAX);
+}
+
 static nnc_status shape_result(nnc_interp *x, nnc_op op, unsigned i, nnc_tensor *out)
 {
     nnc_type_rec ty = *nnc_value_ty(x->m, nnc_op_out(x->m, op, i));
@@ -266,6 +297,7 @@ static nnc_status shape_result(nnc_interp *x, nnc_op op, unsigned i, nnc_tensor 
         return nnc_error(x->m->diag, nnc_op_loc(x->m, op),
                          "a result of '%s' is too large to interpret",
                          nnc_op_infos[nnc_op_code(x->m, op)].name);
+    NNC_TRY(nnc_interp_charge(x, op, nnc_tensor_count(&t)));
     *out = nnc_tensor_new(x->a, t.dtype, t.rank, t.dim);
     return NNC_OK;
 }
@@ -280,6 +312,8 @@ static nnc_status run_op(nnc_interp *x, nnc_op op, const nnc_tensor *in, nnc_ten
                          "operation '%s' does not belong into a graph", nnc_op_infos[code].name);
     for (unsigned i = 0; i < nout && rows[code].own == SHAPED; i++)
         NNC_TRY(shape_result(x, op, i, &out[i]));
+    if (rows[code].own == SHAPED && x->elements != UINT64_MAX)
+        NNC_TRY(charge_operands(x, op, in, out));
     return rows[code].fn(x, op, in, out);
 }
 
@@ -336,7 +370,8 @@ static void begin(nnc_interp *x, nnc_module *m, nnc_arena *a, bool env)
                       .a = a,
                       .nenv = env ? m->value.n : 0,
                       .nsym = nnc_dim_nsymbol(m->dims),
-                      .budget = UINT64_MAX};
+                      .budget = UINT64_MAX,
+                      .elements = UINT64_MAX};
     x->env = nnc_arena_array(a, x->nenv, sizeof *x->env);
     x->sym = nnc_arena_array(a, x->nsym + 1, sizeof *x->sym);
     for (uint32_t s = 0; s < x->nsym; s++)
@@ -387,6 +422,7 @@ nnc_status nnc_interp_graph_bounded(nnc_module *m, nnc_op graph, nnc_arena *a, u
 
     begin(&x, m, a, true);
     x.budget = max_ops;
+    x.elements = max_ops > UINT64_MAX / 32 ? UINT64_MAX : max_ops * NNC_INTERP_ELEMENTS;
     return end(&x, run_graph(&x, graph, nin, in, nout, out));
 }
 

@@ -7,7 +7,8 @@
 #include "ir/eval.h"
 #include "ir/interp.h"
 
-enum { NNC_INTERP_MAX_NEST = 200, NNC_INTERP_ARENAS = 64 };
+/* ELEMENTS: work on so many elements takes about as long as one operation. */
+enum { NNC_INTERP_MAX_NEST = 200, NNC_INTERP_ARENAS = 64, NNC_INTERP_ELEMENTS = 8 };
 
 typedef struct nnc_interp {
     nnc_module *m;
@@ -18,12 +19,16 @@ typedef struct nnc_interp {
     int64_t *sym; /* by symbol; < 0: not known */
     uint32_t nsym;
     unsigned depth;
-    uint64_t budget;                     /* operations left */
-    nnc_host_fn *call;                   /* carries out `host`; NULL: nobody does */
+    uint64_t budget;   /* operations left */
+    uint64_t elements; /* that may still be read, written or multiplied */
+    nnc_host_fn *call; /* carries out `host`; NULL: nobody does */
     void *context;
     nnc_arena *spare[NNC_INTERP_ARENAS]; /* loop arenas, by nesting */
     unsigned nspare;
 } nnc_interp;
+
+/* Count work of `n` elements at op; an error when a bounded run has no more of it. */
+nnc_status nnc_interp_charge(nnc_interp *x, nnc_op op, int64_t n);
 
 /* One G op: results out[i] have shape and memory already unless the row says otherwise. */
 typedef nnc_status (*nnc_interp_fn)(nnc_interp *x, nnc_op op, const nnc_tensor *in,

@@ -279,8 +279,11 @@ void nn_static_turns(nn_trace *t, nn_v xs, const nn_ast *at, nn_leaves *out)
             xs->item[2] ? nn_ask_int(t, xs->item[2], at, "the step of an unrolled range") : 1;
         if (s == 0)
             nn_fail(t, at->loc, "the step of a range is 0");
-        for (int64_t i = a; (s > 0 ? i < b : i > b) && out->n <= 10000; i += s)
+        for (int64_t i = a; (s > 0 ? i < b : i > b) && out->n <= 10000;) {
             NNC_PUSH(t->arena, out, nn_int(t, i));
+            if (__builtin_add_overflow(i, s, &i))
+                break;
+        }
         return;
     }
     nn_v x = nn_as_tensor(t, xs, at);

@@ -350,8 +350,9 @@ static nn_v call_dtype(nn_trace *t, nn_v f, const nn_args *args, const nn_ast *a
 
 nn_v nn_call(nn_trace *t, nn_v f, const nn_args *args, const nn_ast *at)
 {
-    if (t->budget-- == 0)
-        nn_fail(t, at->loc, "this unrolls into more than a million calls; use a run-time loop");
+    if (t->budget == 0)
+        nn_exhausted(t, at->loc, "this unrolls into too many calls; use a run-time loop");
+    t->budget--;
     switch ((nn_vkind)f->kind) {
     case NN_V_poison: nn_fail_silently(t);
     case NN_V_function:

@@ -49,12 +49,23 @@ void nn_fail(nn_trace *t, nnc_loc loc, const char *fmt, ...)
     nn_fail_silently(t);
 }
 
+void nn_exhausted(nn_trace *t, nnc_loc loc, const char *text)
+{
+    bool told = t->exhausted;
+    t->exhausted = true;
+    t->budget = t->steps = 0;
+    if (told)
+        nn_fail_silently(t);
+    nn_fail(t, loc, "%s", text);
+}
+
 void nn_try_enter(nn_trace *t, nn_catch *c)
 {
     c->up = t->catch_;
     c->env = t->env;
     c->frame = t->frame;
     c->pos = t->b.pos;
+    c->nest = t->nest;
     c->region = t->region;
     t->catch_ = c;
 }
@@ -70,6 +81,7 @@ void nn_try_failed(nn_trace *t, nn_catch *c)
     t->env = c->env;
     t->frame = c->frame;
     t->b.pos = c->pos;
+    t->nest = c->nest;
     t->region = c->region;
 }
 
@@ -94,22 +106,17 @@ void nn_env_pop(nn_trace *t)
     t->env = t->env->up;
 }
 
-static nn_slot *find_in(nn_env *e, nnc_sym name)
-{
-    for (uint32_t i = e->slot.n; i-- > 0;)
-        if (e->slot.at[i]->name.id == name.id)
-            return e->slot.at[i];
-    return NULL;
-}
-
+/* Unrolled turns leave their names behind: looking through thousands of them has its price. */
 nn_slot *nn_lookup(nn_trace *t, nnc_sym name)
 {
-    for (nn_env *e = t->env; e; e = e->up) {
-        nn_slot *s = find_in(e, name);
-        if (s)
-            return s;
-    }
-    return NULL;
+    uint64_t seen = 0;
+    nn_slot *s = NULL;
+    for (nn_env *e = t->env; e && !s; e = e->up)
+        for (uint32_t i = e->slot.n; i-- > 0 && !s; seen++)
+            if (e->slot.at[i]->name.id == name.id)
+                s = e->slot.at[i];
+    t->steps -= seen / 64 < t->steps ? seen / 64 : t->steps;
+    return s;
 }
 
 nn_slot *nn_bind(nn_trace *t, nnc_sym name, nn_v v, const nn_ast *at)

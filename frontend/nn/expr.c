@@ -393,9 +393,16 @@ static nn_v expr(nn_trace *t, const nn_ast *e)
 
 nn_v nn_expr(nn_trace *t, const nn_ast *e)
 {
+    enum { DEEPEST = 3000 }; /* of the stack: a few hundred bytes to a kilobyte each */
     nnc_loc old = t->b.loc;
     t->b.loc = e->loc;
+    if (t->steps == 0)
+        nn_exhausted(t, e->loc, "this unrolls into too many expressions; use a run-time loop");
+    t->steps--;
+    if (++t->nest > DEEPEST)
+        nn_fail(t, e->loc, "expressions and calls are nested more than %d deep", DEEPEST);
     nn_v v = expr(t, e);
+    t->nest--;
     t->b.loc = old;
     return v;
 }

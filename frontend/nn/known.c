@@ -5,10 +5,10 @@
  * Contents of `data` count only when asked for.  Each value is evaluated once. */
 #include "frontend/nn/known.h"
 #include "ir/eval.h"
+#include <math.h>
 #include <string.h>
 
 enum { UNSEEN, UNKNOWN, KNOWN, KNOWN_DATA };
-static const uint64_t MOST_OPERATIONS = 1000u * 1000u * 1000u;
 
 static uint8_t *mark(nn_trace *t, nnc_value v)
 {
@@ -196,16 +196,25 @@ static const nnc_tensor *evaluate(nn_trace *t, nnc_value v, const nn_ast *at)
     nnc_tensor *out = nnc_arena_alloc(t->arena, sizeof *out);
     if (nnc_value_is_const(t->m, v) && nnc_tensor_of(t->m, v, out))
         return out;
+    /* An evaluation walks over all values: many of them, late in a long program, would take for ever. */
+    uint64_t cost = 1 + t->m->value.n / 100;
+    if (t->steps < cost)
+        nn_exhausted(t, at->loc, "too much is computed at compile time; use run-time values");
+    t->steps -= cost;
     nnc_op graph = nnc_build_func(t->m, NNC_OP_graph, "known", false, t->b.loc);
     slice s = {t, nnc_builder_at_end(t->m, nnc_op_region(t->m, graph, 0)), NULL, t->m->value.n};
     s.b.numbering = NULL;
-    s.map = nnc_arena_array(t->arena, s.n, sizeof *s.map);
+    nnc_arena *scratch = nnc_arena_new();
+    s.map = nnc_arena_array(scratch, s.n, sizeof *s.map);
     need(&s, v);
     nnc_build_yield(&s.b, 1, &s.map[v.id]);
     nnc_status st = t->derive ? t->derive(t->m, graph) : NNC_OK;
     if (st == NNC_OK)
-        st = nnc_interp_graph_bounded(t->m, graph, t->arena, 0, NULL, 1, out, MOST_OPERATIONS);
+        st = nnc_interp_graph_bounded(t->m, graph, scratch, 0, NULL, 1, out, t->most_operations);
     nnc_op_erase(t->m, graph);
+    if (st == NNC_OK)
+        out->data = nnc_arena_copy(t->arena, out->data, nnc_tensor_bytes(out));
+    nnc_arena_free(scratch);
     if (st != NNC_OK) {
         nnc_note(t->diag, at->loc, "while this was computed at compile time");
         nn_fail_silently(t);
@@ -258,7 +267,7 @@ int64_t nn_ask_int(nn_trace *t, nn_v v, const nn_ast *at, const char *what)
     nnc_num n = ask_scalar(t, v, at, what, &dt);
     if (!nnc_dtype_is_float(dt))
         return n.i;
-    if (n.f != (double)(int64_t)n.f)
+    if (!(fabs(n.f) < 9e18) || n.f != (double)(int64_t)n.f)
         nn_fail(t, at->loc, "%s must be an integer, this is %g", what, n.f);
     return (int64_t)n.f;
 }

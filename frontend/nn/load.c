@@ -129,6 +129,11 @@ nn_unit *nn_load(nn_trace *t, const char *path, const nn_ast *at)
                   path, errno ? strerror(errno) : "no such file");
         return NULL;
     }
+    return nn_load_text(t, path, text, size);
+}
+
+nn_unit *nn_load_text(nn_trace *t, const char *path, const char *text, size_t size)
+{
     nn_unit *u = nnc_arena_alloc(t->arena, sizeof *u);
     u->float_default = NNC_DT_f32;
     u->dir = folder_of(t, path);

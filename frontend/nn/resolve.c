@@ -108,9 +108,13 @@ static void type_names(resolver *r, const nn_ast *type)
         const char *s = nn_sym(r->t, type->name);
         bool word = strcmp(s, "float") == 0 || strcmp(s, "int") == 0 || strcmp(s, "key") == 0 ||
                     strcmp(s, "str") == 0 || nnc_dtype_by_name(s, strlen(s));
-        if (d)
+        if (d && d->busy) {
+            nnc_error(r->t->diag, type->loc, "the type '%s' is declared through itself", s);
+        } else if (d) {
+            d->busy = true;
             type_names(r, nn_kid(d->node, 0));
-        else if (!word && type->nkid < 2)
+            d->busy = false;
+        } else if (!word && type->nkid < 2)
             nnc_error(r->t->diag, type->loc, "'%s' is no type", s);
         return;
     }

@@ -6,7 +6,8 @@
 #include "frontend/nn/expr.h"
 #include <string.h>
 
-static const uint64_t MOST_CALLS = 1000u * 1000u;
+static const uint64_t MOST_CALLS = 1000u * 1000u, MOST_OPERATIONS = 100u * 1000u * 1000u,
+                      STEPS_OF_CALL = 4;
 
 nn_trace *nn_trace_new(nnc_arena *a, nnc_diag *d, const char *library)
 {
@@ -16,6 +17,10 @@ nn_trace *nn_trace_new(nnc_arena *a, nnc_diag *d, const char *library)
     t->m = nnc_module_new(a, d);
     t->syntax = (nn_syntax){.arena = a, .diag = d, .names = t->m->intern};
     t->library = library;
+    t->most_calls = MOST_CALLS;
+    t->most_operations = MOST_OPERATIONS;
+    t->budget = MOST_CALLS;
+    t->steps = STEPS_OF_CALL * MOST_CALLS;
     return t;
 }
 
@@ -28,7 +33,10 @@ void nn_root_begin(nn_trace *t, const char *name, nnc_loc loc)
         NULL; /* regions are dropped and traced again: sharing is the business of cse */
     t->input.n = 0;
     t->nroot++;
-    t->budget = MOST_CALLS;
+    t->budget = t->most_calls;
+    t->steps = STEPS_OF_CALL * t->most_calls;
+    t->exhausted = false;
+    t->nest = 0;
     t->region = NULL;
     uint8_t nothing = 0;
     nnc_value marker = nnc_g_const_data(&t->b, NNC_DT_u8, 1, (nnc_dim[]){1}, &nothing);

@@ -169,6 +169,7 @@ typedef struct nn_catch {
     nn_frame *frame;
     struct nn_region *region;
     nnc_pos pos;
+    uint32_t nest;
 } nn_catch;
 
 /* A parameter of an initialiser or reader that stays outside of graphs until used. */
@@ -210,8 +211,11 @@ typedef struct nn_trace {
     NNC_BUF(uint32_t) undeclared;         /* nodes of names that nn_resolve has told of */
     NNC_BUF(uint32_t) masked;             /* by known masks: their first axis is cut, not overrun */
     NNC_BUF(struct nn_counted)
-    counted;         /* bounded sizes and the counts behind them: index_count.c */
-    uint64_t budget; /* operations of code left for this root */
+    counted;                /* bounded sizes and the counts behind them: index_count.c */
+    uint64_t budget, steps; /* calls and expressions left for this root */
+    bool exhausted;         /* they are used up, and this is told */
+    uint32_t nest;          /* expressions being traced inside each other */
+    uint64_t most_calls, most_operations; /* of each root; of one evaluation at compile time */
     /* Replaces derivatives in a graph; given by who links the passes.  NULL: there are none to take. */
     nnc_status (*derive)(nnc_module *m, nnc_op graph);
     struct nn_program *program; /* descriptors of effects, sweeps; NULL when nothing will run */
@@ -229,6 +233,8 @@ typedef struct nn_trace {
 _Noreturn void nn_fail(nn_trace *t, nnc_loc loc, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 _Noreturn void nn_fail_silently(nn_trace *t);
+/* A budget of the root is used up: told once, then every statement of the root fails silently. */
+_Noreturn void nn_exhausted(nn_trace *t, nnc_loc loc, const char *text);
 /* A failure with notes: nn_error(..), nnc_note(..).., nn_fail_silently. */
 void nn_error(nn_trace *t, nnc_loc loc, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* if (!nn_try(t, &c)) { .. nn_try_end(t, &c); } else { failed }.  setjmp must be called in the user's frame: */
@@ -416,6 +422,8 @@ nn_v nn_const_value(nn_trace *t, nn_decl *d, const nn_ast *at);
 nn_v nn_data_value(nn_trace *t, nn_decl *d, const nn_ast *at);
 nn_unit *nn_load(nn_trace *t, const char *path,
                  const nn_ast *at); /* with its imports; NULL after diagnostics */
+/* The same for a text in memory, ended by a NUL behind its `size` bytes; imports are looked for beside `path`. */
+nn_unit *nn_load_text(nn_trace *t, const char *path, const char *text, size_t size);
 nn_trace *nn_trace_new(nnc_arena *a, nnc_diag *d, const char *library);
 /* Names: everything mentioned is declared somewhere, also in templates that nobody calls. */
 void nn_resolve(nn_trace *t, nn_unit *u);

@@ -35,6 +35,9 @@ const nn_ast *nn_alias(nn_trace *t, const nn_ast *type)
             nn_fail(t, type->loc, "'%s' is no type", nn_sym(t, type->name));
         type = nn_kid(d->node, 0);
     }
+    if (nn_is(type, NN_type_name))
+        nn_fail(t, type->loc, "'%s' stands for a type that is declared through itself",
+                nn_sym(t, type->name));
     return type;
 }
 
