@@ -17,6 +17,7 @@ typedef struct resolver {
     scope *s;
     bool open; /* inside `train`: rows have fields */
     NNC_BUF(nnc_sym) told;
+    uint32_t aliases; /* of this declaration that were looked into */
 } resolver;
 
 static void add(resolver *r, nnc_sym name)
@@ -100,6 +101,9 @@ static void pattern(resolver *r, const nn_ast *p)
         pattern(r, p->kid[i]);
 }
 
+/* Types of types of types: two of each in the next are a million after twenty. */
+enum { MOST_ALIASES = 10000 };
+
 /* Sizes that a type binds by mentioning them. */
 static void type_names(resolver *r, const nn_ast *type)
 {
@@ -110,7 +114,12 @@ static void type_names(resolver *r, const nn_ast *type)
                     strcmp(s, "str") == 0 || nnc_dtype_by_name(s, strlen(s));
         if (d && d->busy) {
             nnc_error(r->t->diag, type->loc, "the type '%s' is declared through itself", s);
+        } else if (d && r->aliases >= MOST_ALIASES) {
+            if (r->aliases++ == MOST_ALIASES)
+                nnc_error(r->t->diag, type->loc, "types stand for more than %d others",
+                          MOST_ALIASES);
         } else if (d) {
+            r->aliases++;
             d->busy = true;
             type_names(r, nn_kid(d->node, 0));
             d->busy = false;
