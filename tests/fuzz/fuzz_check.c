@@ -11,10 +11,10 @@
 /* Does a message start with path:line:column? */
 static void judge(void *user, const char *text)
 {
-    const char *error = strstr(text, ": error: ");
+    const char *error = strstr(text, ": error: "), *end = strchr(text, '\n');
     unsigned line, column;
     (void)user;
-    if (!error)
+    if (!error || (end && error > end)) /* the program's line is quoted below */
         return;
     const char *at = error;
     for (int colons = 0; at > text && colons < 2;)
