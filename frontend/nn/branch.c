@@ -153,19 +153,14 @@ static nnc_op finish_if(nn_trace *t, nnc_op draft, const joined *j)
     return op;
 }
 
-static nn_v result_leaf(nn_trace *t, nn_v like, nnc_value v)
-{
-    nn_v x = like->is_key ? nn_key_value(t, v) : like->weak ? nn_weak(t, v) : nn_tensor(t, v);
-    return nn_with_labels(t, x, like->label);
-}
-
 static nn_v rebuild(nn_trace *t, nn_v tree, const joined *j, nnc_op op, uint32_t *next)
 {
     nn_leaves leaf = {0};
     nn_collect(t, tree, &leaf);
     nn_v *item = nnc_arena_array(t->arena, leaf.n, sizeof *item);
     for (uint32_t i = 0; i < leaf.n; i++, (*next)++)
-        item[i] = result_leaf(t, j->a.at[*next], nnc_op_out(t->m, op, *next));
+        item[i] = nn_with_labels(t, nn_like(t, j->a.at[*next], nnc_op_out(t->m, op, *next)),
+                                 j->a.at[*next]->label);
     const nn_v *p = item;
     return nn_rebuild(t, tree, &p);
 }

@@ -12,8 +12,6 @@ typedef struct nn_shape {
 nn_shape nn_shape_of(const nn_trace *t, nn_v x);
 const char *nn_shape_text(nn_trace *t, const nn_shape *s); /* "[n, 3]" */
 
-/* ssa as a value that is weak, or a key, as `x` is. */
-nn_v nn_like(nn_trace *t, nn_v x, nnc_value ssa);
 /* The labels of x without the axes marked in drop[] (removed) or cut[] (label removed, axis stays). */
 nn_v nn_labels_without(nn_trace *t, nn_v y, nn_v x, const bool *drop, const bool *cut);
 /* Labels of an elementwise result: of each axis the first operand's that has one. */
@@ -61,6 +59,8 @@ void nn_option_ints(nn_trace *t, const nn_bcall *c, const char *name, unsigned n
 int nn_option_word(nn_trace *t, const nn_bcall *c, const char *name, const char *words);
 /* axis = i, or dflt; counted from the front. */
 int nn_option_axis(nn_trace *t, const nn_bcall *c, nn_v x, int64_t dflt);
+/* The least or the largest value of a dtype. */
+nnc_value nn_limit_of(nn_trace *t, nnc_dtype dt, bool least);
 /* The dimensions of a list of static arguments, `..` included. */
 int nn_dims_of(nn_trace *t, unsigned n, const nn_arg *at, nnc_dim *out);
 /* Static arguments that are dimensions: all of `..dims`. */

@@ -321,8 +321,7 @@ nn_v nn_b_cumulate(nn_trace *t, const nn_bcall *c)
     return map_tensors(t, c, cumulate_leaf);
 }
 
-/* The least (or largest) value of a dtype. */
-static nnc_value limit_of(nn_trace *t, nnc_dtype dt, bool least)
+nnc_value nn_limit_of(nn_trace *t, nnc_dtype dt, bool least)
 {
     if (nnc_dtype_is_float(dt))
         return nnc_g_float(&t->b, dt, least ? -(double)INFINITY : (double)INFINITY);
@@ -345,7 +344,7 @@ static nn_v cumextreme_leaf(nn_trace *t, nn_v x, void *user)
     (void)rank;
     if (most == INT64_MAX)
         nn_fail(t, c->at->loc, "%s along an axis without a bound", c->self->name);
-    nnc_value y = v->ssa, fill = limit_of(t, nn_dtype(t, v), code == NNC_OP_max);
+    nnc_value y = v->ssa, fill = nn_limit_of(t, nn_dtype(t, v), code == NNC_OP_max);
     for (int64_t d = 1; d < most; d *= 2) {
         lo[axis] = d;
         nnc_value moved = nnc_g_pad(&t->b, y, fill, lo, hi, NNC_W_constant);

@@ -86,16 +86,6 @@ nn_v nn_b_search(nn_trace *t, const nn_bcall *c)
     return nn_index_result(t, place);
 }
 
-static nnc_value limit_of(nn_trace *t, nnc_dtype dt, bool least)
-{
-    if (nnc_dtype_is_float(dt))
-        return nnc_g_float(&t->b, dt, least ? -(double)INFINITY : (double)INFINITY);
-    unsigned bits = nnc_dtype_infos[dt].bits;
-    bool sign = nnc_dtype_infos[dt].class == NNC_DC_SINT;
-    int64_t top = (int64_t)((bits >= 64 ? ~0ull : (1ull << bits) - 1) >> (sign ? 1 : 0));
-    return nnc_g_int(&t->b, dt, least ? (sign ? -top - 1 : 0) : top);
-}
-
 static nnc_value as_tuples(nn_trace *t, nn_v i)
 {
     nn_shape s = nn_shape_of(t, i);
@@ -118,7 +108,7 @@ nn_v nn_b_segment(nn_trace *t, const nn_bcall *c)
     s.dim[0] = nn_ask_dim(t, nn_static(t, c, "n"), nn_arg_at(t, c, "n"), "a size");
     nnc_dtype dt = nn_dtype(t, x);
     nnc_value start =
-        kind == NNC_W_add ? nnc_g_int(&t->b, dt, 0) : limit_of(t, dt, kind == NNC_W_max);
+        kind == NNC_W_add ? nnc_g_int(&t->b, dt, 0) : nn_limit_of(t, dt, kind == NNC_W_max);
     start = nn_full_tensor(t, start, &s);
     return nn_like(t, x, nnc_g_scatter_nd(&t->b, start, as_tuples(t, i), x->ssa, kind));
 }

@@ -36,16 +36,6 @@ bool nn_shape_equal(const nn_shape *a, const nn_shape *b)
     return a->rank == b->rank;
 }
 
-nn_v nn_like(nn_trace *t, nn_v x, nnc_value ssa)
-{
-    nn_val *v = nnc_arena_alloc(t->arena, sizeof *v);
-    v->kind = NN_V_tensor;
-    v->ssa = ssa;
-    v->weak = x->weak;
-    v->is_key = x->is_key;
-    return v;
-}
-
 /* The shape with the hidden axis of keys. */
 static nn_shape full_shape(nn_v x, const nn_shape *s)
 {

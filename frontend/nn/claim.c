@@ -133,11 +133,6 @@ static void compare_trees(nn_trace *t, claiming *c, const char *name, nn_operato
     }
 }
 
-static bool is_comparison(const nn_ast *e)
-{
-    return nn_is(e, NN_binary) && e->op >= NN_OP_eq && e->op <= NN_OP_within;
-}
-
 static nn_v add_chain(nn_trace *t, claiming *c, const nn_ast *e)
 {
     const nn_ast *l = nn_kid(e, 0), *r = nn_kid(e, 1);
@@ -148,7 +143,7 @@ static nn_v add_chain(nn_trace *t, claiming *c, const nn_ast *e)
         compare_trees(t, c, "", NN_OP_eq, a, b, nn_as_tensor(t, nn_expr(t, r), r), e);
         return b;
     }
-    nn_v a = is_comparison(l) && !l->parens ? add_chain(t, c, l) : nn_expr(t, l);
+    nn_v a = nn_is_comparison(l) && !l->parens ? add_chain(t, c, l) : nn_expr(t, l);
     nn_v b = nn_expr(t, r);
     compare_trees(t, c, "", (nn_operator)e->op, a, b, NULL, e);
     return b;
@@ -169,7 +164,7 @@ static void add_claim(nn_trace *t, claiming *c, const nn_ast *e)
     if (nn_is(e, NN_binary) && e->op == NN_OP_and) {
         add_claim(t, c, nn_kid(e, 0));
         add_claim(t, c, nn_kid(e, 1));
-    } else if (is_comparison(e)) {
+    } else if (nn_is_comparison(e)) {
         c->fixed = fixed_text(t, e);
         add_chain(t, c, e);
     } else {

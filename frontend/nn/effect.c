@@ -1,6 +1,7 @@
 /* Effects: host ops and their descriptors. */
 #include "frontend/nn/table.h"
 #include "frontend/nn/builtin.h"
+#include "frontend/nn/data/dtype.h"
 #include "frontend/nn/expr.h"
 #include "ir/extract.h"
 #include <string.h>
@@ -171,6 +172,14 @@ void nn_side_end(nn_trace *t, nn_side_graph *g, unsigned n, const nnc_value *res
     if (t->program) {
         g->number = (int)t->program->graph.n;
         NNC_PUSH(t->arena, &t->program->graph, g->graph);
+    }
+}
+
+void nn_side_captures(nn_trace *t, const nn_side_graph *g, nn_operands *o, nn_inputs *in)
+{
+    for (unsigned i = 0; i < g->ncaptured; i++) {
+        int at = nn_operand(t, o, nn_tensor(t, g->captured[i]));
+        NNC_PUSH(t->arena, in, (nnp_input){NNP_CAPTURE, at, NNP_NONE});
     }
 }
 
@@ -412,7 +421,7 @@ nn_v nn_b_seconds(nn_trace *t, const nn_bcall *c)
     if (!c->args->n || c->args->at[0].name.id)
         nn_fail(t, c->at->loc, "seconds(f, args..) times a call of f");
     nn_operands o = {0};
-    NNC_BUF(nnp_input) in = {0};
+    nn_inputs in = {0};
     nn_args rest = {c->args->n - 1, c->args->at + 1};
     nn_side_graph g = nn_side_begin(t, "timed", c->at->loc);
     nn_leaves leaf = {0};
@@ -421,10 +430,7 @@ nn_v nn_b_seconds(nn_trace *t, const nn_bcall *c)
     for (uint32_t i = 0; i < leaf.n; i++)
         out[i] = leaf.at[i]->ssa;
     nn_side_end(t, &g, leaf.n, out);
-    for (unsigned i = 0; i < g.ncaptured; i++)
-        NNC_PUSH(
-            t->arena, &in,
-            (nnp_input){NNP_CAPTURE, nn_operand(t, &o, nn_tensor(t, g.captured[i])), NNP_NONE});
+    nn_side_captures(t, &g, &o, &in);
     nnp_seconds *d = nnc_arena_alloc(t->arena, sizeof *d);
     *d = (nnp_seconds){{g.number, in.at}, (int)o.value.n};
     t->measures = true;

@@ -156,7 +156,6 @@ nn_decl *nn_find_decl(nn_trace *t, nn_unit *u, nnc_sym name, const nn_ast *at)
     nn_decl *d = own_decl(u, name);
     if (d)
         return d;
-    nn_unit *from = NULL;
     for (uint32_t i = 0; i < u->import.n; i++) {
         nn_decl *x = u->import.at[i].unit ? own_decl(u->import.at[i].unit, name) : NULL;
         if (!x || x == d)
@@ -170,9 +169,7 @@ nn_decl *nn_find_decl(nn_trace *t, nn_unit *u, nnc_sym name, const nn_ast *at)
             nn_fail_silently(t);
         }
         d = x;
-        from = u->import.at[i].unit;
     }
-    (void)from;
     return d;
 }
 

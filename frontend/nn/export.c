@@ -131,17 +131,11 @@ static void result_names(nn_trace *t, nn_v v, const char *path, const char *argu
     }
 }
 
-static nn_v settle_leaf(nn_trace *t, nn_v x, void *user)
-{
-    (void)user;
-    return nn_settle(t, x);
-}
-
 static void yield_results(nn_trace *t, nn_v v, const nn_ast *at, const char *arguments,
                           const char **names)
 {
     nn_leaves leaf = {0};
-    v = nn_map(t, v, settle_leaf, NULL);
+    v = nn_settle_tree(t, v);
     nn_collect(t, v, &leaf);
     if (!leaf.n)
         nn_fail(t, at->loc, "an exported function gives tensors, this gives %s",

@@ -187,7 +187,7 @@ static nn_v range(nn_trace *t, const nn_ast *e)
 
 /* ---- operators ---- */
 
-static bool is_comparison(const nn_ast *e)
+bool nn_is_comparison(const nn_ast *e)
 {
     return nn_is(e, NN_binary) && e->op >= NN_OP_eq && e->op <= NN_OP_within;
 }
@@ -210,7 +210,7 @@ static nn_v chain(nn_trace *t, const nn_ast *e, nn_v *right)
         return within(t, a, b, nn_expr(t, r), e);
     }
     nn_v before = NULL, a = NULL;
-    if (is_comparison(l) && !l->parens)
+    if (nn_is_comparison(l) && !l->parens)
         before = chain(t, l, &a);
     else
         a = nn_expr(t, l);
@@ -222,7 +222,7 @@ static nn_v chain(nn_trace *t, const nn_ast *e, nn_v *right)
 static nn_v binary(nn_trace *t, const nn_ast *e)
 {
     nn_v right;
-    if (is_comparison(e))
+    if (nn_is_comparison(e))
         return chain(t, e, &right);
     nn_v a = nn_expr(t, nn_kid(e, 0)), b = nn_expr(t, nn_kid(e, 1));
     for (unsigned i = 0; i < 2; i++)
@@ -244,7 +244,7 @@ static nn_v transposed(nn_trace *t, nn_v x, void *user)
     perm[rank - 2] = rank - 1;
     perm[rank - 1] = rank - 2;
     nnc_value v = nnc_g_transpose(&t->b, x->ssa, perm);
-    nn_v r = x->weak ? nn_weak(t, v) : x->is_key ? nn_key_value(t, v) : nn_tensor(t, v);
+    nn_v r = nn_like(t, x, v);
     if (!x->label)
         return r;
     const nn_label **label = nnc_arena_array(t->arena, (size_t)rank, sizeof *label);

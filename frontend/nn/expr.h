@@ -8,6 +8,7 @@ nn_v nn_raw(nn_trace *t, const nn_ast *e);
 /* The name at the root of a path a.b[i].c, or NULL. */
 const nn_ast *nn_path_root(const nn_ast *e);
 nn_v nn_field_of(nn_trace *t, nn_v base, nnc_sym name, nnc_loc loc);
+bool nn_is_comparison(const nn_ast *e);
 bool nn_is_code(nn_v v); /* something that brackets give static arguments to */
 bool nn_is_none_name(nn_trace *t, const nn_ast *e); /* the builtin `none`, written out */
 nn_v nn_string(nn_trace *t, const nn_ast *e);

@@ -567,12 +567,10 @@ static void add_buffers(nn_trace *t, nn_head *h, const drafting *d, const nn_lea
 static nnc_op finish_while(nn_trace *t, const drafting *d, uint32_t n, const nnc_value *init,
                            nn_head *h)
 {
-    nnc_op op = nnc_g_while(&t->b, 0, NULL);
-    nnc_op_erase(t->m, op);
     nnc_type *type = nnc_arena_array(t->arena, n, sizeof *type);
     for (uint32_t i = 0; i < n; i++)
         type[i] = nnc_value_type(t->m, init[i]);
-    op = nnc_build_op(&t->b, NNC_OP_while, n, init, n, type);
+    nnc_op op = nnc_build_op(&t->b, NNC_OP_while, n, init, n, type);
     nnc_op_add_region(t->m, op);
     nnc_op_add_region(t->m, op);
     nn_take_region(t, op, d->op, 0);

@@ -110,20 +110,7 @@ typedef struct walk {
 
 static bool reaches(walk *w, nnc_value v);
 
-static bool reaches_region(walk *w, nnc_block body)
-{
-    nnc_module *m = w->t->m;
-    for (nnc_op op = nnc_block_last(m, body); op.id; op = nnc_op_prev(m, op)) {
-        for (unsigned i = 0; i < nnc_op_nin(m, op); i++)
-            if (reaches(w, nnc_op_in(m, op, i)))
-                return true;
-        for (unsigned r = 0; r < nnc_op_nregion(m, op); r++)
-            if (reaches_region(w, nnc_op_region(m, op, r)))
-                return true;
-    }
-    return false;
-}
-
+/* The op's operands, or those of any op inside it. */
 static bool reaches_op(walk *w, nnc_op op)
 {
     nnc_module *m = w->t->m;
@@ -133,8 +120,9 @@ static bool reaches_op(walk *w, nnc_op op)
         if (reaches(w, nnc_op_in(m, op, i)))
             return true;
     for (unsigned r = 0; r < nnc_op_nregion(m, op); r++)
-        if (reaches_region(w, nnc_op_region(m, op, r)))
-            return true;
+        for (nnc_op k = nnc_block_last(m, nnc_op_region(m, op, r)); k.id; k = nnc_op_prev(m, k))
+            if (reaches_op(w, k))
+                return true;
     return false;
 }
 

@@ -402,8 +402,9 @@ typedef struct filling {
     const nn_ast *at;
 } filling;
 
-static nn_v first_value(nn_trace *t, const nn_leaf_spec *l, const char *path, const filling *f)
+static nn_v first_value(nn_trace *t, const nn_leaf_spec *l, const char *path, const void *user)
 {
+    const filling *f = user;
     if (l->law) {
         nn_v key = nn_key_value(
             t, nnc_g_fold_key_domain(&t->b, f->key->ssa, nn_hash32(path), NNC_KEY_INIT, 0, NULL));
@@ -420,31 +421,6 @@ static nn_v first_value(nn_trace *t, const nn_leaf_spec *l, const char *path, co
         nn_fail(t, l->node->loc, "the initial value is %s, the declared shape another",
                 nn_type_text(t, v));
     return nn_tensor(t, nnc_g_broadcast(&t->b, v->ssa, r.rank, r.dim));
-}
-
-static nn_v fill(nn_trace *t, const nn_instance *inst, const char *path, const filling *f,
-                 bool state)
-{
-    NNC_BUF(nnc_sym) name = {0};
-    NNC_BUF(nn_v) item = {0};
-    uint32_t n = state ? inst->state.n : inst->param.n;
-    for (uint32_t i = 0; i < n; i++) {
-        const nn_leaf_spec *l = state ? &inst->state.at[i] : &inst->param.at[i];
-        NNC_PUSH(t->arena, &name, l->name);
-        NNC_PUSH(
-            t->arena, &item,
-            first_value(t, l, nnc_arena_printf(t->arena, "%s%s", path, nn_sym(t, l->name)), f));
-    }
-    for (uint32_t i = 0; i < inst->part.n; i++) {
-        const nn_instance *p = inst->part.at[i];
-        nn_v v =
-            fill(t, p, nnc_arena_printf(t->arena, "%s%s.", path, nn_sym(t, p->name)), f, state);
-        if (!v->n)
-            continue;
-        NNC_PUSH(t->arena, &name, p->name);
-        NNC_PUSH(t->arena, &item, v);
-    }
-    return nn_record(t, name.n, name.at, item.at);
 }
 
 nn_v nn_model_of(nn_trace *t, const nn_instance *inst, nn_v params, nn_v state, nn_v frozen)
@@ -506,7 +482,8 @@ nn_v nn_b_init(nn_trace *t, const nn_bcall *c)
     t->law_dtype = dtype;
     const nn_instance *inst = nn_trial(t, bp, &sizes, c->at);
     filling f = {c->args->at[1].v, c->at};
-    nn_v params = fill(t, inst, "", &f, false), state = fill(t, inst, "", &f, true);
+    nn_v params = nn_instance_record(t, inst, "", false, first_value, &f),
+         state = nn_instance_record(t, inst, "", true, first_value, &f);
     t->law_dtype = old;
     return nn_model_of(t, inst, params, state, nn_empty_record(t));
 }
@@ -527,5 +504,6 @@ nn_v nn_b_make(nn_trace *t, const nn_bcall *c)
     filling f = {
         nn_key_value(t, nnc_g_const_data(&t->b, NNC_DT_u32, 1, (nnc_dim[]){2}, (uint32_t[]){0, 0})),
         c->at};
-    return nn_model_of(t, inst, params, fill(t, inst, "", &f, true), nn_empty_record(t));
+    return nn_model_of(t, inst, params, nn_instance_record(t, inst, "", true, first_value, &f),
+                       nn_empty_record(t));
 }

@@ -289,6 +289,30 @@ void nn_param_statement(nn_trace *t, const nn_ast *s)
     NNC_PUSH(t->arena, &e->slot, cell);
 }
 
+nn_v nn_instance_record(nn_trace *t, const nn_instance *inst, const char *path, bool state,
+                        nn_spec_fn fn, const void *user)
+{
+    NNC_BUF(nnc_sym) name = {0};
+    NNC_BUF(nn_v) item = {0};
+    uint32_t n = state ? inst->state.n : inst->param.n;
+    for (uint32_t i = 0; i < n; i++) {
+        const nn_leaf_spec *l = state ? &inst->state.at[i] : &inst->param.at[i];
+        NNC_PUSH(t->arena, &name, l->name);
+        NNC_PUSH(t->arena, &item,
+                 fn(t, l, nnc_arena_printf(t->arena, "%s%s", path, nn_sym(t, l->name)), user));
+    }
+    for (uint32_t i = 0; i < inst->part.n; i++) {
+        const nn_instance *p = inst->part.at[i];
+        const char *below = nnc_arena_printf(t->arena, "%s%s.", path, nn_sym(t, p->name));
+        nn_v v = nn_instance_record(t, p, below, state, fn, user);
+        if (!v->n)
+            continue;
+        NNC_PUSH(t->arena, &name, p->name);
+        NNC_PUSH(t->arena, &item, v);
+    }
+    return nn_record(t, name.n, name.at, item.at);
+}
+
 nn_v nn_states_after(nn_trace *t, const nn_instance *inst, nn_v like)
 {
     nn_v *item = nnc_arena_copy(t->arena, like->item, like->n * sizeof *item);

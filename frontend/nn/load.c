@@ -5,10 +5,12 @@
  * it, at its very start. */
 #include "frontend/nn/expr.h"
 #include "frontend/nn/types.h"
-#include "frontend/nn/near.h"
+#include "frontend/nn/known.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+
+enum { ANY_ROOT = UINT32_MAX }; /* of data that was only read: it belongs to no graph */
 
 static const char *read_text(nn_trace *t, const char *path, size_t *size)
 {
@@ -250,12 +252,26 @@ nn_v nn_const_value(nn_trace *t, nn_decl *d, const nn_ast *at)
     return nn_thaw(t, d->memo);
 }
 
+/* Contents of files in host form; *outside: nothing else was met. */
+static nn_v host_leaf(nn_trace *t, nn_v x, void *outside)
+{
+    const nn_host_tensor *h = x->host ? x->host : nn_input_of(t, x->ssa);
+    if (!h) {
+        *(bool *)outside = false;
+        return x;
+    }
+    nn_val *v = nnc_arena_copy(t->arena, x, sizeof *x);
+    v->host = h;
+    v->ssa = (nnc_value){0};
+    return v;
+}
+
 /* Data stands at the start of the root graph, where every region sees it. */
 nn_v nn_data_value(nn_trace *t, nn_decl *d, const nn_ast *at)
 {
     if (is_poison(d))
         nn_fail_silently(t);
-    if (d->memo && d->memo_root == t->nroot)
+    if (d->memo && (d->memo_root == t->nroot || d->memo_root == ANY_ROOT))
         return nn_thaw(t, d->memo);
     enter_decl(t, d, at);
     nnc_pos pos = t->b.pos;
@@ -265,7 +281,9 @@ nn_v nn_data_value(nn_trace *t, nn_decl *d, const nn_ast *at)
     nn_v v = value_once(t, d, nn_kid_or_null(d->node, 0), nn_kid(d->node, 1));
     t->b.pos = pos;
     t->region = region;
-    d->memo = v;
-    d->memo_root = t->nroot;
-    return nn_thaw(t, v);
+    bool outside = true;
+    nn_v host = nn_map(t, v, host_leaf, &outside);
+    d->memo = outside ? host : v;
+    d->memo_root = outside ? ANY_ROOT : t->nroot;
+    return v;
 }

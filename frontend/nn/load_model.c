@@ -3,6 +3,7 @@
  * Leaves are found by their paths.  Sizes that the module leaves open come from the file: the trial trace runs with
  * stand-ins, and only shapes that do not depend on them are compared. */
 #include "frontend/nn/builtin.h"
+#include "frontend/nn/data/dtype.h"
 #include "frontend/nn/model.h"
 #include "runtime/leaves.h"
 #include <string.h>
@@ -12,17 +13,6 @@ typedef struct loading {
     const char *path;
     const nn_ast *at;
 } loading;
-
-static nnc_dtype dtype_of(nnp_dtype dt)
-{
-    static const nnc_dtype of[] = {
-        [NNP_F64] = NNC_DT_f64,   [NNP_F32] = NNC_DT_f32,         [NNP_F16] = NNC_DT_f16,
-        [NNP_BF16] = NNC_DT_bf16, [NNP_F8E4M3] = NNC_DT_f8e4m3fn, [NNP_F8E5M2] = NNC_DT_f8e5m2,
-        [NNP_I64] = NNC_DT_i64,   [NNP_I32] = NNC_DT_i32,         [NNP_I16] = NNC_DT_i16,
-        [NNP_I8] = NNC_DT_i8,     [NNP_U64] = NNC_DT_u64,         [NNP_U32] = NNC_DT_u32,
-        [NNP_U16] = NNC_DT_u16,   [NNP_U8] = NNC_DT_u8,           [NNP_BOOL] = NNC_DT_bool};
-    return dt < sizeof of / sizeof *of ? of[dt] : NNC_DT_none;
-}
 
 static const nnp_leaf *find(const loading *l, const char *name)
 {
@@ -37,7 +27,7 @@ static nn_v read_leaf(nn_trace *t, const loading *l, const char *name)
     const nnp_leaf *f = find(l, name);
     if (!f)
         nn_fail(t, l->at->loc, "%s holds no tensor '%s'", l->path, name);
-    nnc_tensor x = {.dtype = dtype_of(f->dtype), .rank = f->rank};
+    nnc_tensor x = {.dtype = nn_dtype_of_host(f->dtype), .rank = f->rank};
     for (int i = 0; i < x.rank; i++)
         x.dim[i] = (int64_t)f->dim[i];
     x.data = nnc_arena_copy(t->arena, f->data, nnc_tensor_bytes(&x));
@@ -60,30 +50,11 @@ static void check_leaf(nn_trace *t, const loading *l, const nn_leaf_spec *want, 
     nn_fail_silently(t);
 }
 
-static nn_v load_part(nn_trace *t, const loading *l, const nn_instance *inst, const char *path,
-                      bool state)
+static nn_v load_leaf(nn_trace *t, const nn_leaf_spec *s, const char *path, const void *user)
 {
-    NNC_BUF(nnc_sym) name = {0};
-    NNC_BUF(nn_v) item = {0};
-    uint32_t n = state ? inst->state.n : inst->param.n;
-    for (uint32_t i = 0; i < n; i++) {
-        const nn_leaf_spec *s = state ? &inst->state.at[i] : &inst->param.at[i];
-        const char *full = nnc_arena_printf(t->arena, "%s%s", path, nn_sym(t, s->name));
-        nn_v v = read_leaf(t, l, full);
-        check_leaf(t, l, s, v, full);
-        NNC_PUSH(t->arena, &name, s->name);
-        NNC_PUSH(t->arena, &item, v);
-    }
-    for (uint32_t i = 0; i < inst->part.n; i++) {
-        const nn_instance *p = inst->part.at[i];
-        nn_v v = load_part(t, l, p, nnc_arena_printf(t->arena, "%s%s.", path, nn_sym(t, p->name)),
-                           state);
-        if (!v->n)
-            continue;
-        NNC_PUSH(t->arena, &name, p->name);
-        NNC_PUSH(t->arena, &item, v);
-    }
-    return nn_record(t, name.n, name.at, item.at);
+    nn_v v = read_leaf(t, user, path);
+    check_leaf(t, user, s, v, path);
+    return v;
 }
 
 static nn_v load_like(nn_trace *t, const loading *l, nn_v like, const char *path)
@@ -94,8 +65,9 @@ static nn_v load_like(nn_trace *t, const loading *l, nn_v like, const char *path
         const nn_instance *inst = nn_trial(t, like, &none, l->at);
         t->open_sizes = false;
         const char *below = *path ? nnc_arena_printf(t->arena, "%s.", path) : "";
-        return nn_model_of(t, inst, load_part(t, l, inst, below, false),
-                           load_part(t, l, inst, below, true), nn_empty_record(t));
+        return nn_model_of(t, inst, nn_instance_record(t, inst, below, false, load_leaf, l),
+                           nn_instance_record(t, inst, below, true, load_leaf, l),
+                           nn_empty_record(t));
     }
     if (like->kind == NN_V_record) {
         nn_v *item = nnc_arena_array(t->arena, like->n, sizeof *item);

@@ -244,7 +244,7 @@ nn_v nn_model_with_field(nn_trace *t, nn_v m, nnc_sym name, nn_v v, const nn_ast
 
 /* ---- builtins ---- */
 
-static nn_v with_training(nn_trace *t, nn_v v, bool on, const nn_ast *at)
+nn_v nn_with_training(nn_trace *t, nn_v v, bool on)
 {
     if (v->kind == NN_V_model) {
         nn_val *r = nnc_arena_copy(t->arena, v, sizeof *v);
@@ -255,7 +255,7 @@ static nn_v with_training(nn_trace *t, nn_v v, bool on, const nn_ast *at)
         return v;
     nn_v *item = nnc_arena_array(t->arena, v->n, sizeof *item);
     for (uint32_t i = 0; i < v->n; i++)
-        item[i] = with_training(t, v->item[i], on, at);
+        item[i] = nn_with_training(t, v->item[i], on);
     return nn_record(t, v->n, v->name, item);
 }
 
@@ -270,12 +270,12 @@ static nn_v want_models(nn_trace *t, const nn_bcall *c)
 
 nn_v nn_b_training(nn_trace *t, const nn_bcall *c)
 {
-    return with_training(t, want_models(t, c), true, c->at);
+    return nn_with_training(t, want_models(t, c), true);
 }
 
 nn_v nn_b_serving(nn_trace *t, const nn_bcall *c)
 {
-    return with_training(t, want_models(t, c), false, c->at);
+    return nn_with_training(t, want_models(t, c), false);
 }
 
 /* Union of two records of nested records. */

@@ -47,6 +47,11 @@ typedef struct nn_model_cx {
 const nn_instance *nn_trial(nn_trace *t, nn_v blueprint, const nn_args *sizes, const nn_ast *at);
 /* Run the body of a module as `inst`. */
 nn_v nn_run_instance(nn_trace *t, nn_instance *inst, const nn_args *args, const nn_ast *at);
+/* The parameters (or the state) of an instance and its parts as a record: fn gives each leaf, `path` is "enc.w". */
+typedef nn_v (*nn_spec_fn)(nn_trace *t, const nn_leaf_spec *l, const char *path, const void *user);
+nn_v nn_instance_record(nn_trace *t, const nn_instance *inst, const char *path, bool state,
+                        nn_spec_fn fn, const void *user);
+nn_v nn_with_training(nn_trace *t, nn_v v, bool on); /* of all models in v */
 nn_v nn_model_of(nn_trace *t, const nn_instance *inst, nn_v params, nn_v state, nn_v frozen);
 nn_v nn_empty_record(nn_trace *t);
 /* A law applied: f[dims](key, bound..), or f[dims](bound..) when it takes no key; in the dtype of `type`. */

@@ -95,6 +95,17 @@ nn_v nn_settle(nn_trace *t, nn_v x)
     return nn_convert(t, x, dt);
 }
 
+static nn_v settle_leaf(nn_trace *t, nn_v x, void *user)
+{
+    (void)user;
+    return nn_settle(t, x);
+}
+
+nn_v nn_settle_tree(nn_trace *t, nn_v v)
+{
+    return nn_map(t, v, settle_leaf, NULL);
+}
+
 nn_v nn_to_float(nn_trace *t, nn_v x)
 {
     if (nnc_dtype_is_float(nn_dtype(t, x)))

@@ -47,5 +47,8 @@ typedef struct nn_side_graph {
     unsigned ncaptured;
 } nn_side_graph;
 nn_side_graph nn_side_begin(nn_trace *t, const char *name, nnc_loc loc);
+/* What it captured: operands of the host op, and inputs of the graph. */
+typedef NNC_BUF(nnp_input) nn_inputs;
+void nn_side_captures(nn_trace *t, const nn_side_graph *g, nn_operands *o, nn_inputs *in);
 void nn_side_end(nn_trace *t, nn_side_graph *g, unsigned n, const nnc_value *result);
 #endif

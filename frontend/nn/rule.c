@@ -252,12 +252,6 @@ static void trace_backward(nn_trace *t, rule *r, nnc_block b)
     nnc_build_yield(&t->b, out.n, ssa);
 }
 
-static nn_v settle_leaf(nn_trace *t, nn_v x, void *user)
-{
-    (void)user;
-    return nn_settle(t, x);
-}
-
 static nn_v rebuild_result(nn_trace *t, nn_v like, nnc_op op)
 {
     nn_leaves leaf = {0};
@@ -310,7 +304,7 @@ nn_v nn_call_with_rule(nn_trace *t, nn_v f, nn_frame *frame, const nn_code *code
     nn_code body = *code;
     body.run = run_forward;
     body.user = &r;
-    r.result = nn_map(t, nn_bind_and_run(t, frame, &body, &r.inside, at), settle_leaf, NULL);
+    r.result = nn_settle_tree(t, nn_bind_and_run(t, frame, &body, &r.inside, at));
     nn_leaves result = {0};
     nn_collect(t, r.result, &result);
     nnc_value *out = nnc_arena_array(t->arena, result.n + r.residual.n, sizeof *out);

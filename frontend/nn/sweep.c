@@ -19,8 +19,6 @@ typedef struct head {
     nn_label *label;
 } head;
 
-typedef NNC_BUF(nnp_input) inputs;
-
 typedef struct sweeping {
     const nn_ast *e;
     uint32_t nhead;
@@ -94,11 +92,12 @@ static nn_v slice_argument(nn_trace *t, nn_v x, nnc_block body, const char *name
     const nnc_type_rec r = *nn_ty(t, x);
     nnc_value v = nnc_block_add_arg(
         t->m, body, nnc_type_tensor(t->m, (nnc_dtype)r.dtype, r.rank - 1, r.dim + 1), name);
-    return x->is_key ? nn_key_value(t, v) : x->weak ? nn_weak(t, v) : nn_tensor(t, v);
+    return nn_like(t, x, v);
 }
 
 /* Arguments of the point: an index for every run-time head, then slices; bind the patterns. */
-static void bind_heads(nn_trace *t, sweeping *s, nnc_block body, const uint32_t *choice, inputs *in)
+static void bind_heads(nn_trace *t, sweeping *s, nnc_block body, const uint32_t *choice,
+                       nn_inputs *in)
 {
     for (uint32_t k = 0; k < s->nhead; k++) {
         head *h = &s->head[k];
@@ -128,12 +127,6 @@ static void bind_heads(nn_trace *t, sweeping *s, nnc_block body, const uint32_t 
     }
 }
 
-static nn_v settle_leaf(nn_trace *t, nn_v x, void *user)
-{
-    (void)user;
-    return nn_settle(t, x);
-}
-
 /* The leaves of this variant must be those of the first. */
 static void check_leaves(nn_trace *t, sweeping *s, nn_v v, const nn_leaves *leaf)
 {
@@ -159,7 +152,7 @@ static void check_assigned(nn_trace *t, const nn_region *r, const nn_ast *e)
 
 static void trace_variant(nn_trace *t, sweeping *s, const uint32_t *choice)
 {
-    inputs in = {0};
+    nn_inputs in = {0};
     nn_side_graph g = nn_side_begin(t, "point", s->e->loc);
     nnc_block body = nnc_op_region(t->m, g.graph, 0);
     nn_region r = {.up = NULL, .first = t->nslot};
@@ -168,7 +161,7 @@ static void trace_variant(nn_trace *t, sweeping *s, const uint32_t *choice)
     nn_env_push(t, NN_ENV_block);
     bind_heads(t, s, body, choice, &in);
     nn_v v = nn_block_value(t, nn_kid(s->e, 1));
-    v = nn_map(t, v, settle_leaf, NULL);
+    v = nn_settle_tree(t, v);
     nn_env_pop(t);
     t->region = outer;
     check_assigned(t, &r, s->e);
@@ -186,10 +179,7 @@ static void trace_variant(nn_trace *t, sweeping *s, const uint32_t *choice)
     for (uint32_t i = 0; i < leaf.n; i++)
         out[i] = leaf.at[i]->ssa;
     nn_side_end(t, &g, leaf.n, out);
-    for (unsigned i = 0; i < g.ncaptured; i++)
-        NNC_PUSH(
-            t->arena, &in,
-            (nnp_input){NNP_CAPTURE, nn_operand(t, &s->o, nn_tensor(t, g.captured[i])), NNP_NONE});
+    nn_side_captures(t, &g, &s->o, &in);
     NNC_PUSH(t->arena, &s->variant, (nnp_variant){g.number, in.at});
 }
 
@@ -219,19 +209,16 @@ static void trace_variants(nn_trace *t, sweeping *s)
 
 /* ---- the op ---- */
 
-static nnp_axis axis_of(nn_trace *t, const head *h)
-{
-    return nn_label_axis(t, h->label, h->size);
-}
-
 static const nnp_sweep *descriptor(nn_trace *t, sweeping *s)
 {
     nnp_sweep *d = nnc_arena_alloc(t->arena, sizeof *d);
     nnp_head *h = nnc_arena_array(t->arena, s->nhead, sizeof *h);
     for (uint32_t k = 0; k < s->nhead; k++) {
         head *x = &s->head[k];
-        h[k] = (nnp_head){
-            .label = axis_of(t, x), .choose = x->fixed, .count = (int)x->size, .at = NNP_NONE};
+        h[k] = (nnp_head){.label = nn_label_axis(t, x->label, x->size),
+                          .choose = x->fixed,
+                          .count = (int)x->size,
+                          .at = NNP_NONE};
         if (!x->fixed)
             h[k].at = nn_operand(t, &s->o, x->leaf.at[0]);
     }

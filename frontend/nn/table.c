@@ -1,27 +1,8 @@
 /* From a traced program to the tables of runtime/host.h, in memory. */
 #include "frontend/nn/table.h"
+#include "frontend/nn/data/dtype.h"
 #include "frontend/nn/root.h"
 #include <string.h>
-
-nnp_dtype nn_host_dtype_of(nnc_dtype dt)
-{
-    switch (dt) {
-    case NNC_DT_f64: return NNP_F64;
-    case NNC_DT_f32: return NNP_F32;
-    case NNC_DT_f16: return NNP_F16;
-    case NNC_DT_bf16: return NNP_BF16;
-    case NNC_DT_i64: return NNP_I64;
-    case NNC_DT_i32: return NNP_I32;
-    case NNC_DT_i16: return NNP_I16;
-    case NNC_DT_u64: return NNP_U64;
-    case NNC_DT_u32: return NNP_U32;
-    case NNC_DT_u16: return NNP_U16;
-    case NNC_DT_bool: return NNP_BOOL;
-    case NNC_DT_f8e4m3fn: return NNP_F8E4M3;
-    case NNC_DT_f8e5m2: return NNP_F8E5M2;
-    default: return nnc_dtype_infos[dt].class == NNC_DC_SINT ? NNP_I8 : NNP_U8;
-    }
-}
 
 static nnp_tensor tensor_of(const nnc_module *m, nnc_type type)
 {

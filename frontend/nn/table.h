@@ -17,7 +17,6 @@ nnc_status nn_program_trace(nn_trace *t, nn_unit *u, const char *const *name, un
 nn_tables *nn_tables_of(nn_trace *t, const char *name);
 /* Lay out the data: `to` holds d->bytes. */
 void nn_tables_copy_data(const nn_tables *d, void *to);
-nnp_dtype nn_host_dtype_of(nnc_dtype dt);
 
 /* Let the interpreter run the graphs. */
 void nn_tables_interpret(nn_trace *t, nn_tables *d);

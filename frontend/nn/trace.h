@@ -249,7 +249,8 @@ nn_v nn_none(void);
 nn_v nn_poison(void);
 nn_v nn_tensor(nn_trace *t, nnc_value v);
 nn_v nn_weak(nn_trace *t, nnc_value v);
-nn_v nn_key_value(nn_trace *t, nnc_value v); /* u32[.., 2] */
+nn_v nn_like(nn_trace *t, nn_v x, nnc_value v); /* key, weak or plain as x is; no labels */
+nn_v nn_key_value(nn_trace *t, nnc_value v);    /* u32[.., 2] */
 nn_v nn_with_labels(nn_trace *t, nn_v v, const nn_label *const *label);
 nn_v nn_int(nn_trace *t, int64_t v);  /* weak */
 nn_v nn_float(nn_trace *t, double v); /* weak */
@@ -312,7 +313,8 @@ nn_v nn_convert(nn_trace *t, nn_v x,
 nn_v nn_settle(
     nn_trace *t,
     nn_v x); /* a weak tensor takes its default dtype: i32 (i64 if known not to fit), float */
-nn_v nn_to_float(nn_trace *t, nn_v x); /* integers and bools become float; weak stays weak */
+nn_v nn_settle_tree(nn_trace *t, nn_v v); /* every leaf */
+nn_v nn_to_float(nn_trace *t, nn_v x);    /* integers and bools become float; weak stays weak */
 /* An elementwise builtin over one G op, floats only (integers promote). */
 nn_v nn_elementwise(nn_trace *t, nnc_opcode op, nn_v x, const nn_ast *at);
 /* Numpy broadcasting with the language's rule for symbols; fails at `at`. */

@@ -5,7 +5,7 @@
  * key that no mention shifts. */
 #include "frontend/nn/call.h"
 #include "frontend/nn/builtin.h"
-#include "frontend/nn/expr.h"
+#include "frontend/nn/model.h"
 #include "frontend/nn/number.h"
 #include <string.h>
 
@@ -168,7 +168,7 @@ static nn_v take_leaf(nn_trace *t, nn_v x, void *user)
 {
     nn_v i = *(nn_v *)user;
     nnc_value v = nnc_g_gather(&t->b, x->ssa, i->ssa, 0, 0);
-    return x->is_key ? nn_key_value(t, v) : x->weak ? nn_weak(t, v) : nn_tensor(t, v);
+    return nn_like(t, x, v);
 }
 
 /* Builtin of the loop: what the hidden names hold decides. */
@@ -288,21 +288,6 @@ static const nn_ast *loop_of(nn_trace *t, const training *r, int64_t per_epoch, 
     return node(t, NN_for_, at, 3, kid);
 }
 
-static nn_v flagged(nn_trace *t, nn_v v, bool on)
-{
-    if (v->kind == NN_V_model) {
-        nn_val *m = nnc_arena_copy(t->arena, v, sizeof *v);
-        m->training = on;
-        return m;
-    }
-    if (v->kind != NN_V_record)
-        return v;
-    nn_v *item = nnc_arena_array(t->arena, v->n, sizeof *item);
-    for (uint32_t i = 0; i < v->n; i++)
-        item[i] = flagged(t, v->item[i], on);
-    return nn_record(t, v->n, v->name, item);
-}
-
 static void hide(nn_trace *t, const char *s, nn_v v, const nn_ast *at, bool variable)
 {
     nn_bind(t, nn_name(t, s), v, at)->is_var = variable;
@@ -320,7 +305,7 @@ static nn_v run(nn_trace *t, void *user)
     if (old->kind != NN_V_model && old->kind != NN_V_record)
         nn_fail(t, t->frame->call ? t->frame->call->loc : r->d->loc,
                 "training takes a model, this is %s", nn_type_text(t, old));
-    hide(t, nn_sym(t, r->net), flagged(t, old, true), nn_kid(r->d, 1)->kid[0], true);
+    hide(t, nn_sym(t, r->net), nn_with_training(t, old, true), nn_kid(r->d, 1)->kid[0], true);
     nn_bind(t, nn_name(t, "steps"), nn_int(t, steps), r->d);
     hide(t, "%set", r->set, r->d, false);
     hide(t, "%opt", nn_expr(t, r->optimizer), r->optimizer, false);
@@ -349,7 +334,7 @@ static nn_v run(nn_trace *t, void *user)
     t->frame->effects = true;
     nn_for(t, loop_of(t, r, per_epoch, cells.n > 0), NULL);
     t->frame->effects = false;
-    return flagged(t, nn_lookup(t, r->net)->val, false);
+    return nn_with_training(t, nn_lookup(t, r->net)->val, false);
 }
 
 nn_v nn_call_train(nn_trace *t, nn_v f, const nn_args *args, const nn_ast *at)

@@ -59,6 +59,15 @@ nn_v nn_key_value(nn_trace *t, nnc_value x)
     return v;
 }
 
+nn_v nn_like(nn_trace *t, nn_v x, nnc_value ssa)
+{
+    nn_val *v = make(t, NN_V_tensor);
+    v->ssa = ssa;
+    v->weak = x->weak;
+    v->is_key = x->is_key;
+    return v;
+}
+
 nn_v nn_with_labels(nn_trace *t, nn_v x, const nn_label *const *label)
 {
     if (!label && !x->label)

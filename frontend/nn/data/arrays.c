@@ -2,23 +2,11 @@
  *
  * Names with dots become records in records, in the order of the file. */
 #include "frontend/nn/data/data.h"
+#include "frontend/nn/data/dtype.h"
 #include "runtime/leaves.h"
 #include "runtime/npy.h"
 #include <stdlib.h>
 #include <string.h>
-
-static nnc_dtype dtype_of(nnp_dtype dt)
-{
-    static const nnc_dtype of[] = {
-        [NNP_F64] = NNC_DT_f64,   [NNP_F32] = NNC_DT_f32,         [NNP_F16] = NNC_DT_f16,
-        [NNP_BF16] = NNC_DT_bf16, [NNP_F8E4M3] = NNC_DT_f8e4m3fn, [NNP_F8E5M2] = NNC_DT_f8e5m2,
-        [NNP_I64] = NNC_DT_i64,   [NNP_I32] = NNC_DT_i32,         [NNP_I16] = NNC_DT_i16,
-        [NNP_I8] = NNC_DT_i8,     [NNP_U64] = NNC_DT_u64,         [NNP_U32] = NNC_DT_u32,
-        [NNP_U16] = NNC_DT_u16,   [NNP_U8] = NNC_DT_u8,           [NNP_BOOL] = NNC_DT_bool,
-        [NNP_STR] = NNC_DT_none,
-    };
-    return of[dt];
-}
 
 static nn_data tensor(const nn_reader *r, nnc_dtype dt, int rank, const size_t *size,
                       const void *data)
@@ -101,7 +89,7 @@ static nnc_status tree_of(const nn_reader *r, const nn_bytes *b, const nnp_leave
             dots += *c == '.';
         if (dots > 100)
             return nn_bytes_fail(r, b, "the name of entry %zu has more than 100 dots", i);
-        nn_data leaf = tensor(r, dtype_of(f->dtype), f->rank, f->dim, f->data);
+        nn_data leaf = tensor(r, nn_dtype_of_host(f->dtype), f->rank, f->dim, f->data);
         if (!put(r, &root, f->name, &leaf))
             return nn_bytes_fail(r, b, "entry %zu: '%s' clashes with an entry before it", i,
                                  f->name);
@@ -132,7 +120,7 @@ nnc_status nn_safetensors_parse(const nn_reader *r, const nn_bytes *b, nn_data *
     return s;
 }
 
-static nnc_dtype npy_dtype_of(const npy *a)
+static nnc_dtype npy_nn_dtype_of_host(const npy *a)
 {
     static const char kinds[] = "fiub";
     static const nnc_dtype of[4][4] = {
@@ -154,7 +142,7 @@ nnc_status nn_npy_parse(const nn_reader *r, const nn_bytes *b, nn_data *out)
     const char *error;
     if (npy_read_memory(b->at, b->n, &a, &error))
         return nn_bytes_fail(r, b, "%s", error);
-    nnc_dtype dt = npy_dtype_of(&a);
+    nnc_dtype dt = npy_nn_dtype_of_host(&a);
     if (dt)
         *out = tensor(r, dt, a.rank, a.dim, a.data);
     npy_free(&a);
