@@ -391,14 +391,19 @@ static nn_v expr(nn_trace *t, const nn_ast *e)
     }
 }
 
+void nn_step(nn_trace *t, nnc_loc at, uint64_t n)
+{
+    if (t->steps < n)
+        nn_exhausted(t, at, "this unrolls into too many expressions; use a run-time loop");
+    t->steps -= n;
+}
+
 nn_v nn_expr(nn_trace *t, const nn_ast *e)
 {
     enum { DEEPEST = 3000 }; /* of the stack: a few hundred bytes to a kilobyte each */
     nnc_loc old = t->b.loc;
     t->b.loc = e->loc;
-    if (t->steps == 0)
-        nn_exhausted(t, e->loc, "this unrolls into too many expressions; use a run-time loop");
-    t->steps--;
+    nn_step(t, e->loc, 1);
     if (++t->nest > DEEPEST)
         nn_fail(t, e->loc, "expressions and calls are nested more than %d deep", DEEPEST);
     nn_v v = expr(t, e);

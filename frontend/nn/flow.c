@@ -669,6 +669,7 @@ nn_v nn_while(nn_trace *t, const nn_ast *e)
 
 static nn_v unroll(nn_trace *t, const loop *l, unsigned h)
 {
+    enum { STEPS_OF_TURN = 8 }; /* in memory: its scope, its number, what the head binds */
     const nn_ast *head = l->heads->kid[h], *e = nn_kid(head, 1);
     nn_v xs = nn_expr(t, e);
     nn_leaves turns = {0};
@@ -679,6 +680,7 @@ static nn_v unroll(nn_trace *t, const loop *l, unsigned h)
     nn_v *item = nnc_arena_array(t->arena, turns.n, sizeof *item);
     uint32_t n = 0;
     for (uint32_t i = 0; i < turns.n; i++) {
+        nn_step(t, head->loc, STEPS_OF_TURN);
         nn_env_push(t, NN_ENV_pasted);
         nn_push_turn(t, nn_int(t, i));
         nn_head_bind(t, nn_kid(head, 0), turns.at[i]);

@@ -296,6 +296,8 @@ static void open_chain(nn_text *x, uint32_t i)
         uint32_t end = x->at[i].pair;
         if (x->at[end + 1].kind != NN_T_ELSE)
             return;
+        x->at[end + 1].breaks =
+            x->at[end + 1].notes; /* `} else` on one line, as behind any wide block */
         for (i = end + 2; x->at[i].kind != '{' && i + 1 < x->n; i++)
             if (x->at[i].kind == '(' || x->at[i].kind == '[')
                 i = x->at[i].pair;

@@ -350,6 +350,9 @@ nn_v nn_mention(nn_trace *t,
 
 /* ---- expr.c, stmt.c, flow.c ---- */
 nn_v nn_expr(nn_trace *t, const nn_ast *e);
+
+/* Charge n expressions to the budget of the declaration; fails when it is used up. */
+void nn_step(nn_trace *t, nnc_loc at, uint64_t n);
 nn_v nn_block_value(nn_trace *t, const nn_ast *block); /* in the present environment */
 nn_v nn_body(nn_trace *t, const nn_ast *body);         /* a block or an expression */
 /* A block as a nested run-time region: own environment. */
