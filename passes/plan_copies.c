@@ -2,7 +2,7 @@
  *
  * Lowering writes the next value of a loop's state where the old one lies, unless somebody reads the old one afterwards;
  * then the state is copied in every turn.  A large copy is worth a word: most often two lines of the program, exchanged,
- * make it go away. */
+ * make it go away.  Code that a pass made has no such lines. */
 #include "passes/plan_fn.h"
 
 enum { LARGE = 4096 /* bytes */ };
@@ -30,7 +30,7 @@ static void look(nnc_module *m, nnc_block b, bool turns, nnc_loc *told)
         if (turns && is_copy(m, op, &to)) {
             int64_t bytes = nnc_type_bytes(m, nnc_value_type(m, to));
             nnc_loc loc = nnc_op_loc(m, op);
-            if (bytes > LARGE && told->id != loc.id) {
+            if (bytes > LARGE && told->id != loc.id && !nnc_loc_is_pass(m->diag, loc)) {
                 const char *name = nnc_value_name(m, to);
                 nnc_warning(
                     m->diag, loc,

@@ -117,6 +117,11 @@ nnc_loc nnc_loc_pass(nnc_diag *d, const char *pass, nnc_loc parent)
     return put(d, l);
 }
 
+bool nnc_loc_is_pass(const nnc_diag *d, nnc_loc loc)
+{
+    return loc.id && d->loc.at[loc.id].kind == LOC_PASS;
+}
+
 nnc_loc nnc_loc_fused(nnc_diag *d, const nnc_loc *parents, size_t n)
 {
     struct loc l;

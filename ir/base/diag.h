@@ -33,6 +33,8 @@ nnc_loc nnc_loc_node(nnc_diag *d, const char *path, const char *name, const char
 /* A whole file, when nothing finer is known. */
 nnc_loc nnc_loc_file(nnc_diag *d, const char *path);
 nnc_loc nnc_loc_pass(nnc_diag *d, const char *pass, nnc_loc parent);
+/* Does a pass stand behind it rather than the user's own text? */
+bool nnc_loc_is_pass(const nnc_diag *d, nnc_loc loc);
 nnc_loc nnc_loc_fused(nnc_diag *d, const nnc_loc *parents, size_t n);
 /* "node 'Conv_12' (Conv)", "net.nn:7:9", "net.onnx"; arena text. */
 const char *nnc_loc_text_of(nnc_diag *d, nnc_loc loc);
