@@ -6,8 +6,9 @@
  * Two that meet compose; one that only moves dims of size 1 becomes a reshape in the end, which costs nothing.  What is
  * left stands at the borders: graph inputs and outputs, reshapes, ops with an order of their own.
  *
- * An elementwise op sinks only when each of its tensors is transposed in the same way, or small, or constant: otherwise
- * a transpose of one operand would merely be traded for one of another. */
+ * An elementwise op sinks only when each of its tensors is transposed in the same way, or constant, or small and stretched:
+ * otherwise a transpose of one operand would merely be traded for one of another, and in an optimiser, where a gradient
+ * meets weights and moments and all of them come back as loop state, for several. */
 #include <assert.h>
 #include <string.h>
 #include "ir/build.h"
@@ -181,14 +182,15 @@ static bool is_constant(const nnc_module *m, nnc_value v)
     return op.id && nnc_op_code(m, op) == NNC_OP_const;
 }
 
-/* Can operand v be had in the source's order without real work? */
-static bool follows(const nnc_module *m, nnc_value v, const perm *p)
+/* Can operand v of an op with a result of `full` elements be had in the source's order without real work? */
+static bool follows(const nnc_module *m, nnc_value v, int64_t full, const perm *p)
 {
     perm q;
     nnc_value source;
     if (transposed(m, v, &q, &source))
         return q.n == p->n && !memcmp(q.p, p->p, p->n * sizeof p->p[0]);
-    return nnc_type_count(m, nnc_value_type(m, v)) <= SMALL || is_constant(m, v);
+    int64_t n = nnc_type_count(m, nnc_value_type(m, v));
+    return (n <= SMALL && (n < full || n == 1)) || is_constant(m, v);
 }
 
 static nnc_value followed(nnc_builder *b, nnc_value v, const perm *p)
@@ -212,8 +214,9 @@ static bool sink_elementwise(nnc_module *m, nnc_op op, const perm *p)
     unsigned n = nnc_op_nin(m, op);
     if (n > 8 || rank_of(m, nnc_op_out(m, op, 0)) != p->n)
         return false;
+    int64_t full = nnc_type_count(m, nnc_value_type(m, nnc_op_out(m, op, 0)));
     for (unsigned i = 0; i < n; i++)
-        if (!follows(m, nnc_op_in(m, op, i), p))
+        if (!follows(m, nnc_op_in(m, op, i), full, p))
             return false;
     nnc_builder b = nnc_builder_before(m, op);
     for (unsigned i = 0; i < n; i++)
@@ -229,8 +232,9 @@ static bool sink_concat(nnc_module *m, nnc_op op, const perm *p)
     nnc_value in[64];
     if (n > 64)
         return false;
+    int64_t full = nnc_type_count(m, nnc_value_type(m, nnc_op_out(m, op, 0)));
     for (unsigned i = 0; i < n; i++)
-        if (!follows(m, nnc_op_in(m, op, i), p))
+        if (!follows(m, nnc_op_in(m, op, i), full, p))
             return false;
     nnc_builder b = nnc_builder_before(m, op);
     for (unsigned i = 0; i < n; i++)
