@@ -99,7 +99,12 @@ uint64_t nnc_num_bits(nnc_dtype dt, nnc_num n)
 nnc_num nnc_num_load(nnc_dtype dt, const void *p)
 {
     uint64_t bits = 0;
+    nnc_num n = {0};
 
+    if (dt == NNC_DT_f64) { /* what is computed ahead of time */
+        memcpy(&n.f, p, 8);
+        return n;
+    }
     memcpy(&bits, p,
            nnc_dtype_bytes(dt)); /* little-endian hosts only, see runtime checks in the emitted C */
     return nnc_num_of_bits(dt, bits);
@@ -107,8 +112,13 @@ nnc_num nnc_num_load(nnc_dtype dt, const void *p)
 
 void nnc_num_store(nnc_dtype dt, void *p, nnc_num n)
 {
-    uint64_t bits = nnc_num_bits(dt, n);
+    uint64_t bits;
 
+    if (dt == NNC_DT_f64) {
+        memcpy(p, &n.f, 8);
+        return;
+    }
+    bits = nnc_num_bits(dt, n);
     if (width_of(dt) < 8 && is_signed(dt) && !nnc_dtype_is_float(dt))
         bits = (uint64_t)wrap(dt, (int64_t)bits); /* i4 and i2 live sign-extended in a byte */
     memcpy(p, &bits, nnc_dtype_bytes(dt));

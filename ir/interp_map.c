@@ -1,6 +1,6 @@
 /* Elementwise G ops: dimensions that all operands walk alike are merged, then the innermost one is a plain loop.
  *
- * f32 arithmetic has loops of its own because real networks spend their elementwise time there; everything else goes
+ * f32 and f64 arithmetic have loops of their own: networks and what programs compute ahead of time live there; all else goes
  * through the scalar functions of eval.c one element at a time. */
 #include "ir/interp_priv.h"
 #include <math.h>
@@ -67,45 +67,43 @@ static nnc_status begin_walk(nnc_interp *x, nnc_op op, unsigned nin, const nnc_t
     return NNC_OK;
 }
 
-static inline float max_f32(float a, float b)
-{
-    return isnan(a) ? a : isnan(b) || !(b < a) ? b : a;
-}
+/* A nan wins, the first one if both are; which of two zeros is all the same. */
+#define MAX_OF(p, q) (isnan(p) ? (p) : isnan(q) || !((q) < (p)) ? (q) : (p))
+#define MIN_OF(p, q) (isnan(p) ? (p) : isnan(q) || !((p) < (q)) ? (q) : (p))
 
-static inline float min_f32(float a, float b)
-{
-    return isnan(a) ? a : isnan(b) || !(a < b) ? b : a;
-}
-
-typedef void (*row_f32)(int64_t n, float *o, const float *a, int64_t sa, const float *b,
-                        int64_t sb);
-#define ROW2(name, expr)                                                                    \
-    static void row_##name(int64_t n, float *o, const float *a, int64_t sa, const float *b, \
-                           int64_t sb)                                                      \
-    {                                                                                       \
-        for (int64_t i = 0; i < n; i++) {                                                   \
-            float p = a[i * sa], q = b[i * sb];                                             \
-            o[i] = (expr);                                                                  \
-        }                                                                                   \
+typedef void (*row_fn)(int64_t n, void *o, const void *a, int64_t sa, const void *b, int64_t sb);
+#define ROW2(name, real, expr)                                                                    \
+    static void row_##name##_##real(int64_t n, void *o, const void *a, int64_t sa, const void *b, \
+                                    int64_t sb)                                                   \
+    {                                                                                             \
+        for (int64_t i = 0; i < n; i++) {                                                         \
+            real p = ((const real *)a)[i * sa], q = ((const real *)b)[i * sb];                    \
+            ((real *)o)[i] = (expr);                                                              \
+        }                                                                                         \
     }
-ROW2(add, p + q)
-ROW2(sub, p - q)
-ROW2(mul, p *q)
-ROW2(div, p / q)
-ROW2(max, max_f32(p, q))
-ROW2(min, min_f32(p, q))
+#define ROWS(real)                \
+    ROW2(add, real, p + q)        \
+    ROW2(sub, real, p - q)        \
+    ROW2(mul, real, p *q)         \
+    ROW2(div, real, p / q)        \
+    ROW2(max, real, MAX_OF(p, q)) \
+    ROW2(min, real, MIN_OF(p, q))
+ROWS(float)
+ROWS(double)
 
-static row_f32 fast_row(nnc_opcode code, nnc_dtype dt)
+static row_fn fast_row(nnc_opcode code, nnc_dtype dt)
 {
-    if (dt != NNC_DT_f32)
+    bool wide = dt == NNC_DT_f64;
+
+    if (!wide && dt != NNC_DT_f32)
         return NULL;
     switch (code) {
-    case NNC_OP_add: return row_add;
-    case NNC_OP_sub: return row_sub;
-    case NNC_OP_mul: return row_mul;
-    case NNC_OP_div: return row_div;
-    case NNC_OP_max: return row_max;
-    case NNC_OP_min: return row_min;
+    case NNC_OP_add: return wide ? row_add_double : row_add_float;
+    case NNC_OP_sub: return wide ? row_sub_double : row_sub_float;
+    case NNC_OP_mul: return wide ? row_mul_double : row_mul_float;
+    case NNC_OP_div: return wide ? row_div_double : row_div_float;
+    case NNC_OP_max: return wide ? row_max_double : row_max_float;
+    case NNC_OP_min: return wide ? row_min_double : row_min_float;
     default: return NULL;
     }
 }
@@ -116,15 +114,15 @@ INTERP(elementwise)
     unsigned nin = nnc_op_nin(x->m, op);
     nnc_dtype dt = in[0].dtype, to = out->dtype;
     bool flag = nnc_attr_int(x->m, op, code == NNC_OP_gelu ? NNC_W_approx : NNC_W_fmod, 0) != 0;
-    row_f32 fast = fast_row(code, dt);
+    row_fn fast = fast_row(code, dt);
     int64_t n, s[4], done = 0, total = nnc_tensor_count(out);
     nnc_walk w;
 
     NNC_TRY(begin_walk(x, op, nin, in, out, &w, &n, s));
     for (; done < total; done += n, nnc_walk_next(&w)) {
         if (fast) {
-            fast(n, (float *)out->data + done, (const float *)in[0].data + w.off[0], s[0],
-                 (const float *)in[1].data + w.off[1], s[1]);
+            fast(n, nnc_cell(out, done), nnc_cell(&in[0], w.off[0]), s[0],
+                 nnc_cell(&in[1], w.off[1]), s[1]);
             continue;
         }
         for (int64_t i = 0; i < n; i++) {
