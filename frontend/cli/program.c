@@ -19,6 +19,7 @@ nnc_emit_options cli_emit_options(cli *c, bool describe)
                               .target = c->pass.target,
                               .weights = mode,
                               .portable = c->opt.portable,
+                              .reproducible = c->opt.reproducible,
                               .describe = describe};
 }
 
