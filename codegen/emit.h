@@ -51,7 +51,7 @@ const nnc_interface *nnc_interface_of(nnc_module *m, const nnc_emit_options *opt
 /* Write the C file, its header and, in bin mode, the weights (`bin` may be NULL otherwise). */
 nnc_status nnc_emit_c(nnc_module *m, const nnc_emit_options *opt, FILE *c, FILE *h, FILE *bin);
 /* {"name", "hash", "inputs": [{"name", "field", "dtype", "shape", "bounds"}], "outputs": [..], "symbols": [{"name",
- * "field", "lo", "hi", "role"}], "workspace_bytes", "workspace_lower_bound", "weights_bytes"} without a newline; text
+ * "field", "lo", "hi", "role"}], "workspace_bytes", "workspace_lower_bound", "weights_bytes"}, and "state" like the inputs where there is some, without a newline; text
  * from the module's arena. */
 const char *nnc_describe_json(nnc_module *m, const nnc_emit_options *opt);
 /* C text of a dimension expression over symbol values `sym[i]` (size_t), i the index of the symbol in the interface. */

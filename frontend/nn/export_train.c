@@ -61,7 +61,8 @@ static void run_in_root(nn_trace *t, step *s, nn_v (*body)(nn_trace *t, void *s)
     nn_val f = {.kind = NN_V_function, .decl = d, .unit = d->unit};
     nn_args args = typed_arguments(t, s);
     t->first_input = s->x.n;
-    nn_training_call(t, nnc_arena_copy(t->arena, &f, sizeof f), &args, d->node, body, &s->r);
+    nn_training_call(t, nnc_arena_copy(t->arena, &f, sizeof f), &args, nn_kid(d->node, 1)->kid[0],
+                     body, &s->r);
 }
 
 /* ---- the fresh state ---- */

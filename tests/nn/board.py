@@ -20,8 +20,8 @@ SANITIZE = "-g -fsanitize=address,undefined -fno-sanitize-recover=all".split()
 CLANG = shutil.which("clang-19") or "clang"
 STEPS, ROWS, FEATURES, CLASSES = 10, 16, 8, 3
 M4 = "-mcpu=cortex-m4 -mthumb -mfloat-abi=hard -mfpu=fpv4-sp-d16".split()
-QEMU = ("qemu-system-arm -M mps2-an386 -nographic -monitor none -serial none "
-        "-semihosting-config enable=on,target=native -kernel").split()
+QEMU = ("qemu-system-arm -M mps2-an386 -display none -monitor none -serial none -chardev stdio,id=out "
+        "-semihosting-config enable=on,target=native,chardev=out -kernel").split()
 SIZE = {"float32": "f", "float64": "d", "int32": "i", "int64": "q", "uint32": "I"}
 
 
@@ -112,14 +112,28 @@ def check(name):
     print(f"{name}: loss {losses[0]:.4f} to {losses[-1]:.4f}, native within {away:.1e}, {board}")
 
 
+def exchange():
+    """State is written when nobody reads the old value any more: the interpreter before and after each pass agrees."""
+    done = subprocess.run([NNC, "--check-passes", str(HERE / "exchange.ir"), "--name=fit", "-o", "fit.c"], text=True,
+                          stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    must("gcc", *STRICT, "-c", "fit.c", "-o", "fit.o")
+    text = pathlib.Path("fit.c").read_text()
+    assert text.count("saved") == 3, "one of two states that change places is saved"
+    program = subprocess.run([NNC, str(HERE / "exchange.ir"), "-o", "fit"], stdin=subprocess.DEVNULL, text=True,
+                             capture_output=True, timeout=60)
+    assert program.returncode and "has state" in program.stderr, program.stderr
+    print("exchange: as the interpreter says")
+
+
 def main():
-    names = sys.argv[1:] or sorted(p.stem for p in HERE.glob("*.nn"))
+    names = sys.argv[1:] or sorted(p.stem for p in HERE.glob("*.nn")) + ["exchange"]
     failed = 0
     for name in names:
         with tempfile.TemporaryDirectory() as folder:
             os.chdir(folder)
             try:
-                check(name)
+                exchange() if name == "exchange" else check(name)
             except AssertionError as e:
                 failed += 1
                 print(f"{name}: {e}")
