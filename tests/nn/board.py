@@ -56,6 +56,42 @@ def on_board():
     return must(*QEMU, "board.elf").split()
 
 
+def predicts_as_trained():
+    """An exported function takes the trained parameters from the state: its scores fit the labels better than before."""
+    must(NNC, "--reproducible", "--name=predict", "fit.nn", "-o", "predict.c")
+    fields = [line.split("*")[1].split(";")[0] for line in pathlib.Path("predict.h").read_text().splitlines()
+              if line.startswith("    const") and "*net_" in line]
+    assert fields, "no parameters among the inputs of predict"
+    pathlib.Path("predict_main.c").write_text(
+        "#include \"predict.h\"\n#include <math.h>\n#define main train\n#include \"" + str(HERE / "main.c") + """\"
+#undef main
+static double mean_loss(void)
+{
+    static float y[PREDICT_OUTPUT_Y_ELEMENTS];
+    static union { double aligned; unsigned char bytes[PREDICT_WORKSPACE_BYTES]; } room;
+    predict_inputs in = {.x = batch_x, .n = 16, """ + ", ".join(f".{f} = state.{f}" for f in fields) + """};
+    predict_outputs out = {.y = y};
+    double sum = 0;
+    if (predict_run(&in, &out, room.bytes) != PREDICT_OK)
+        return -1;
+    for (int i = 0; i < 16; i++)
+        sum += log(exp(y[3 * i]) + exp(y[3 * i + 1]) + exp(y[3 * i + 2])) - y[3 * i + batch_y[i]];
+    return sum / 16;
+}
+int main(void)
+{
+    fit_init(&state);
+    double before = mean_loss();
+    int status = train();
+    printf("%.9g %.9g\\n", before, mean_loss());
+    return status;
+}
+""")
+    must("gcc", *STRICT, *SANITIZE, "-I.", "fit.c", "predict.c", "predict_main.c", "-o", "predict", "-lm")
+    before, after = map(float, must("./predict").split()[-2:])
+    assert 0 <= after < before, f"the loss of predict goes from {before} to {after}"
+
+
 def state_of(line):
     """The members of fit_state by name, laid out as C does."""
     raw, at, state = bytes.fromhex(line), 0, {}
@@ -95,8 +131,6 @@ def check(name):
     shutil.copy(HERE / f"{name}.nn", "fit.nn")
     make_batch()
     must(NNC, "--reproducible", "--name=fit", "fit.nn", "-o", "fit.c")
-    must(NNC, "--name=predict", "fit.nn", "-o", "predict.c")
-    must("gcc", *STRICT, "-c", "predict.c", "-o", "predict.o")
     want = on_host("gcc", "-O2", "-ffp-contract=off")
     assert len(want) == STEPS + 1, want
     losses = [struct.unpack("<f", bytes.fromhex(v))[0] for v in want[:STEPS]]
@@ -104,6 +138,7 @@ def check(name):
     for other in [("gcc", "-O3", "-march=native"), ("gcc", "-O2", "-DFIT_PORTABLE"), (CLANG, "-O2"),
                   (CLANG, "-O1", *SANITIZE)]:
         assert on_host(*other) == want, f"{' '.join(other)}: other bits than gcc -O2"
+    predicts_as_trained()
     away = same_as_native(want[STEPS])
     board = "no Cortex-M4 here: qemu-system-arm or arm-none-eabi-gcc is missing"
     if shutil.which("qemu-system-arm") and shutil.which("arm-none-eabi-gcc"):

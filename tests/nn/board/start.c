@@ -22,8 +22,7 @@ static void leave(int code)
 {
     uint32_t argument[2] = {0x20026, (uint32_t)code};
     semihost(0x20, argument);
-    for (;;) {
-    }
+    for (;;) {}
 }
 
 static void fault(void)
@@ -45,4 +44,5 @@ void reset(void)
 }
 
 __attribute__((section(".vectors"), used)) static const void *const vectors[8] = {
-    &stack_top, (void *)reset, (void *)fault, (void *)fault, (void *)fault, (void *)fault, (void *)fault};
+    &stack_top,    (void *)reset, (void *)fault, (void *)fault,
+    (void *)fault, (void *)fault, (void *)fault};
