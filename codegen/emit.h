@@ -16,6 +16,7 @@ typedef struct nnc_emit_options {
     const nnc_target *target;
     nnc_weights_mode weights; /* auto: strings up to 16 MB, bin beyond */
     bool portable;            /* no vector forms */
+    bool reproducible; /* f32 has the same bits on every machine: no fused multiply-add, no libm */
     /* add `const char *NAME_describe(void)`: the JSON below, for tools that load a .so */
     bool describe;
 } nnc_emit_options;
@@ -33,10 +34,10 @@ typedef struct nnc_interface_symbol {
     bool out; /* found out by the run */
 } nnc_interface_symbol;
 typedef struct nnc_interface {
-    uint32_t ninput, noutput, nsymbol;
-    const nnc_interface_tensor *input, *output;
-    const nnc_interface_symbol *symbol;              /* those of the inputs first */
-    uint64_t workspace, lower_bound, align, weights; /* bytes */
+    uint32_t ninput, noutput, nstate, nsymbol;
+    const nnc_interface_tensor *input, *output, *state; /* state: fields of NAME_state */
+    const nnc_interface_symbol *symbol;                 /* those of the inputs first */
+    uint64_t workspace, lower_bound, align, weights;    /* bytes */
     uint64_t hash; /* of everything that decides the numbers: code and weights */
     /* Mode bin: the blob is a file of its own, used in place.  The inputs struct then has a first field `const void
      * *weights` for it, checked (size is the caller's word, a hash in its header) before anything is written; unless the
@@ -50,7 +51,7 @@ const nnc_interface *nnc_interface_of(nnc_module *m, const nnc_emit_options *opt
 /* Write the C file, its header and, in bin mode, the weights (`bin` may be NULL otherwise). */
 nnc_status nnc_emit_c(nnc_module *m, const nnc_emit_options *opt, FILE *c, FILE *h, FILE *bin);
 /* {"name", "hash", "inputs": [{"name", "field", "dtype", "shape", "bounds"}], "outputs": [..], "symbols": [{"name",
- * "field", "lo", "hi", "role"}], "workspace_bytes", "workspace_lower_bound", "weights_bytes"} without a newline; text
+ * "field", "lo", "hi", "role"}], "workspace_bytes", "workspace_lower_bound", "weights_bytes"}, and "state" like the inputs where there is some, without a newline; text
  * from the module's arena. */
 const char *nnc_describe_json(nnc_module *m, const nnc_emit_options *opt);
 /* C text of a dimension expression over symbol values `sym[i]` (size_t), i the index of the symbol in the interface. */

@@ -125,6 +125,8 @@ void nnc_g_check(nnc_builder *b, nnc_value cond, const char *message);
 /* results in out[0 .. nout-1], of the given types */
 void nnc_g_host(nnc_builder *b, int64_t id, unsigned n, const nnc_value *x, unsigned nout,
                 const nnc_type *type, nnc_value *out);
+/* The argument `arg` of the entry is kept by the caller; result `result` is its next value.  first (none: zeros): a constant. */
+void nnc_g_state(nnc_builder *b, nnc_value arg, nnc_value first, unsigned result);
 nnc_value nnc_g_softmax(nnc_builder *b, nnc_value x, int axis, bool log);
 nnc_value nnc_g_layer_norm(nnc_builder *b, nnc_value x, int axis, double eps);
 nnc_value nnc_g_quantize(nnc_builder *b, nnc_value x, nnc_value scale, nnc_value zero, int axis,

@@ -223,6 +223,13 @@ void nnc_g_host(nnc_builder *b, int64_t id, unsigned n, const nnc_value *x, unsi
         out[i] = nnc_op_out(b->m, op, i);
 }
 
+void nnc_g_state(nnc_builder *b, nnc_value arg, nnc_value first, unsigned result)
+{
+    nnc_value in[2] = {arg, first};
+    nnc_op op = nnc_build_op(b, NNC_OP_state, first.id ? 2 : 1, in, 0, NULL);
+    nnc_attr_set_int(b->m, op, NNC_W_index, result);
+}
+
 /* ---- composites ---- */
 
 nnc_value nnc_g_softmax(nnc_builder *b, nnc_value x, int axis, bool log)

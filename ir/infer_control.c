@@ -199,6 +199,24 @@ static nnc_status infer_host(nnc_module *m, nnc_op op, nnc_type *out)
     return NNC_OK;
 }
 
+static nnc_status infer_state(nnc_module *m, nnc_op op)
+{
+    const nnc_attr_rec *index = nnc_attr_find(m, op, NNC_W_index);
+    nnc_value arg = nnc_op_in(m, op, 0);
+
+    if (nnc_value_get(m, arg)->kind != NNC_VALUE_arg)
+        return nnc_infer_error(m, op, "only an argument of the entry can be state");
+    if (!index || index->kind != NNC_ATTR_int || index->u.i < 0)
+        return nnc_infer_error(m, op, "needs the result that is its next value, [index=0] or more");
+    if (nnc_op_nin(m, op) > 2)
+        return nnc_infer_error(m, op, "has one first value");
+    if (nnc_op_nin(m, op) == 2 && nnc_value_ty(m, arg)->kind == NNC_TYPE_tensor &&
+        nnc_value_type(m, nnc_op_in(m, op, 1)).id != nnc_value_type(m, arg).id)
+        return nnc_infer_error(m, op, "begins as %s, but is %s", nnc_infer_text(m, op, 1),
+                               nnc_infer_text(m, op, 0));
+    return NNC_OK;
+}
+
 nnc_status nnc_infer_none(nnc_module *m, nnc_op op, nnc_type *out)
 {
     nnc_type_rec c;
@@ -211,6 +229,7 @@ nnc_status nnc_infer_none(nnc_module *m, nnc_op op, nnc_type *out)
     case NNC_OP_while: /* K keeps its state in buffers: nothing is carried */
         return infer_while(m, op, out);
     case NNC_OP_host: return infer_host(m, op, out);
+    case NNC_OP_state: return infer_state(m, op);
     case NNC_OP_check:
         c = *nnc_value_ty(m, nnc_op_in(m, op, 0));
         if (c.dtype != NNC_DT_bool || c.rank || c.lanes > 1)

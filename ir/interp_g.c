@@ -31,7 +31,7 @@ static const struct row {
     ROW(rng_bits, SHAPED) ROW(fold_key, SHAPED) ROW(check, SHAPED) ROW(nms, SHAPED) ROW(softmax, SHAPED)
     [NNC_OP_log_softmax] = {nnc_interp_softmax, SHAPED}, ROW(layer_norm, SHAPED)
     ROW(const, OWN) ROW(if, OWN) ROW(while, OWN) ROW(scan, OWN) ROW(fused, OWN) ROW(call, OWN)
-    ROW(host, SHAPED)
+    ROW(host, SHAPED) ROW(state, SHAPED)
     [NNC_OP_leaf] = {nnc_interp_same, OWN}, [NNC_OP_stop_grad] = {nnc_interp_same, OWN},
     [NNC_OP_custom_grad] = {nnc_interp_fused, OWN}, [NNC_OP_grad] = {nnc_interp_derivative, OWN},
     [NNC_OP_vjp] = {nnc_interp_derivative, OWN}, [NNC_OP_jvp] = {nnc_interp_derivative, OWN},

@@ -541,6 +541,7 @@ static nnc_status run_op(run *x, nnc_op op)
             x->m->diag, nnc_op_loc(x->m, op), "check failed: %s",
             nnc_attr_str(x->m, op, NNC_W_message, "a run-time condition does not hold"));
     case NNC_OP_barrier:
+    case NNC_OP_state:
     case NNC_OP_prefetch: return NNC_OK;
     case NNC_OP_cast:
     case NNC_OP_bitcast: return do_cast(x, op);

@@ -82,6 +82,7 @@ INTERP(call);
 INTERP(same);
 INTERP(derivative);
 INTERP(host);
+INTERP(state);
 
 /* Run the ops of a block; *yielded gets the values of its terminator (nout of them, else a diagnostic). */
 nnc_status nnc_interp_block(nnc_interp *x, nnc_block b, unsigned nout, nnc_tensor *yielded);

@@ -391,6 +391,7 @@ void nnc_verify_k(nnc_verifier *v, nnc_op op)
     case NNC_OP_yield: check_yield(v, op); return;
     case NNC_OP_call: check_call(v, op); return;
     case NNC_OP_host: check_host(v, op); return;
+    case NNC_OP_state: is_buffer(v, op, 0); return;
     case NNC_OP_check: is_scalar(v, op, 0, NNC_DT_bool); return;
     case NNC_OP_splat:
     case NNC_OP_extract:

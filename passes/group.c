@@ -33,6 +33,7 @@ bool nnc_group_outside(const nnc_module *m, nnc_op op)
     case NNC_OP_call:
     case NNC_OP_check:
     case NNC_OP_host:
+    case NNC_OP_state:
     case NNC_OP_fused:
     case NNC_OP_yield: return true;
     default: return nnc_op_has(m, op, NNC_NAMED) || nnc_is_pick(m, op);

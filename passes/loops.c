@@ -104,6 +104,7 @@ static bool fits(const loops *x, nnc_block b, unsigned *ops)
         switch (nnc_op_code(m, op)) {
         case NNC_OP_host:
         case NNC_OP_check:
+        case NNC_OP_state:
         case NNC_OP_const: return false;
         case NNC_OP_call: {
             nnc_op k = callee_of(m, op);

@@ -39,6 +39,7 @@ struct nnc_validate {
     unsigned nin, nout;
     inputs set[SETS];
     nnc_type *out_type;
+    unsigned *kept; /* per input: the output that is its next value (`state`), + 1 */
     double work;
     bool fast, told, loops; /* loops: there is a `while` */
 };
@@ -237,7 +238,15 @@ static nnc_status run_graph(nnc_validate *v, nnc_op graph, const inputs *set, nn
     return s;
 }
 
-/* Arguments of an entry kernel by [role]: input, output, symbol, symbol out (passes/lower/lower.h). */
+static bool is_kept(const nnc_validate *v, unsigned output)
+{
+    for (unsigned i = 0; i < v->nin; i++)
+        if (v->kept[i] == output + 1)
+            return true;
+    return false;
+}
+
+/* Arguments of an entry kernel by [role]: input, output, symbol, symbol out, state (passes/lower/lower.h). */
 static nnc_status run_kernel(nnc_validate *v, nnc_op kernel, const inputs *set, nnc_arena *a,
                              nnc_tensor *out)
 {
@@ -256,10 +265,16 @@ static nnc_status run_kernel(nnc_validate *v, nnc_op kernel, const inputs *set, 
                          "entry kernel has %u arguments but %u roles", n, nrole);
     for (unsigned i = 0; i < n; i++) {
         nnc_value p = nnc_block_arg(m, b, i);
-        if (role[i] == 0 && nin < v->nin) {
+        while (role[i] == 1 && nout < v->nout && is_kept(v, nout))
+            nout++;
+        if ((role[i] == 0 || role[i] == 4) && nin < v->nin) {
             const nnc_tensor *t = &set->in[nin++];
             arg[i] = (nnc_kernel_arg){nnc_arena_copy(a, t->data, nnc_tensor_bytes(t)),
                                       nnc_tensor_bytes(t), 0};
+            if (v->kept[nin - 1]) {
+                out[v->kept[nin - 1] - 1] = *t;
+                out[v->kept[nin - 1] - 1].data = arg[i].buf;
+            }
         } else if (role[i] == 1 && nout < v->nout) {
             size_t bytes = (size_t)nnc_type_bytes(m, v->out_type[nout]);
             out[nout] = set->want[nout];
@@ -421,6 +436,11 @@ nnc_status nnc_validate_begin(nnc_module *m, uint64_t seed, bool fast, nnc_valid
     end = nnc_block_last(m, b);
     v->nin = nnc_block_narg(m, b);
     v->nout = nnc_op_nin(m, end);
+    v->kept = nnc_arena_array(v->a, v->nin + 1u, sizeof *v->kept);
+    for (nnc_op op = nnc_block_first(m, b); op.id; op = nnc_op_next(m, op))
+        if (nnc_op_code(m, op) == NNC_OP_state)
+            v->kept[nnc_value_get(m, nnc_op_in(m, op, 0))->index] =
+                (unsigned)nnc_attr_int(m, op, NNC_W_index, 0) + 1;
     v->work = nnc_block_work(m, b);
     v->loops = has_while(m, b);
     v->out_type = nnc_arena_array(v->a, v->nout, sizeof *v->out_type);

@@ -68,6 +68,9 @@ if [ $want != build ]; then
     need libclang-rt-19-dev one_of '/usr/lib/llvm-19/lib/clang/19/lib/*/libclang_rt.fuzzer*'
     need python3-venv python3 -c 'import ensurepip, venv'
     need graphviz program dot
+    need qemu-system-arm program qemu-system-arm    # emitted training on a Cortex-M4
+    need gcc-arm-none-eabi program arm-none-eabi-gcc
+    need libnewlib-arm-none-eabi one_of /usr/lib/arm-none-eabi/newlib/thumb/v7e-m+fp/hard/libm.a
     need openmpi-bin program mpirun          # sweeps over ranks
     need libopenmpi-dev program mpicc
 fi

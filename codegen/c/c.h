@@ -25,12 +25,13 @@ typedef struct c_weight {
 } c_weight;
 
 /* One public tensor or size. */
-enum { C_INPUT, C_OUTPUT, C_SYMBOL, C_SYMBOL_OUT };
+enum { C_INPUT, C_OUTPUT, C_SYMBOL, C_SYMBOL_OUT, C_STATE };
 typedef struct c_field {
     nnc_value arg; /* of the entry kernel */
     int role;
     const char *label; /* the model's name */
     const char *field, *macro;
+    nnc_op first;    /* C_STATE: the K const that it begins with; 0: zeros */
     uint32_t symbol; /* in ir/dim.h's table */
     int64_t lo, hi;  /* symbols */
 } c_field;
@@ -41,6 +42,7 @@ typedef struct c_cgen {
     nnc_arena *root; /* what lives as long as the file: helpers, names, tables */
     const nnc_emit_options *opt;
     const char *name, *upper; /* "net", "NET" */
+    const char *verb;         /* of the entry: "run" makes net_run */
     nnc_op entry;
     NNC_BUF(c_field) field;
     NNC_BUF(c_weight) weight;
@@ -55,7 +57,8 @@ typedef struct c_cgen {
     uint64_t *alias;       /* per kernel op: bit i set: parameter i may share memory with another */
     NNC_BUF(c_helper) helper;
     NNC_BUF(uint32_t) dep;
-    bool host; /* the entry calls into the program */
+    bool host;  /* the entry calls into the program */
+    bool state; /* it has state: net_state, net_init */
     bool math_h, string_h, immintrin_h, arm_neon_h, keep;
     NNC_BUF(uint32_t) vectors; /* dtype << 16 | lanes: vector types in use */
 
@@ -165,8 +168,14 @@ nnc_status c_begin(c_cgen *g, nnc_module *m, const nnc_emit_options *opt);
 const char *c_real_count(c_cgen *g, nnc_type type);     /* in the entry: elements of this run */
 const char *c_tensor_text(c_cgen *g, const c_field *x); /* "float32[n, 64]" */
 
+/* state.c: the struct that a caller keeps between runs, and the function that fills it */
+void c_state_struct(c_cgen *g, FILE *h);
+void c_state_prototype(c_cgen *g, FILE *f);
+void c_state_init(c_cgen *g, FILE *f);
+
 /* entry.c, header.c, describe.c */
 void c_entry(c_cgen *g, FILE *f);
+void c_entry_prototype(c_cgen *g, FILE *f);
 void c_header(c_cgen *g, FILE *f);
 const char *c_describe(c_cgen *g);
 /* At most n bytes of s, safe inside a comment. */

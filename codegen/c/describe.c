@@ -69,11 +69,13 @@ const char *c_describe(c_cgen *g)
 {
     return c_fmt(g,
                  "{\"name\": %s, \"hash\": \"%016llx\", \"inputs\": [%s], \"outputs\": [%s], "
-                 "\"symbols\": [%s], \"workspace_bytes\": %llu, "
+                 "%s\"symbols\": [%s], \"workspace_bytes\": %llu, "
                  "\"workspace_lower_bound\": %llu, \"weights_bytes\": %llu}",
                  quoted(g, g->name), (unsigned long long)g->face.hash, tensors(g, C_INPUT),
-                 tensors(g, C_OUTPUT), symbols(g), (unsigned long long)g->face.workspace,
-                 (unsigned long long)g->face.lower_bound, (unsigned long long)g->face.weights);
+                 tensors(g, C_OUTPUT),
+                 g->state ? c_fmt(g, "\"state\": [%s], ", tensors(g, C_STATE)) : "", symbols(g),
+                 (unsigned long long)g->face.workspace, (unsigned long long)g->face.lower_bound,
+                 (unsigned long long)g->face.weights);
 }
 
 const char *nnc_describe_json(nnc_module *m, const nnc_emit_options *opt)

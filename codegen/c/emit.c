@@ -62,9 +62,14 @@ static void prelude(c_cgen *g, FILE *f)
         fprintf(f, "#include <math.h>\n");
     if (g->string_h)
         fprintf(f, "#include <string.h>\n");
-    fprintf(f, "\n#if defined(__GNUC__) && !defined(__clang__)\n"
-               "#pragma GCC optimize(\"fp-contract=fast\") /* -std=c99 turns fused multiply-add "
-               "off */\n#endif\n");
+    if (g->opt->reproducible)
+        fprintf(f, "\n#if defined(__clang__) /* each product is rounded, on every machine */\n"
+                   "#pragma STDC FP_CONTRACT OFF\n#elif defined(__GNUC__)\n"
+                   "#pragma GCC optimize(\"fp-contract=off\")\n#endif\n");
+    else
+        fprintf(f, "\n#if defined(__GNUC__) && !defined(__clang__)\n"
+                   "#pragma GCC optimize(\"fp-contract=fast\") /* -std=c99 turns fused "
+                   "multiply-add off */\n#endif\n");
     bool aligned = g->weight.n && g->mode == NNC_WEIGHTS_strings;
     const char *gnu = aligned ? "#define ALIGNED __attribute__((aligned(64)))\n" : "",
                *other = aligned ? "#define ALIGNED\n" : "";
@@ -121,7 +126,8 @@ static void prepare(c_cgen *g)
     g->globals = nnc_names_new(g->a, NULL);
     for (size_t i = 0; i < sizeof reserved / sizeof reserved[0]; i++)
         nnc_names_reserve(g->globals, reserved[i]);
-    nnc_names_reserve(g->globals, c_fmt(g, "%s_run", g->name));
+    nnc_names_reserve(g->globals, c_fmt(g, "%s_%s", g->name, g->verb));
+    nnc_names_reserve(g->globals, c_fmt(g, "%s_init", g->name));
     nnc_names_reserve(g->globals, c_fmt(g, "%s_describe", g->name));
     g->function = nnc_arena_array(g->a, g->m->op.n, sizeof *g->function);
     g->alias = nnc_arena_array(g->a, g->m->op.n, sizeof *g->alias);
@@ -144,6 +150,8 @@ nnc_status nnc_emit_c(nnc_module *m, const nnc_emit_options *opt, FILE *c, FILE 
     c_weights_text(&g, weights.f);
     nnc_text_begin(&code);
     c_kernels(&g, code.f);
+    if (g.state)
+        c_state_init(&g, code.f);
     c_entry(&g, code.f);
     fclose(weights.f);
     fclose(code.f);

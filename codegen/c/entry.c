@@ -1,4 +1,4 @@
-/* net_run: checks of the arguments, local names for the caller's memory, then the entry kernel's own statements. */
+/* net_run, or what the entry calls itself: checks of the arguments, local names for the caller's memory, then the entry kernel's own statements. */
 #include "codegen/c/c.h"
 
 static bool is_used(const c_cgen *g, const c_field *x)
@@ -13,12 +13,14 @@ static uint64_t field_bytes(const c_cgen *g, const c_field *x)
 
 static const char *structure(const c_field *x)
 {
+    if (x->role == C_STATE)
+        return "state";
     return x->role == C_INPUT || x->role == C_SYMBOL ? "inputs" : "outputs";
 }
 
 static void check_pointers(c_cgen *g, nnc_out *o)
 {
-    nnc_out_line(o, "if (!inputs || !outputs)");
+    nnc_out_line(o, "if (!inputs || !outputs%s)", g->state ? " || !state" : "");
     nnc_out_line(o, "    return %s_ERR_ARGUMENT;", g->upper);
     if (g->host) {
         nnc_out_line(o, "if (!inputs->host || !inputs->host->call)");
@@ -26,7 +28,8 @@ static void check_pointers(c_cgen *g, nnc_out *o)
     }
     for (uint32_t i = 0; i < g->field.n; i++) {
         const c_field *x = &g->field.at[i];
-        if (x->role == C_SYMBOL || (x->role != C_SYMBOL_OUT && !field_bytes(g, x)))
+        if (x->role == C_SYMBOL || x->role == C_STATE ||
+            (x->role != C_SYMBOL_OUT && !field_bytes(g, x)))
             continue; /* no memory is needed for no elements */
         nnc_out_line(o, "if (!%s->%s)", structure(x), x->field);
         nnc_out_line(o, "    return %s_ERR_ARGUMENT;", g->upper);
@@ -78,6 +81,9 @@ static void name_arguments(c_cgen *g, nnc_out *o)
             nnc_out_line(o, "const ptrdiff_t %s = (ptrdiff_t)inputs->%s;", name, x->field);
         else if (x->role == C_SYMBOL_OUT)
             nnc_out_line(o, "int64_t %s[1] = {0};", name);
+        else if (x->role == C_STATE)
+            nnc_out_line(o, "%s *const %s = %sstate->%s;", type, name,
+                         nnc_value_ty(g->m, x->arg)->rank ? "" : "&", x->field);
         else
             nnc_out_line(o, "%s%s *const %s = %s->%s;", x->role == C_INPUT ? "const " : "", type,
                          name, structure(x), x->field);
@@ -97,6 +103,16 @@ static void return_sizes(c_cgen *g, nnc_out *o)
     }
 }
 
+void c_entry_prototype(c_cgen *g, FILE *f)
+{
+    const char *n = g->name;
+
+    fprintf(f, "int %s_%s(const %s_inputs *inputs, const %s_outputs *outputs, ", n, g->verb, n, n);
+    if (g->state)
+        fprintf(f, "%s_state *state, ", n);
+    fprintf(f, "void *workspace)");
+}
+
 void c_entry(c_cgen *g, FILE *f)
 {
     nnc_out o = {.f = f};
@@ -109,12 +125,13 @@ void c_entry(c_cgen *g, FILE *f)
         nnc_names_reserve(g->locals, "dim");
     }
     nnc_names_reserve(g->locals, "outputs");
+    nnc_names_reserve(g->locals, "state");
     nnc_names_reserve(g->locals, "workspace");
     nnc_names_reserve(g->locals, "arena");
     nnc_names_reserve(g->locals, "weights");
-    fprintf(
-        f, "\nint %s_run(const %s_inputs *inputs, const %s_outputs *outputs, void *workspace)\n{\n",
-        g->name, g->name, g->name);
+    fprintf(f, "\n");
+    c_entry_prototype(g, f);
+    fprintf(f, "\n{\n");
     o.indent = 1;
     check_pointers(g, &o);
     check_sizes(g, &o);

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 #include "codegen/c/c.h"
+#include "passes/legalise.h"
 
 const char *c_fmt(c_cgen *g, const char *fmt, ...)
 {
@@ -165,10 +166,24 @@ bool c_is_step(const c_cgen *g, nnc_op op)
     return false;
 }
 
+/* Functions that differ between C libraries, and that we have the definition of. */
+static bool has_own_form(const c_cgen *g, nnc_op op)
+{
+    nnc_opcode code = nnc_op_code(g->m, op);
+    bool exact =
+        code == NNC_OP_round || code == NNC_OP_trunc || code == NNC_OP_floor || code == NNC_OP_ceil;
+
+    return g->opt->reproducible && !exact && nnc_op_nin(g->m, op) == 1 &&
+           nnc_math_has(code, c_dtype(g, nnc_op_in(g->m, op, 0)));
+}
+
 static c_expr float_op(c_cgen *g, nnc_op op)
 {
     nnc_value x = nnc_op_in(g->m, op, 0);
     const char *one = c_dtype(g, x) == NNC_DT_f32 ? "1.0f" : "1.0";
+
+    if (has_own_form(g, op))
+        return call(g, c_need_math(g, nnc_op_code(g->m, op), c_dtype(g, x), 1), op);
 
     switch (nnc_op_code(g->m, op)) {
     case NNC_OP_neg: return c_prec(c_fmt(g, "-%s", c_operand(g, x, C_PRIMARY)), C_UNARY);

@@ -13,8 +13,8 @@ static void comment(c_cgen *g, FILE *f, const c_field *x)
 static void tensor_macros(c_cgen *g, FILE *f, const c_field *x)
 {
     const nnc_type_rec t = *nnc_value_ty(g->m, x->arg);
-    const char *p =
-        c_fmt(g, "%s_%s_%s", g->upper, x->role == C_INPUT ? "INPUT" : "OUTPUT", x->macro);
+    const char *kind = x->role == C_INPUT ? "INPUT" : x->role == C_OUTPUT ? "OUTPUT" : "STATE";
+    const char *p = c_fmt(g, "%s_%s_%s", g->upper, kind, x->macro);
     const char *dims = "";
     int64_t n = nnc_type_count(g->m, nnc_value_type(g->m, x->arg));
 
@@ -55,7 +55,7 @@ static void structure(c_cgen *g, FILE *f, bool inputs)
     }
     for (uint32_t i = 0; i < g->field.n; i++) {
         const c_field *x = &g->field.at[i];
-        if ((x->role == C_INPUT || x->role == C_SYMBOL) != inputs)
+        if (x->role == C_STATE || (x->role == C_INPUT || x->role == C_SYMBOL) != inputs)
             continue;
         n++;
         switch (x->role) {
@@ -93,21 +93,35 @@ static void host_type(c_cgen *g, FILE *f)
         g->upper, g->name, g->name);
 }
 
-void c_header(c_cgen *g, FILE *f)
+static void manual(c_cgen *g, FILE *f)
 {
     const char *u = g->upper, *n = g->name;
 
-    fprintf(f, "/* %s.h - made by nnc.\n *\n", n);
     fprintf(f,
-            " * %s_run computes the outputs from the inputs.  It keeps nothing between calls and "
+            " * %s_%s computes the outputs from the inputs.  It keeps nothing between calls and "
             "uses no memory but its arguments: the\n"
             " * workspace needs %s_WORKSPACE_BYTES at an address that is a multiple of "
             "%s_WORKSPACE_ALIGN (a multiple of\n"
             " * 64 is faster where there are vectors) and may be used for other things between "
             "calls.  Tensors are dense and row-major; no two of them may overlap.  Dimensions that "
             "may vary are\n"
-            " * arguments of type size_t; their macros give the largest value. */\n",
-            n, u, u);
+            " * arguments of type size_t; their macros give the largest value.",
+            n, g->verb, u, u);
+    if (g->state)
+        fprintf(f,
+                "\n * The state is the caller's: %s_init fills it, each call of %s_%s goes on "
+                "from it, in place.  It holds numbers only, so a copy of\n"
+                " * its bytes can be kept and put back.",
+                n, n, g->verb);
+    fprintf(f, " */\n");
+}
+
+void c_header(c_cgen *g, FILE *f)
+{
+    const char *u = g->upper, *n = g->name;
+
+    fprintf(f, "/* %s.h - made by nnc.\n *\n", n);
+    manual(g, f);
     fprintf(f, "#ifndef %s_H\n#define %s_H\n#include <stddef.h>\n#include <stdint.h>\n\n", u, u);
     fprintf(f, "#define %s_HASH \"%016llx\" /* of code and weights */\n", u,
             (unsigned long long)g->face.hash);
@@ -117,7 +131,7 @@ void c_header(c_cgen *g, FILE *f)
             u, (unsigned long long)(g->face.workspace ? g->face.workspace : 1), u,
             (unsigned long long)g->face.align, u, (unsigned long long)g->face.weights);
     for (uint32_t i = 0; i < g->field.n; i++)
-        if (g->field.at[i].role == C_INPUT || g->field.at[i].role == C_OUTPUT)
+        if (g->field.at[i].role != C_SYMBOL && g->field.at[i].role != C_SYMBOL_OUT)
             tensor_macros(g, f, &g->field.at[i]);
     fprintf(f, "\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n");
     fprintf(f,
@@ -134,8 +148,13 @@ void c_header(c_cgen *g, FILE *f)
         host_type(g, f);
     structure(g, f, true);
     structure(g, f, false);
-    fprintf(f, "int %s_run(const %s_inputs *inputs, const %s_outputs *outputs, void *workspace);\n",
-            n, n, n);
+    if (g->state) {
+        c_state_struct(g, f);
+        c_state_prototype(g, f);
+        fprintf(f, ";\n");
+    }
+    c_entry_prototype(g, f);
+    fprintf(f, ";\n");
     if (g->opt->describe)
         fprintf(f, "const char *%s_describe(void); /* the interface as JSON */\n", n);
     fprintf(f, "\n#ifdef __cplusplus\n}\n#endif\n#endif\n");

@@ -60,29 +60,46 @@ static const char *unique_upper(c_cgen *g, nnc_names *taken, const char *label)
 static void fields(c_cgen *g)
 {
     nnc_block top = nnc_op_region(g->m, g->entry, 0);
-    unsigned n, nth[4] = {0};
+    unsigned n, nth[2] = {0};
     const int64_t *role = nnc_attr_ints(g->m, g->entry, NNC_W_role, &n);
-    nnc_names *scope[2] = {nnc_names_new(g->m->arena, NULL), nnc_names_new(g->m->arena, NULL)};
-    nnc_names *macros[2] = {nnc_names_new(g->m->arena, NULL), nnc_names_new(g->m->arena, NULL)};
+    nnc_names *scope[3], *macros[3]; /* of inputs, outputs, state */
     const char *names[2] = {nnc_attr_str(g->m, g->entry, NNC_W_input, ""),
                             nnc_attr_str(g->m, g->entry, NNC_W_output, "")};
 
+    for (unsigned i = 0; i < 3; i++) {
+        scope[i] = nnc_names_new(g->m->arena, NULL);
+        macros[i] = nnc_names_new(g->m->arena, NULL);
+    }
     nnc_names_reserve(scope[0], "weights");
     if (g->host)
         nnc_names_reserve(scope[0], "host");
     for (unsigned i = 0; i < nnc_block_narg(g->m, top); i++) {
         c_field x = {.arg = nnc_block_arg(g->m, top, i), .role = i < n ? (int)role[i] : C_INPUT};
-        bool out = x.role == C_OUTPUT || x.role == C_SYMBOL_OUT,
-             tensor = x.role == C_INPUT || x.role == C_OUTPUT;
-        x.label = tensor ? line_of(g, names[out], nth[x.role]++) : nnc_value_name(g->m, x.arg);
+        bool out = x.role == C_OUTPUT || x.role == C_SYMBOL_OUT, state = x.role == C_STATE,
+             tensor = x.role == C_INPUT || x.role == C_OUTPUT || state;
+        unsigned place = state ? 2 : out;
+        x.label = tensor ? line_of(g, names[out], nth[out]++) : nnc_value_name(g->m, x.arg);
         if (!*x.label)
             x.label = tensor && !out ? "input" : tensor ? "output" : "size";
-        x.field = nnc_names_put(scope[out], x.label);
-        x.macro = unique_upper(g, macros[out], x.label);
+        x.field = nnc_names_put(scope[place], x.label);
+        x.macro = unique_upper(g, macros[place], x.label);
         if (!tensor)
             symbol_bounds(g, &x);
+        g->state = g->state || state;
         NNC_PUSH(g->a, &g->field, x);
     }
+}
+
+/* What each state begins with. */
+static void first_values(c_cgen *g)
+{
+    nnc_block top = nnc_op_region(g->m, g->entry, 0);
+
+    for (nnc_op op = nnc_block_first(g->m, top); op.id; op = nnc_op_next(g->m, op))
+        if (nnc_op_code(g->m, op) == NNC_OP_state && nnc_op_nin(g->m, op) > 1)
+            for (uint32_t i = 0; i < g->field.n; i++)
+                if (g->field.at[i].arg.id == nnc_op_in(g->m, op, 0).id)
+                    g->field.at[i].first = nnc_value_op(g->m, nnc_op_in(g->m, op, 1));
 }
 
 /* Bytes and bound of the arena: what the planner noted, or what the offsets say. */
@@ -130,17 +147,18 @@ static uint64_t code_hash(c_cgen *g)
 static void interface(c_cgen *g)
 {
     nnc_arena *a = g->m->arena;
-    nnc_interface_tensor *io[2];
+    nnc_interface_tensor *io[3]; /* inputs, outputs, state */
     nnc_interface_symbol *sym = nnc_arena_array(a, g->field.n + 1u, sizeof *sym);
-    uint32_t n[2] = {0}, ns = 0;
+    uint32_t n[3] = {0}, ns = 0;
 
-    io[0] = nnc_arena_array(a, g->field.n + 1u, sizeof *io[0]);
-    io[1] = nnc_arena_array(a, g->field.n + 1u, sizeof *io[1]);
+    for (unsigned i = 0; i < 3; i++)
+        io[i] = nnc_arena_array(a, g->field.n + 1u, sizeof *io[i]);
     for (uint32_t i = 0; i < g->field.n; i++) {
         const c_field *x = &g->field.at[i];
         nnc_type t = nnc_value_type(g->m, x->arg);
-        if (x->role == C_INPUT || x->role == C_OUTPUT)
-            io[x->role][n[x->role]++] = (nnc_interface_tensor){
+        unsigned k = x->role == C_STATE ? 2 : (unsigned)x->role;
+        if (x->role != C_SYMBOL && x->role != C_SYMBOL_OUT)
+            io[k][n[k]++] = (nnc_interface_tensor){
                 x->label, x->field, t,
                 (uint64_t)nnc_type_count(g->m, t) *
                     nnc_dtype_bytes((nnc_dtype)nnc_type_get(g->m, t)->dtype)};
@@ -150,9 +168,11 @@ static void interface(c_cgen *g)
     }
     g->face.ninput = n[0];
     g->face.noutput = n[1];
+    g->face.nstate = n[2];
     g->face.nsymbol = ns;
     g->face.input = io[0];
     g->face.output = io[1];
+    g->face.state = io[2];
     g->face.symbol = sym;
 }
 
@@ -172,7 +192,9 @@ nnc_status c_begin(c_cgen *g, nnc_module *m, const nnc_emit_options *opt)
             m->diag, (nnc_loc){0},
             "there is no entry kernel to write: the passes `lower` and `plan` make it");
     g->host = calls_host(m, nnc_op_region(m, g->entry, 0));
+    g->verb = nnc_attr_str(m, g->entry, NNC_W_name, "run");
     fields(g);
+    first_values(g);
     c_weights_plan(g);
     workspace(g, nnc_op_region(m, g->entry, 0), &bytes);
     g->face.workspace = (uint64_t)nnc_attr_int(

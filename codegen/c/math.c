@@ -53,8 +53,9 @@ static const char *write_function(c_cgen *g, const char *name, nnc_opcode code, 
     nnc_text_begin(&text);
     o.f = text.f;
     c_begin_function(&s, func, &o, g->section);
-    fprintf(text.f, "static inline %s %s(%s %s)\n{\n", c_vector(&s, dt, lanes), name,
-            c_vector(&s, dt, lanes), c_name(&s, nnc_block_arg(m, nnc_op_region(m, func, 0), 0)));
+    nnc_value x = nnc_block_arg(m, nnc_op_region(m, func, 0), 0);
+    const char *type = c_value_type(&s, x);
+    fprintf(text.f, "static inline %s %s(%s %s)\n{\n", type, name, type, c_name(&s, x));
     c_block(&s, nnc_op_region(m, func, 0));
     nnc_out_line(&o, "return %s;", c_operand(&s, y, C_COND));
     fprintf(text.f, "}\n");

@@ -424,6 +424,7 @@ static void statement(c_cgen *g, nnc_op op)
     case NNC_OP_yield:
     case NNC_OP_view:
     case NNC_OP_const:
+    case NNC_OP_state:   /* the caller begins with it: state.c */
     case NNC_OP_barrier: /* block loops run one after the other */
     case NNC_OP_prefetch: return;
     default: value(g, op); return;

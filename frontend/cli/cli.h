@@ -21,7 +21,8 @@ typedef struct cli_options {
     cli_list output, dim, input, outputs, against, set, names;
     const char *emit, *name, *target, *weights, *cc, *cflags, *repeat, *rtol, *seed, *passes,
         *print_before, *print_after, *threads, *results;
-    bool portable, check_only, fast, native, interpret, json, check_passes, stats, quiet;
+    bool portable, reproducible, check_only, fast, native, interpret, json, check_passes, stats,
+        quiet;
     uint64_t max_ram;
 } cli_options;
 

@@ -69,10 +69,15 @@ static void print_tensor(nnc_module *m, const char *kind, const nnc_interface_te
 
 static void print_text(nnc_module *m, const nnc_interface *f, const counts *ops)
 {
+    unsigned long long state = 0;
     for (uint32_t i = 0; i < f->ninput; i++)
         print_tensor(m, "input", &f->input[i]);
     for (uint32_t i = 0; i < f->noutput; i++)
         print_tensor(m, "output", &f->output[i]);
+    for (uint32_t i = 0; i < f->nstate; i++) {
+        print_tensor(m, "state", &f->state[i]);
+        state += f->state[i].bytes;
+    }
     for (uint32_t i = 0; i < f->nsymbol; i++)
         printf("size    %s: %lld..%lld%s\n", f->symbol[i].name, (long long)f->symbol[i].lo,
                (long long)f->symbol[i].hi, f->symbol[i].out ? ", found out by the run" : "");
@@ -80,6 +85,8 @@ static void print_text(nnc_module *m, const nnc_interface *f, const counts *ops)
            (unsigned long long)f->workspace, (unsigned long long)f->lower_bound,
            f->lower_bound ? (double)f->workspace / (double)f->lower_bound : 1.0,
            (unsigned long long)f->weights);
+    if (f->nstate)
+        printf("state     %llu bytes, in place\n", state);
     if (ops->n)
         printf("operators");
     for (uint32_t i = 0; i < ops->n; i++)

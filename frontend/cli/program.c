@@ -19,6 +19,7 @@ nnc_emit_options cli_emit_options(cli *c, bool describe)
                               .target = c->pass.target,
                               .weights = mode,
                               .portable = c->opt.portable,
+                              .reproducible = c->opt.reproducible,
                               .describe = describe};
 }
 
@@ -145,6 +146,13 @@ static int emit_main(cli *c, nnc_module *m, const char *dir, const nnc_emit_opti
     FILE *o = f ? open_in(c, dir, "nnc_main.c") : NULL;
     if (!o)
         return f ? CLI_SYSTEM : CLI_INPUT;
+    if (f->nstate) {
+        fclose(o);
+        return cli_fail(CLI_INPUT,
+                        "'%s' has state, which a program around it must keep; write its C with -o "
+                        "%s.c, or -o %s.o",
+                        opt->name, opt->name, opt->name);
+    }
     fprintf(o, "#include \"%s.h\"\n#include \"program.h\"\n\n", opt->name);
     print_tensors(o, m, f, true);
     print_tensors(o, m, f, false);

@@ -1,22 +1,25 @@
 /* Exported functions: a graph with the signature's symbols as run-time sizes, closed over its data as constants. */
 #include "frontend/nn/export.h"
+#include "frontend/nn/export_fn.h"
+#include "frontend/nn/expr.h"
 #include "frontend/nn/root.h"
 #include "frontend/nn/types.h"
 #include "ir/extract.h"
 #include <string.h>
 
-typedef struct exporting {
-    nn_decl *d;
-    const char *names; /* of the arguments, a line each */
-    uint32_t n;
-} exporting;
-
-static const char *line(nn_trace *t, const char *all, const char *name)
+const char *nn_add_line(nn_trace *t, const char *all, const char *name)
 {
     return *all ? nnc_arena_printf(t->arena, "%s\n%s", all, name) : name;
 }
 
-static nnc_dim size_of(nn_trace *t, exporting *x, const nn_ast *d)
+const char *nn_line_at(nn_trace *t, const char *all, uint32_t i)
+{
+    for (; i; i--)
+        all += strcspn(all, "\n") + 1;
+    return nnc_arena_printf(t->arena, "%.*s", (int)strcspn(all, "\n"), all);
+}
+
+static nnc_dim size_of(nn_trace *t, nn_exporting *x, const nn_ast *d)
 {
     const nn_ast *e = nn_is(d, NN_bounded) ? nn_kid(d, 0) : d;
     int64_t hi = INT64_MAX;
@@ -42,7 +45,14 @@ static nnc_dim size_of(nn_trace *t, exporting *x, const nn_ast *d)
     return nnc_dim_symbol(t->m->dims, e->name, 1, hi);
 }
 
-static nn_v argument(nn_trace *t, exporting *x, const char *name, const nn_ast *type)
+nnc_value nn_export_add(nn_trace *t, nn_exporting *x, const char *name, nnc_type type)
+{
+    x->names = nn_add_line(t, x->names, name);
+    x->n++;
+    return nnc_block_add_arg(t->m, nnc_op_region(t->m, t->root, 0), type, name);
+}
+
+nn_v nn_export_argument(nn_trace *t, nn_exporting *x, const char *name, const nn_ast *type)
 {
     const nn_ast *at = type;
     type = nn_alias(t, type);
@@ -55,7 +65,7 @@ static nn_v argument(nn_trace *t, exporting *x, const char *name, const nn_ast *
             field[i] = named ? k->name : (nnc_sym){0};
             const char *sub = named ? nnc_arena_printf(t->arena, "%s.%s", name, nn_sym(t, k->name))
                                     : nnc_arena_printf(t->arena, "%s.%u", name, i);
-            item[i] = argument(t, x, sub, named ? nn_kid(k, 0) : k);
+            item[i] = nn_export_argument(t, x, sub, named ? nn_kid(k, 0) : k);
         }
         return nn_record(t, type->nkid, field, item);
     }
@@ -78,24 +88,88 @@ static nn_v argument(nn_trace *t, exporting *x, const char *name, const nn_ast *
     }
     if (key)
         dim[rank++] = 2;
-    nnc_value v = nnc_block_add_arg(t->m, nnc_op_region(t->m, t->root, 0),
-                                    nnc_type_tensor(t->m, dt, rank, dim), name);
-    x->names = line(t, x->names, name);
-    x->n++;
+    nnc_value v = nn_export_add(t, x, name, nnc_type_tensor(t->m, dt, rank, dim));
     return key ? nn_key_value(t, v) : nn_tensor(t, v);
 }
 
-static nn_args read_arguments(nn_trace *t, exporting *x)
+/* ---- arguments ---- */
+
+nnc_type nn_leaf_type(nn_trace *t, nn_v x)
+{
+    nnc_dim dim[NNC_MAX_RANK];
+    if (!x->host)
+        return nnc_value_type(t->m, x->ssa);
+    for (int i = 0; i < x->host->t.rank; i++)
+        dim[i] = x->host->t.dim[i];
+    return nnc_type_tensor(t->m, x->host->t.dtype, x->host->t.rank, dim);
+}
+
+nn_v nn_export_tree(nn_trace *t, nn_exporting *x, const char *name, nn_v like)
+{
+    nn_leaves leaf = {0};
+    const char *names = "";
+    nn_collect(t, like, &leaf);
+    nn_export_names(t, like, name, "", &names);
+    nn_v *item = nnc_arena_array(t->arena, leaf.n, sizeof *item);
+    for (uint32_t i = 0; i < leaf.n; i++) {
+        nnc_value v = nn_export_add(t, x, nn_line_at(t, names, i), nn_leaf_type(t, leaf.at[i]));
+        item[i] = nn_like(t, leaf.at[i], v);
+        item[i] = nn_with_labels(t, item[i], leaf.at[i]->label);
+    }
+    const nn_v *next = item;
+    return nn_rebuild(t, like, &next);
+}
+
+nn_v nn_export_model(nn_trace *t, nn_exporting *x, const char *name, nn_v v, const nn_ast *at)
+{
+    if (v->kind == NN_V_record) {
+        nn_v *item = nnc_arena_array(t->arena, v->n, sizeof *item);
+        for (uint32_t i = 0; i < v->n; i++) {
+            const char *f = v->name && v->name[i].id ? nn_sym(t, v->name[i])
+                                                     : nnc_arena_printf(t->arena, "%u", i);
+            item[i] =
+                nn_export_model(t, x, nnc_arena_printf(t->arena, "%s.%s", name, f), v->item[i], at);
+        }
+        return nn_record(t, v->n, v->name, item);
+    }
+    if (v->kind != NN_V_model)
+        return nn_thaw(t, v);
+    static const char *const part[] = {"params", "state"};
+    for (unsigned i = 0; i < 2; i++) {
+        nnc_sym field = nn_name(t, part[i]);
+        nn_v tree = nn_model_field(t, v, field, at->loc);
+        v = nn_model_with_field(t, v, field, nn_export_tree(t, x, name, tree), at);
+    }
+    return v;
+}
+
+/* Defaults are evaluated in a graph of their own, since all arguments of the root come before its data. */
+const nn_v *nn_export_defaults(nn_trace *t, nn_decl *d)
+{
+    const nn_ast *params = nn_kid(d->node, 1);
+    nn_v *given = nnc_arena_array(t->arena, params->nkid + 1u, sizeof *given);
+    for (uint32_t i = 0; i < params->nkid; i++) {
+        const nn_ast *p = params->kid[i], *value = nn_kid_or_null(p, 1);
+        if (!nn_kid_or_null(p, 0) && value)
+            given[i] =
+                nn_freeze_value(t, nn_expr(t, value), value, "the default of an exported argument");
+    }
+    return given;
+}
+
+nn_args nn_export_arguments(nn_trace *t, nn_exporting *x)
 {
     const nn_ast *params = nn_kid(x->d->node, 1);
     nn_arg *a = nnc_arena_array(t->arena, params->nkid, sizeof *a);
     for (uint32_t i = 0; i < params->nkid; i++) {
         const nn_ast *p = params->kid[i], *type = nn_kid_or_null(p, 0);
-        if (!type)
+        const char *name = nn_sym(t, p->name);
+        if (!type && !x->given[i])
             nn_fail(t, p->loc,
-                    "the arguments of an exported function have types; write '%s: f32[..]'",
-                    nn_sym(t, p->name));
-        a[i] = (nn_arg){{0}, argument(t, x, nn_sym(t, p->name), type), p};
+                    "the arguments of an exported function have types; write '%s: f32[..]'", name);
+        a[i].node = p;
+        a[i].v = type ? nn_export_argument(t, x, name, type)
+                      : nn_export_model(t, x, name, x->given[i], p);
     }
     return (nn_args){params->nkid, a};
 }
@@ -113,21 +187,21 @@ static bool has_line(const char *all, const char *name)
 }
 
 /* Results have names of their own: an argument's gets a suffix. */
-static void result_names(nn_trace *t, nn_v v, const char *path, const char *arguments,
-                         const char **names)
+void nn_export_names(nn_trace *t, nn_v v, const char *path, const char *arguments,
+                     const char **names)
 {
     if (nn_can_be_tensor(v)) {
         const char *name = *path ? path : "y";
         while (has_line(arguments, name))
             name = nnc_arena_printf(t->arena, "%s_out", name);
-        *names = line(t, *names, name);
+        *names = nn_add_line(t, *names, name);
         return;
     }
     for (uint32_t i = 0; nn_is_tree(v) && i < v->n; i++) {
         const char *f =
             v->name && v->name[i].id ? nn_sym(t, v->name[i]) : nnc_arena_printf(t->arena, "y%u", i);
-        result_names(t, v->item[i], *path ? nnc_arena_printf(t->arena, "%s.%s", path, f) : f,
-                     arguments, names);
+        nn_export_names(t, v->item[i], *path ? nnc_arena_printf(t->arena, "%s.%s", path, f) : f,
+                        arguments, names);
     }
 }
 
@@ -141,12 +215,12 @@ static void yield_results(nn_trace *t, nn_v v, const nn_ast *at, const char *arg
         nn_fail(t, at->loc, "an exported function gives tensors, this gives %s",
                 nn_type_text(t, v));
     *names = "";
-    result_names(t, v, "", arguments, names);
+    nn_export_names(t, v, "", arguments, names);
     nn_root_end(t, leaf.n, leaf.at);
 }
 
 /* Contents of `data` become constants of the code. */
-static void close_data(nn_trace *t, uint32_t own)
+void nn_export_close_data(nn_trace *t, uint32_t own)
 {
     nnc_module *m = t->m;
     nnc_block body = nnc_op_region(m, t->root, 0);
@@ -163,20 +237,32 @@ static void close_data(nn_trace *t, uint32_t own)
     }
 }
 
+static void trace_function(nn_trace *t, nn_exporting *x)
+{
+    const char *results;
+    nn_args args = nn_export_arguments(t, x);
+    t->first_input = x->n;
+    nn_val f = {.kind = NN_V_function, .decl = x->d, .unit = x->d->unit};
+    nn_v v = nn_trace_function(t, nnc_arena_copy(t->arena, &f, sizeof f), &args, x->d->node);
+    t->b.pos = (nnc_pos){nnc_op_region(t->m, t->root, 0), {0}};
+    yield_results(t, v, x->d->node, x->names, &results);
+    nn_export_close_data(t, x->n);
+    nnc_attr_set_int(t->m, t->root, NNC_W_entry, 1);
+    nnc_attr_set_str(t->m, t->root, NNC_W_input, x->names);
+    nnc_attr_set_str(t->m, t->root, NNC_W_output, results);
+}
+
 static void trace(nn_trace *t, nn_decl *d)
 {
-    exporting x = {.d = d, .names = ""};
-    const char *results;
-    nn_args args = read_arguments(t, &x);
-    t->first_input = x.n;
-    nn_val f = {.kind = NN_V_function, .decl = d, .unit = d->unit};
-    nn_v v = nn_trace_function(t, nnc_arena_copy(t->arena, &f, sizeof f), &args, d->node);
-    t->b.pos = (nnc_pos){nnc_op_region(t->m, t->root, 0), {0}};
-    yield_results(t, v, d->node, x.names, &results);
-    close_data(t, x.n);
-    nnc_attr_set_int(t->m, t->root, NNC_W_entry, 1);
-    nnc_attr_set_str(t->m, t->root, NNC_W_input, x.names);
-    nnc_attr_set_str(t->m, t->root, NNC_W_output, results);
+    nn_root_begin(t, nn_sym(t, d->name), d->node->loc);
+    if (nn_is(d->node, NN_train)) {
+        nn_export_step(t, d);
+        return;
+    }
+    nn_exporting x = {.d = d, .names = "", .given = nn_export_defaults(t, d)};
+    nnc_op_erase(t->m, t->root);
+    nn_root_begin(t, nn_sym(t, d->name), d->node->loc);
+    trace_function(t, &x);
 }
 
 nnc_status nn_root_export(nn_trace *t, nn_decl *d)
@@ -184,7 +270,6 @@ nnc_status nn_root_export(nn_trace *t, nn_decl *d)
     nn_frame frame = {.unit = d->unit, .decl = d};
     nn_catch c;
     unsigned before = nnc_diag_errors(t->diag);
-    nn_root_begin(t, nn_sym(t, d->name), d->node->loc);
     t->frame = &frame;
     t->env = NULL;
     nn_env_push(t, NN_ENV_function);
@@ -195,17 +280,23 @@ nnc_status nn_root_export(nn_trace *t, nn_decl *d)
     } else {
         nn_try_failed(t, &c);
     }
+    t->no_variables = false;
     t->first_input = 0;
     t->frame = NULL;
     t->env = NULL;
     return nnc_diag_errors(t->diag) > before ? NNC_ERR : NNC_OK;
 }
 
+static bool is_exported(const nn_ast *d)
+{
+    return d->exported && (nn_is(d, NN_fn) || nn_is(d, NN_train));
+}
+
 uint32_t nn_exports(const nn_unit *u, nn_decl **out, uint32_t most)
 {
     uint32_t n = 0;
     for (uint32_t i = 0; i < u->decl.n; i++)
-        if (nn_is(u->decl.at[i]->node, NN_fn) && u->decl.at[i]->node->exported) {
+        if (is_exported(u->decl.at[i]->node)) {
             if (n < most)
                 out[n] = u->decl.at[i];
             n++;

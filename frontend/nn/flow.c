@@ -105,6 +105,26 @@ void nn_carry_begin(nn_trace *t, nn_carry *c, const nn_ast *const *text, unsigne
         add_slot(t, c, found.at[i], found.at[i]->val);
 }
 
+bool nn_carry_leaf(nn_trace *t, nn_v old, nn_v x, nnc_dtype *dtype, nnc_value *out)
+{
+    nnc_dtype want = nn_dtype(t, old);
+    if (old->weak && !x->weak) {
+        *dtype = nn_dtype(t, x);
+        return false;
+    }
+    if (x->weak && old->weak && nn_dtype(t, x) != want) {
+        if (!nnc_dtype_is_float(want)) { /* 0 that becomes 0.5 */
+            *dtype = nn_float_here(t);
+            return false;
+        }
+        x = nn_weak(t, nnc_g_cast(&t->b, x->ssa, want));
+    } else if (x->weak && !old->weak) {
+        x = nn_convert(t, x, want);
+    }
+    *out = x->ssa;
+    return true;
+}
+
 /* The leaves at the end of a turn in the types of the carried ones; false: trace again. */
 bool nn_carry_end(nn_trace *t, nn_carry *c, nn_region *r, nnc_value *out)
 {
@@ -124,27 +144,8 @@ bool nn_carry_end(nn_trace *t, nn_carry *c, nn_region *r, nnc_value *out)
     nn_leaves now = {0};
     for (uint32_t i = 0; i < c->slot.n; i++)
         nn_collect(t, c->slot.at[i]->val, &now);
-    for (uint32_t k = 0; k < now.n; k++) {
-        nn_v old = c->leaf.at[k], x = now.at[k];
-        if (old->weak && !x->weak) {
-            c->dtype.at[k] = nn_dtype(t, x);
-            again = true;
-            continue;
-        }
-        nnc_dtype want = nn_dtype(t, old);
-        if (x->weak && old->weak && nn_dtype(t, x) != want) {
-            if (nnc_dtype_is_float(want))
-                x = nn_weak(t, nnc_g_cast(&t->b, x->ssa, want));
-            else { /* 0 that becomes 0.5 */
-                c->dtype.at[k] = nn_float_here(t);
-                again = true;
-                continue;
-            }
-        } else if (x->weak && !old->weak) {
-            x = nn_convert(t, x, want);
-        }
-        out[k] = x->ssa;
-    }
+    for (uint32_t k = 0; k < now.n; k++)
+        again |= !nn_carry_leaf(t, c->leaf.at[k], now.at[k], &c->dtype.at[k], &out[k]);
     return !again;
 }
 

@@ -16,6 +16,9 @@ void nn_carry_set(nn_trace *t, nn_carry *c, const nnc_value *v);
 void nn_carry_restore(nn_carry *c);
 bool nn_carry_end(nn_trace *t, nn_carry *c, nn_region *r, nnc_value *out);
 
+/* *out: x as the next value of a carried leaf `old`; false: the leaf has to be of *dtype from the start. */
+bool nn_carry_leaf(nn_trace *t, nn_v old, nn_v x, nnc_dtype *dtype, nnc_value *out);
+
 /* What a head of a loop walks over. */
 typedef struct nn_head {
     nn_v xs;

@@ -60,7 +60,7 @@ static nn_v mark(nn_trace *t, nn_v x, void *user)
 static bool is_variable(nn_trace *t, nnc_sym name)
 {
     nn_decl *d = t->frame ? t->frame->decl : NULL;
-    if (!d)
+    if (!d || t->no_variables)
         return false;
     if (!d->leaves_known) {
         d->leaves_known = true;

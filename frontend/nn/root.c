@@ -109,6 +109,7 @@ nnc_status nn_check(nn_trace *t, nn_unit *u)
         case NN_experiment:
         case NN_test: nn_root_block(t, d); break;
         case NN_fn:
+        case NN_train:
             if (d->node->exported)
                 nn_root_export(t, d);
             break;

@@ -225,8 +225,9 @@ typedef struct nn_trace {
     uint32_t nslot;             /* serial numbers of slots */
     nnc_op trial_graph;         /* of init's trial traces: stand-ins are its arguments */
     nnc_dtype law_dtype;        /* `float` of the laws being drawn and of trial traces */
-    bool open_sizes; /* a trial trace may leave sizes open: `load` takes them from the file */
-    bool standins;   /* inside init's trial traces: effects and asserts are off */
+    bool open_sizes;   /* a trial trace may leave sizes open: `load` takes them from the file */
+    bool no_variables; /* nothing is differentiated in this root: values stay known */
+    bool standins;     /* inside init's trial traces: effects and asserts are off */
 } nn_trace;
 
 /* ---- errors ---- */

@@ -3,7 +3,7 @@
  * The loop is made as syntax, from the declaration's own expressions, and traced like any other; hidden names start with
  * '%', which no program can write.  Each step draws the next rows of a fresh permutation per epoch, from a stream of the
  * key that no mention shifts. */
-#include "frontend/nn/call.h"
+#include "frontend/nn/train.h"
 #include "frontend/nn/builtin.h"
 #include "frontend/nn/model.h"
 #include "frontend/nn/number.h"
@@ -66,19 +66,19 @@ static const nn_ast *with_bang(nn_trace *t, const nn_ast *e, nnc_sym net)
     return c;
 }
 
+nn_ast *nn_made_block(nn_trace *t, const nn_nodes *statements, const nn_ast *at)
+{
+    return node(t, NN_block, at, statements->n, statements->at);
+}
+
+nn_ast *nn_made_field(nn_trace *t, const char *base, const char *s, const nn_ast *at)
+{
+    return field(t, name(t, base, at), s);
+}
+
 /* ---- settings ---- */
 
-typedef struct training {
-    const nn_ast *d, *block;
-    const nn_ast *loss, *optimizer, *batch, *epochs, *steps;
-    nnc_sym net, key;
-    nn_v set;
-    nnc_dim rows;       /* of the set */
-    int64_t batch_size; /* 0: all */
-    nn_v perm_key;
-} training;
-
-static void read_settings(nn_trace *t, training *r)
+static void read_settings(nn_trace *t, nn_training *r)
 {
     static const char *const known[] = {"loss", "optimizer", "batch", "epochs", "steps"};
     const nn_ast **slot[] = {&r->loss, &r->optimizer, &r->batch, &r->epochs, &r->steps};
@@ -114,7 +114,7 @@ static int64_t number(nn_trace *t, const nn_ast *e, const char *what)
     return n;
 }
 
-static void read_set(nn_trace *t, training *r)
+static void read_set(nn_trace *t, nn_training *r)
 {
     const nn_ast *e = nn_kid(r->d, 2);
     nn_leaves leaf = {0};
@@ -132,7 +132,7 @@ static void read_set(nn_trace *t, training *r)
                 nn_type_text(t, r->set));
 }
 
-static int64_t steps_of(nn_trace *t, training *r)
+static int64_t steps_of(nn_trace *t, nn_training *r)
 {
     int64_t rows;
     if (r->batch)
@@ -148,7 +148,7 @@ static int64_t steps_of(nn_trace *t, training *r)
     return epochs * (rows / r->batch_size ? rows / r->batch_size : 1);
 }
 
-static void find_names(nn_trace *t, training *r)
+static void find_names(nn_trace *t, nn_training *r)
 {
     const nn_ast *params = nn_kid(r->d, 1);
     if (!params->nkid)
@@ -210,10 +210,8 @@ static nn_ast *binary(nn_trace *t, nn_operator op, nn_ast *a, nn_ast *b)
     return e;
 }
 
-typedef NNC_BUF(nn_ast *) nodes;
-
 /* var order is drawn anew when an epoch begins; rows = the next of it. */
-static void draw_rows(nn_trace *t, const training *r, nodes *out, int64_t per_epoch)
+static void draw_rows(nn_trace *t, const nn_training *r, nn_nodes *out, int64_t per_epoch)
 {
     const nn_ast *at = nn_kid(r->d, 2);
     nn_ast *n = int_node(t, per_epoch, at), *pass = binary(t, NN_OP_mod, name(t, "step", at), n);
@@ -228,7 +226,7 @@ static void draw_rows(nn_trace *t, const training *r, nodes *out, int64_t per_ep
              bind(t, name(t, "rows", at), call(t, name(t, "%train_rows", at), 1, &pass2, at), at));
 }
 
-static void step_statements(nn_trace *t, const training *r, nodes *out, bool stateful)
+void nn_training_step(nn_trace *t, const nn_training *r, nn_nodes *out)
 {
     const nn_ast *at = r->loss, *opt = r->optimizer;
     if (r->set->kind == NN_V_record)
@@ -237,8 +235,9 @@ static void step_statements(nn_trace *t, const training *r, nodes *out, bool sta
                 NNC_PUSH(t->arena, out,
                          bind(t, name(t, nn_sym(t, r->set->name[i]), at),
                               field(t, name(t, "rows", at), nn_sym(t, r->set->name[i])), at));
-    NNC_PUSH(t->arena, out,
-             bind(t, name(t, "%loss", at), stateful ? with_bang(t, r->loss, r->net) : r->loss, at));
+    NNC_PUSH(
+        t->arena, out,
+        bind(t, name(t, "%loss", at), r->stateful ? with_bang(t, r->loss, r->net) : r->loss, at));
     const char *net = nn_sym(t, r->net);
     nn_ast *by[2] = {name(t, "%loss", at), field(t, name(t, net, at), "params")};
     nn_ast *args[3] = {field(t, name(t, net, opt), "params"),
@@ -250,7 +249,7 @@ static void step_statements(nn_trace *t, const training *r, nodes *out, bool sta
 }
 
 /* every n { .. }: after steps n, 2 n, ..; `loss` is the step's. */
-static void every_statements(nn_trace *t, const training *r, nodes *out)
+static void every_statements(nn_trace *t, const nn_training *r, nn_nodes *out)
 {
     for (uint32_t i = 0; i < r->block->nkid; i++) {
         const nn_ast *s = r->block->kid[i];
@@ -270,15 +269,15 @@ static void every_statements(nn_trace *t, const training *r, nodes *out)
     }
 }
 
-static const nn_ast *loop_of(nn_trace *t, const training *r, int64_t per_epoch, bool stateful)
+static const nn_ast *loop_of(nn_trace *t, const nn_training *r, int64_t per_epoch)
 {
     const nn_ast *at = r->d;
-    nodes body = {0};
+    nn_nodes body = {0};
     if (r->batch_size)
         draw_rows(t, r, &body, per_epoch);
     else
         NNC_PUSH(t->arena, &body, bind(t, name(t, "rows", at), name(t, "%set", at), at));
-    step_statements(t, r, &body, stateful);
+    nn_training_step(t, r, &body);
     every_statements(t, r, &body);
     nn_ast *ends[3] = {int_node(t, 0, at), name(t, "steps", at), node(t, NN_absent, at, 0, NULL)};
     nn_ast *in[2] = {name(t, "step", at), node(t, NN_range, at, 3, ends)};
@@ -293,63 +292,80 @@ static void hide(nn_trace *t, const char *s, nn_v v, const nn_ast *at, bool vari
     nn_bind(t, nn_name(t, s), v, at)->is_var = variable;
 }
 
-static nn_v run(nn_trace *t, void *user)
+int64_t nn_training_begin(nn_trace *t, nn_training *r)
 {
-    training *r = user;
     find_names(t, r);
     read_settings(t, r);
     read_set(t, r);
-    int64_t steps = steps_of(t, r), rows = 0, per_epoch = 1;
-    nn_slot *net = nn_lookup(t, r->net);
-    nn_v old = net->val;
+    int64_t steps = steps_of(t, r);
+    nn_v old = nn_lookup(t, r->net)->val;
     if (old->kind != NN_V_model && old->kind != NN_V_record)
         nn_fail(t, t->frame->call ? t->frame->call->loc : r->d->loc,
                 "training takes a model, this is %s", nn_type_text(t, old));
     hide(t, nn_sym(t, r->net), nn_with_training(t, old, true), nn_kid(r->d, 1)->kid[0], true);
     nn_bind(t, nn_name(t, "steps"), nn_int(t, steps), r->d);
-    hide(t, "%set", r->set, r->d, false);
     hide(t, "%opt", nn_expr(t, r->optimizer), r->optimizer, false);
     nn_slot *now = nn_lookup(t, r->net);
     nn_v params = nn_field_of(t, now->val, nn_name(t, "params"), r->d->loc);
     nn_v init = nn_field_of(t, nn_lookup(t, nn_name(t, "%opt"))->val, nn_name(t, "init"),
                             r->optimizer->loc);
     hide(t, "%s", nn_call1(t, init, params, r->optimizer), r->optimizer, true);
-    if (r->batch_size) {
-        if (!r->key.id)
-            nn_fail(t, r->batch->loc,
-                    "batches are drawn by a key; give 'train' one: train fit(net, k: key) on ..");
-        if (!nnc_dim_value(t->m->dims, r->rows, &rows) || rows < r->batch_size)
-            nn_fail(t, r->batch->loc, "a batch of %lld does not fit into a set of %s rows",
-                    (long long)r->batch_size, nnc_dim_text(t->m->dims, r->rows));
-        per_epoch = rows / r->batch_size;
-        hide(t, "%key", nn_lookup(t, r->key)->val, r->d, false);
-        hide(t, "%size", nn_int(t, rows), r->d, false);
-        hide(t, "%batch", nn_int(t, r->batch_size), r->d, false);
-        hide(t, "%order", nn_tensor(t, nnc_g_iota(&t->b, NNC_DT_i32, 1, (nnc_dim[]){rows}, 0)),
-             r->d, true);
-    }
-    nn_v state = nn_field_of(t, now->val, nn_name(t, "state"), r->d->loc);
     nn_leaves cells = {0};
-    nn_collect(t, state, &cells);
+    nn_collect(t, nn_field_of(t, now->val, nn_name(t, "state"), r->d->loc), &cells);
+    r->stateful = cells.n > 0;
+    return steps;
+}
+
+/* Names for the rows of each step; how many steps an epoch has. */
+static int64_t begin_batches(nn_trace *t, const nn_training *r)
+{
+    int64_t rows = 0;
+    if (!r->key.id)
+        nn_fail(t, r->batch->loc,
+                "batches are drawn by a key; give 'train' one: train fit(net, k: key) on ..");
+    if (!nnc_dim_value(t->m->dims, r->rows, &rows) || rows < r->batch_size)
+        nn_fail(t, r->batch->loc, "a batch of %lld does not fit into a set of %s rows",
+                (long long)r->batch_size, nnc_dim_text(t->m->dims, r->rows));
+    hide(t, "%key", nn_lookup(t, r->key)->val, r->d, false);
+    hide(t, "%size", nn_int(t, rows), r->d, false);
+    hide(t, "%batch", nn_int(t, r->batch_size), r->d, false);
+    hide(t, "%order", nn_tensor(t, nnc_g_iota(&t->b, NNC_DT_i32, 1, (nnc_dim[]){rows}, 0)), r->d,
+         true);
+    return rows / r->batch_size;
+}
+
+static nn_v run(nn_trace *t, void *user)
+{
+    nn_training *r = user;
+    nn_training_begin(t, r);
+    hide(t, "%set", r->set, r->d, false);
+    int64_t per_epoch = r->batch_size ? begin_batches(t, r) : 1;
     t->frame->effects = true;
-    nn_for(t, loop_of(t, r, per_epoch, cells.n > 0), NULL);
+    nn_for(t, loop_of(t, r, per_epoch), NULL);
     t->frame->effects = false;
     return nn_with_training(t, nn_lookup(t, r->net)->val, false);
 }
 
-nn_v nn_call_train(nn_trace *t, nn_v f, const nn_args *args, const nn_ast *at)
+nn_v nn_training_call(nn_trace *t, nn_v f, const nn_args *args, const nn_ast *at,
+                      nn_v (*body)(nn_trace *t, void *r), nn_training *r)
 {
     const nn_ast *d = f->decl->node;
-    training r = {.d = d, .block = nn_kid(d, 3)};
+    *r = (nn_training){.d = d, .block = nn_kid(d, 3)};
     nn_frame frame = {.unit = f->decl->unit, .decl = (nn_decl *)f->decl};
     nn_code code = {.name = nn_sym(t, f->decl->name),
                     .statics = nn_kid(d, 0),
                     .params = nn_kid(d, 1),
                     .body = nn_kid(d, 3),
                     .bound = f->bound,
-                    .run = run,
-                    .user = &r};
+                    .run = body,
+                    .user = r};
     return nn_bind_and_run(t, &frame, &code, args, at);
+}
+
+nn_v nn_call_train(nn_trace *t, nn_v f, const nn_args *args, const nn_ast *at)
+{
+    nn_training r;
+    return nn_training_call(t, f, args, at, run, &r);
 }
 
 void nn_every(nn_trace *t, const nn_ast *s)

@@ -327,6 +327,7 @@ static void write_block(nn_writer *w, nnc_block b)
             if (nnc_op_out(w->m, op, 0).id >= w->of.cap || !w->of.at[nnc_op_out(w->m, op, 0).id].s)
                 write_weight(w, op); /* a condition is written twice */
             break;
+        case NNC_OP_state:
         case NNC_OP_yield: break;
         case NNC_OP_check: write_check(w, op); break;
         case NNC_OP_scan: write_scan(w, op); break;

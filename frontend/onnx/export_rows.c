@@ -702,6 +702,7 @@ static void several(nnc_export *x, nnc_op op)
     case NNC_OP_compact: compact(x, op); break;
     case NNC_OP_if: branch(x, op); break;
     case NNC_OP_scan: scan(x, op); break;
+    case NNC_OP_state: /* an input and an output; what it begins with is the caller's */ break;
     case NNC_OP_check: break; /* a guard; the numbers do not need it */
     default: nnc_export_refuse(x, op, "it has no counterpart"); break;
     }

@@ -10,6 +10,7 @@
  *
  * Decided against: kernels per graph with results by reference.  One entry kernel sees all lifetimes at once. */
 #include <assert.h>
+#include <string.h>
 #include "passes/group.h"
 #include "passes/lower/entry.h"
 
@@ -234,6 +235,17 @@ static nnc_op last_made(const nnc_lower *x)
                               : nnc_block_last(x->m, x->b.pos.block);
 }
 
+static nnc_status state_op(nnc_lower *x, nnc_op op)
+{
+    nnc_value in[2];
+    unsigned n = nnc_op_nin(x->m, op);
+
+    for (unsigned i = 0; i < n; i++)
+        in[i] = nnc_lower_buffer(x, nnc_op_in(x->m, op, i));
+    nnc_attr_copy(x->m, nnc_build_op(&x->b, NNC_OP_state, n, in, 0, NULL), op);
+    return NNC_OK;
+}
+
 static nnc_status lower_one(nnc_lower *x, nnc_op op)
 {
     nnc_module *m = x->m;
@@ -264,6 +276,7 @@ static nnc_status lower_one(nnc_lower *x, nnc_op op)
         return NNC_OK;
     }
     case NNC_OP_host: nnc_entry_host(x, op); return NNC_OK;
+    case NNC_OP_state: return state_op(x, op);
     case NNC_OP_if:
     case NNC_OP_while:
     case NNC_OP_scan:
@@ -316,11 +329,12 @@ nnc_status nnc_entry_block(nnc_lower *x, nnc_block b, const nnc_value *target,
 
 /* ---- the entry kernel ---- */
 
-enum { ROLE_INPUT, ROLE_OUTPUT, ROLE_SYMBOL, ROLE_SYMBOL_OUT };
+enum { ROLE_INPUT, ROLE_OUTPUT, ROLE_SYMBOL, ROLE_SYMBOL_OUT, ROLE_STATE };
 
 typedef struct signature {
     NNC_BUF(int64_t) role;
     nnc_value *in, *out;    /* arguments for graph inputs and outputs */
+    uint32_t *kept;         /* per output: the input that keeps it from run to run, + 1 (`state`) */
     NNC_BUF(uint32_t) late; /* symbols written back */
     NNC_BUF(nnc_value) late_arg;
 } signature;
@@ -387,6 +401,29 @@ static void type_symbols(nnc_lower *x, nnc_type t, signature *s,
         each_symbol(x, r.dim[i], s, visit);
 }
 
+static nnc_status find_state(nnc_lower *x, nnc_block g, signature *s)
+{
+    nnc_module *m = x->m;
+    unsigned nout = nnc_entry_nyield(m, g);
+
+    s->kept = nnc_arena_array(x->cx->scratch, nout + 1u, sizeof *s->kept);
+    for (nnc_op op = nnc_block_first(m, g); op.id; op = nnc_op_next(m, op)) {
+        if (nnc_op_code(m, op) != NNC_OP_state)
+            continue;
+        nnc_value arg = nnc_op_in(m, op, 0);
+        int64_t to = nnc_attr_int(m, op, NNC_W_index, 0);
+        if (to >= nout || s->kept[to] || nnc_value_get(m, arg)->def != g.id ||
+            !nnc_type_is_static(m, nnc_value_type(m, arg)) ||
+            nnc_value_type(m, arg).id !=
+                nnc_value_type(m, nnc_op_in(m, nnc_block_last(m, g), (unsigned)to)).id)
+            return nnc_error(m->diag, nnc_op_loc(m, op),
+                             "result %lld of the graph cannot be the next value of this state",
+                             (long long)to);
+        s->kept[to] = nnc_value_get(m, arg)->index + 1;
+    }
+    return NNC_OK;
+}
+
 /* Arguments in the order that lower.h documents. */
 static void make_arguments(nnc_lower *x, nnc_block g, signature *s)
 {
@@ -405,6 +442,11 @@ static void make_arguments(nnc_lower *x, nnc_block g, signature *s)
     }
     for (unsigned i = 0; i < nout; i++) {
         nnc_value v = nnc_op_in(m, last, i);
+        if (s->kept[i]) {
+            s->out[i] = s->in[s->kept[i] - 1];
+            s->role.at[s->kept[i] - 1] = ROLE_STATE;
+            continue;
+        }
         s->out[i] = nnc_block_add_arg(
             m, top, nnc_entry_type(m, nnc_value_type(m, v), NNC_SPACE_arg), nnc_value_name(m, v));
         NNC_PUSH(x->cx->scratch, &s->role, ROLE_OUTPUT);
@@ -416,17 +458,23 @@ static void make_arguments(nnc_lower *x, nnc_block g, signature *s)
     nnc_attr_set_ints(m, x->kernel, NNC_W_role, s->role.n, s->role.at);
 }
 
-/* The names of inputs or outputs: as the graph says, else the names of the values. */
-static void set_names(nnc_lower *x, nnc_word key, unsigned n, const nnc_value *arg)
+/* The names of inputs or outputs: as the graph says, else the names of the values; without those of `kept` ones. */
+static void set_names(nnc_lower *x, nnc_word key, unsigned n, const nnc_value *arg,
+                      const uint32_t *kept)
 {
     nnc_module *m = x->m;
-    const char *text = nnc_attr_str(m, x->graph, key, NULL);
+    const char *given = nnc_attr_str(m, x->graph, key, NULL), *text = "", *comma = "";
 
-    if (!text) {
-        text = "";
-        for (unsigned i = 0; i < n; i++)
-            text = nnc_arena_printf(m->arena, "%s%s%s", text, i ? "\n" : "",
-                                    nnc_value_name(m, arg[i]));
+    for (unsigned i = 0; i < n; i++) {
+        size_t len = given ? strcspn(given, "\n") : 0;
+        if (!kept || !kept[i]) {
+            text = given ? nnc_arena_printf(m->arena, "%s%s%.*s", text, comma, (int)len, given)
+                         : nnc_arena_printf(m->arena, "%s%s%s", text, comma,
+                                            nnc_value_name(m, arg[i]));
+            comma = "\n";
+        }
+        if (given)
+            given += given[len] ? len + 1 : len;
     }
     nnc_attr_set_str(m, x->kernel, key, text);
 }
@@ -451,37 +499,56 @@ static void import_inputs(nnc_lower *x, nnc_block g, const signature *s)
     }
 }
 
+/* What was not made in its place is copied there: state last, all of it at once. */
+static nnc_status export_outputs(nnc_lower *x, const signature *s, unsigned nout, nnc_value *yield)
+{
+    nnc_module *m = x->m;
+    nnc_value *to = nnc_arena_array(x->cx->scratch, nout + 1u, sizeof *to), *from = yield;
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < nout; i++) {
+        NNC_TRY(nnc_entry_known(x, nnc_value_type(m, s->out[i]), x->b.loc));
+        if (s->kept[i]) {
+            to[n] = s->out[i];
+            from[n++] = yield[i];
+        } else if (!is_plain(m, s->out[i])) {
+            nnc_entry_export(x, s->out[i], yield[i]);
+        } else if (nnc_entry_base(m, yield[i]).id != s->out[i].id) {
+            nnc_entry_copy(x, s->out[i], yield[i]);
+        }
+    }
+    nnc_entry_copy_all(x, n, to, from);
+    return NNC_OK;
+}
+
 static nnc_status lower_entry(nnc_lower *x)
 {
     nnc_module *m = x->m;
     nnc_block g = nnc_op_region(m, x->graph, 0);
     unsigned nout = nnc_entry_nyield(m, g);
     nnc_value *target = nnc_arena_array(x->cx->scratch, nout + 1u, sizeof *target);
+    nnc_value *wish = nnc_arena_array(x->cx->scratch, nout + 1u, sizeof *wish);
     nnc_value *yield = nnc_arena_array(x->cx->scratch, nout + 1u, sizeof *yield);
     signature s = {0};
 
+    NNC_TRY(find_state(x, g, &s));
     make_arguments(x, g, &s);
-    set_names(x, NNC_W_input, nnc_block_narg(m, g), s.in);
-    set_names(x, NNC_W_output, nout, s.out);
+    set_names(x, NNC_W_input, nnc_block_narg(m, g), s.in, NULL);
+    set_names(x, NNC_W_output, nout, s.out, s.kept);
+    nnc_attr_set_str(m, x->kernel, NNC_W_name, nnc_attr_str(m, x->graph, NNC_W_name, "run"));
     x->b = nnc_builder_at_end(m, nnc_entry_of(x)->top);
     x->b.loc = nnc_op_loc(m, x->graph);
     import_inputs(x, g, &s);
     for (unsigned i = 0; i < nout; i++)
         if (is_plain(m, s.out[i])) {
-            target[i] = s.out[i];
+            *(s.kept[i] ? &wish[i] : &target[i]) = s.out[i];
             NNC_PUSH(x->cx->scratch, &nnc_entry_of(x)->outputs, s.out[i]);
         }
     for (unsigned i = 0; i < nnc_block_narg(m, g); i++)
         nnc_own_note(x, nnc_block_arg(m, g, i));
-    NNC_TRY(nnc_entry_block(x, g, target, NULL, yield));
+    NNC_TRY(nnc_entry_block(x, g, target, wish, yield));
     x->b.loc = nnc_op_loc(m, x->graph);
-    for (unsigned i = 0; i < nout; i++) {
-        NNC_TRY(nnc_entry_known(x, nnc_value_type(m, s.out[i]), x->b.loc));
-        if (!is_plain(m, s.out[i]))
-            nnc_entry_export(x, s.out[i], yield[i]);
-        else if (nnc_entry_base(m, yield[i]).id != s.out[i].id)
-            nnc_entry_copy(x, s.out[i], yield[i]);
-    }
+    NNC_TRY(export_outputs(x, &s, nout, yield));
     for (uint32_t i = 0; i < s.late.n; i++)
         nnc_entry_set_cell(x, s.late_arg.at[i], x->sym[s.late.at[i]]);
     return NNC_OK;

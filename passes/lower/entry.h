@@ -122,6 +122,8 @@ void nnc_entry_host(nnc_lower *x, nnc_op op);
 
 /* ---- flow.c: if, while, scan, call ---- */
 nnc_status nnc_entry_flow(nnc_lower *x, nnc_op op);
+/* to[i] = from[i] for all i at once; changes from[]. */
+void nnc_entry_copy_all(nnc_lower *x, unsigned n, const nnc_value *to, nnc_value *from);
 
 /* ---- one kernel and its call (named/kernel.c) ---- */
 typedef struct nnc_kb {

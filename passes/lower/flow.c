@@ -58,9 +58,8 @@ static nnc_value save(nnc_lower *x, nnc_value from)
     return saved;
 }
 
-/* to[i] = from[i] for all i at once: a target is written when nobody reads it any more; a ring of targets and sources is
- * cut by saving one of them. */
-static void copy_all(nnc_lower *x, unsigned n, const nnc_value *to, nnc_value *from)
+/* A target is written when nobody reads it any more; a ring of targets and sources is cut by saving one of them. */
+void nnc_entry_copy_all(nnc_lower *x, unsigned n, const nnc_value *to, nnc_value *from)
 {
     bool *done = nnc_arena_array(x->cx->scratch, n + 1u, sizeof *done);
     unsigned left = 0;
@@ -107,7 +106,7 @@ static nnc_status if_op(nnc_lower *x, nnc_op op)
     after = x->b;
     for (unsigned r = 0; r < 2; r++) {
         NNC_TRY(region(x, nnc_op_region(m, op, r), nnc_op_region(m, k, r), target, wish, yield));
-        copy_all(x, n, out, yield);
+        nnc_entry_copy_all(x, n, out, yield);
     }
     x->b = after;
     return NNC_OK;
@@ -206,7 +205,7 @@ static nnc_status while_op(nnc_lower *x, nnc_op op)
     bind_args(x, s, 0, n, state);
     NNC_TRY(region(x, s, nnc_op_region(m, k, 1), NULL, state, yield));
     x->b.loc = nnc_op_loc(m, nnc_block_last(m, s));
-    copy_all(x, n, state, yield);
+    nnc_entry_copy_all(x, n, state, yield);
     count_trip(x, trip);
     x->b = after;
     return NNC_OK;
@@ -247,7 +246,7 @@ static nnc_status scan_op(nnc_lower *x, nnc_op op)
     x->b.loc = nnc_op_loc(m, nnc_block_last(m, body));
     for (unsigned k = n; k < nout; k++)
         copy_unless_there(x, target[k], yield[k]);
-    copy_all(x, n, state, yield);
+    nnc_entry_copy_all(x, n, state, yield);
     x->b = after;
     nnc_k_end(&x->b);
     return NNC_OK;

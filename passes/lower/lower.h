@@ -3,8 +3,10 @@
  * The pass `lower` (entry.c) makes for each graph a kernel with the same name.  Block arguments of the entry kernel,
  * in this order: one buffer @arg per graph input, one buffer @arg per graph output, one idx per symbol of the input
  * shapes (its run-time value), one i64[] buffer @arg per data-dependent symbol of the output shapes (written by the
- * kernel).  Attribute [role] holds an int per argument: 0 input, 1 output, 2 symbol, 3 symbol out; [input] and [output]
- * are the original tensor names, separated by newlines; symbol arguments are named after their symbol.
+ * kernel).  Attribute [role] holds an int per argument: 0 input, 1 output, 2 symbol, 3 symbol out, 4 state: a
+ * graph input whose next value (`state`) is written over it, and no output has an argument for; [input] (state among
+ * them) and [output] are the original tensor names, separated by newlines; symbol arguments are named after their symbol.
+ * [name], copied from the graph, is what the entry's C function is called behind the model's name: run, or step.
  * Buffers of inputs and outputs are dense in their REAL sizes for the outermost dynamic dimension and strided by upper
  * bounds otherwise; entry.c copies between the caller's dense layout and ours when an inner dimension is dynamic. */
 #ifndef NNC_PASSES_LOWER_H
