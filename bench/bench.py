@@ -11,7 +11,6 @@ usage: bench.py [--rounds N] [--out docs/bench.md] [--json FILE] [--engines nnc,
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -24,19 +23,12 @@ import onnx
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import engines  # noqa: E402
+from figures import geomean, processor, quartiles  # noqa: E402
 import zoo  # noqa: E402
 
 SAMPLE = 0.03            # seconds: a sample runs the network often enough to last that long
 SLOW = 0.5               # an engine that needs longer for one run gets three rounds
 KEYS = {"nnc": engines.Nnc, "ort": engines.Ort, "openvino": engines.OpenVino, "emx": engines.Emx}
-
-
-def processor():
-    with open("/proc/cpuinfo") as info:
-        lines = [line.split(":", 1) for line in info if ":" in line]
-    facts = {k.strip(): v.strip() for k, v in lines}
-    flags = [f for f in ("avx2", "avx512f", "avx512_vnni", "amx_tile") if f in facts.get("flags", "").split()]
-    return f"{facts.get('model name', platform.machine())}, family {facts.get('cpu family')} model {facts.get('model')}, {' '.join(flags)}"
 
 
 def error(got, want):
@@ -77,10 +69,6 @@ def run_network(name, path, keys, rounds, folder):
     return result
 
 
-def quartiles(ms):
-    return np.percentile(ms, [25, 50, 75])
-
-
 def cell(entry):
     if "refused" in entry:
         return "refused"
@@ -93,11 +81,6 @@ def ratio(row, key):
     if any(k not in row or "refused" in row[k] for k in (key, "nnc")):
         return None
     return quartiles(row[key]["ms"])[1] / quartiles(row["nnc"]["ms"])[1]
-
-
-def geomean(values):
-    values = [v for v in values if v]
-    return float(np.exp(np.mean(np.log(values)))) if values else None
 
 
 def show(value, form="{:.2f}"):

@@ -65,6 +65,7 @@ class Lstm(nn.Module):
         self.names = list(leaves)
         self.lstm = nn.LSTM(64, 128)
         self.head = nn.Linear(128, 10)
+        self.to(torch.from_numpy(leaves["cell.b"]).dtype)
         self.lstm.bias_hh_l0.requires_grad_(False)
         with torch.no_grad():
             self.lstm.bias_hh_l0.zero_()
@@ -101,7 +102,7 @@ class Transformer(Net):
 
     def loss(self, ids, y):
         p = self.record()
-        h = F.embedding(ids, p["embedding_1.table"]) + p["place"]
+        h = F.embedding(ids, p["table"]) + p["place"]
         for name in ("block_1", "block_2"):
             h = h + self.attention(p, f"{name}.attention_1", self.norm(p, f"{name}.layer_norm_1", h))
             m = F.gelu(dense(p, f"{name}.dense_1", self.norm(p, f"{name}.layer_norm_2", h)))

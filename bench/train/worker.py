@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """One PyTorch process of the benchmark, on one thread.  It starts from what `nnc run NET.nn check` has saved in FOLDER.
 
-usage: worker.py check NET FOLDER      differences of the gradient and of ten steps from nnc's, as JSON
+usage: worker.py check NET FOLDER      differences of the loss, the gradient and of ten steps from nnc's, as JSON
        worker.py MODE NET FOLDER       MODE eager or compile: for each number read, run so many steps and print the
                                        seconds of processor time; at the end of the input, the peaks of memory
 """

@@ -154,6 +154,10 @@ static int emit_graph(building *b, int k)
     if (s != NNC_OK || code)
         return code ? code : CLI_INPUT;
     b->workspace[k] = f->workspace;
+    if (c->opt.stats)
+        fprintf(stderr, "graph %s: workspace %llu bytes, lower bound %llu\n",
+                b->d->program.graph[k].name, (unsigned long long)f->workspace,
+                (unsigned long long)f->lower_bound);
     print_wrapper(b->main, m, f, k, host);
     if (!f->weights_in_file)
         return CLI_OK;
