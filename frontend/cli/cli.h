@@ -20,7 +20,7 @@ typedef struct cli_options {
     const char *file; /* the model */
     cli_list output, dim, input, outputs, against, set, names;
     const char *emit, *name, *target, *weights, *cc, *cflags, *repeat, *rtol, *seed, *passes,
-        *print_before, *print_after, *threads, *results;
+        *print_before, *print_after, *threads, *results, *winograd;
     bool portable, reproducible, check_only, fast, native, interpret, json, check_passes, stats,
         quiet;
     uint64_t max_ram;
@@ -30,7 +30,8 @@ typedef struct cli {
     nnc_arena *arena;
     nnc_diag *diag;
     cli_options opt;
-    nnc_options pass;                   /* from opt */
+    nnc_options pass; /* from opt */
+    nnc_winograd_report winograd;
     const struct nnc_onnx_bound *bound; /* --dim, read; opt.dim.n of them */
     const char *exported;               /* the function of a .nn file that is compiled */
     const char *writing;                /* the output being made; C names follow it */

@@ -35,8 +35,14 @@ static const row_case cases[] = {
     {"gemm", "avx512", DOT(128, 384, 384), "n:32 m:14 k:1 m:1u n:16u n:1v pack"},
     {"gemm", "avx2", DOT(128, 384, 384), "n:24 m:4 k:1 m:1u n:8u n:1v pack"},
     {"gemv", "avx512", DOT(1, 256, 784), "n:64 k:2 k:1s n:16u n:1v pack"},
-    {"conv_joined", "avx512",
+    {"winograd_4", "avx512",
      CONV("1,58,58,64", "3,3,64,64", "1,56,56,64", PLAIN2 "groups=1, layout=nhwc"),
+     "winograd:4 h:2 o:32 m:14 i:1 m:1u o:16u o:1v pack"},
+    {"winograd_2", "avx512",
+     CONV("1,12,12,128", "3,3,128,128", "1,10,10,128", PLAIN2 "groups=1, layout=nhwc"),
+     "winograd:2 h:5 o:32 m:14 i:1 m:1u o:16u o:1v pack"},
+    {"conv_joined", "avx512",
+     CONV("1,60,58,64", "5,3,64,64", "1,56,56,64", PLAIN2 "groups=1, layout=nhwc"),
      "o:32 h:1 w:14 y:1 t:1 w:1u o:16u o:1v pack"},
     {"conv", "avx512",
      CONV("1,58,58,64", "3,3,16,64", "1,56,56,64", PLAIN2 "groups=4, layout=nhwc"),
@@ -166,8 +172,9 @@ static void every_row_has_a_case(void)
 
 static void plans_are_read_and_printed(void)
 {
-    static const char *const good[] = {"", "n:64 m:6 k:1 m:1u n:16u n:1v pack",
-                                       "outer r:1 stage c:16 c:1v", "pack", "c:1p"};
+    static const char *const good[] = {
+        "",     "n:64 m:6 k:1 m:1u n:16u n:1v pack", "outer r:1 stage c:16 c:1v", "pack",
+        "c:1p", "winograd:4 h:2 o:16 o:1v pack"};
     static const char *const bad[] = {"n",         "n:",  "n:0",       "n:x",  "n:4w",
                                       "outer r:1", "4:n", "n:4 stage", "n:4u5"};
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
