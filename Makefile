@@ -4,6 +4,7 @@
 #   make demo       a real network from PyPI to C, and running on a recording
 #   make test       the quick tests, under 20 minutes on two cores; make test-all adds the long ones
 #   make bench      speed against other engines, written to docs/bench.md
+#   make bench-train  training steps against PyTorch, written to docs/bench-train.md; downloads 3 GB
 #   make bench-loops  loops and scalar programs against hand-written C, as ratios of time
 #   make papers     the experiments of models/, their claims written to docs/papers.md
 #   make asan       a build with address and undefined-behaviour sanitizers
@@ -63,6 +64,10 @@ bench: release
 	@scripts/setup.sh --bench
 	@scripts/bench.sh
 
+bench-train: release
+	@scripts/setup.sh --bench-train
+	@scripts/bench-train.sh
+
 papers: release
 	@scripts/papers.py --write
 
@@ -85,4 +90,4 @@ bench-loops: release
 	@sh bench/spins/run.sh
 	@sh bench/scalar/run.sh
 
-.PHONY: all release asan debug fuzz everything setup setup-tests test test-all demo bench bench-loops docs format tidy install clean
+.PHONY: all release asan debug fuzz everything setup setup-tests test test-all demo bench bench-train bench-loops docs format tidy install clean

@@ -339,6 +339,46 @@ static bool widens_bytes(const nnc_module *m, nnc_op op)
            nnc_dtype_bytes(from) == 1 && nnc_dtype_bytes(to) > 1;
 }
 
+static bool is_const_source(const nnc_module *m, const cluster *p)
+{
+    for (uint32_t i = 0; i < p->op.n; i++)
+        if (nnc_op_nin(m, p->op.at[i])) {
+            nnc_op def = nnc_value_op(m, nnc_op_in(m, p->op.at[i], 0));
+            if (def.id && nnc_op_code(m, def) == NNC_OP_const)
+                return true;
+        }
+    return false;
+}
+
+/* Does a transpose among these views of computed values put another dim last? */
+static bool turns_last(const nnc_module *m, const cluster *p)
+{
+    bool turns = false;
+    for (uint32_t i = 0; i < p->op.n; i++) {
+        unsigned n;
+        nnc_op op = p->op.at[i];
+        if (nnc_op_code(m, op) != NNC_OP_transpose)
+            continue;
+        const int64_t *perm = nnc_attr_ints(m, op, NNC_W_perm, &n);
+        turns |= n && perm[n - 1] != (int64_t)n - 1;
+    }
+    return turns && !is_const_source(m, p);
+}
+
+/* Has op an operand besides v, as large as its result, that lies in the order of the loops?  A turned view beside it would
+ * cost the vectors of the whole kernel: turned by a kernel of its own it does not. */
+static bool meets_straight(const grouping *g, nnc_op op, nnc_value v)
+{
+    for (unsigned i = 0; i < nnc_op_nin(g->m, op); i++) {
+        nnc_value w = nnc_op_in(g->m, op, i);
+        cluster *c = cluster_of(g, nnc_value_op(g->m, w));
+        if (w.id != v.id && same_dims(g->m, w, nnc_op_out(g->m, op, 0)) &&
+            !(c && turns_last(g->m, c)))
+            return true;
+    }
+    return false;
+}
+
 static bool elementwise_joins(const grouping *g, const cluster *p, const cluster *c, nnc_op op,
                               nnc_value v)
 {
@@ -348,7 +388,7 @@ static bool elementwise_joins(const grouping *g, const cluster *p, const cluster
     if (p->kind == CONCAT)
         return false;
     if (p->views)
-        return alone;
+        return alone && !(turns_last(m, p) && meets_straight(g, op, v));
     if (!alone &&
         widens_bytes(m, op)) /* the bytes are in memory anyway: whoever wants floats makes them */
         return false;
@@ -369,17 +409,6 @@ static bool elementwise_joins(const grouping *g, const cluster *p, const cluster
                           nnc_value_ty(m, v)->rank == nnc_value_ty(m, out)->rank &&
                           rows_are_contiguous(m, rows));
     return fits && p->reductions < MAX_STAGES / 2 && results_of(g, p, c, out, &same) <= MAX_RESULTS;
-}
-
-static bool is_const_source(const nnc_module *m, const cluster *p)
-{
-    for (uint32_t i = 0; i < p->op.n; i++)
-        if (nnc_op_nin(m, p->op.at[i])) {
-            nnc_op def = nnc_value_op(m, nnc_op_in(m, p->op.at[i], 0));
-            if (def.id && nnc_op_code(m, def) == NNC_OP_const)
-                return true;
-        }
-    return false;
 }
 
 /* Does the view chain keep its last dim last, with step 1? */

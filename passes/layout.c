@@ -8,7 +8,8 @@
  *
  * An elementwise op sinks only when each of its tensors is transposed in the same way, or constant, or small and stretched:
  * otherwise a transpose of one operand would merely be traded for one of another, and in an optimiser, where a gradient
- * meets weights and moments and all of them come back as loop state, for several. */
+ * meets weights and moments and all of them come back as loop state, for several.  The exception is a result that a
+ * convolution reads: there the trade saves the transpose before the convolution. */
 #include <assert.h>
 #include <string.h>
 #include "ir/build.h"
@@ -193,6 +194,19 @@ static bool follows(const nnc_module *m, nnc_value v, int64_t full, const perm *
     return (n <= SMALL && (n < full || n == 1)) || is_constant(m, v);
 }
 
+/* Will a convolution, directly or behind one transpose, want v channels-last? */
+static bool feeds_conv(const nnc_module *m, nnc_value v, bool through)
+{
+    for (uint32_t u = nnc_value_get(m, v)->first_use; u; u = m->use.at[u].next) {
+        nnc_op op = m->use.at[u].user;
+        if (nnc_op_code(m, op) == NNC_OP_conv ||
+            (through && nnc_op_code(m, op) == NNC_OP_transpose &&
+             feeds_conv(m, nnc_op_out(m, op, 0), false)))
+            return true;
+    }
+    return false;
+}
+
 static nnc_value followed(nnc_builder *b, nnc_value v, const perm *p)
 {
     nnc_type_rec t = *nnc_value_ty(b->m, v);
@@ -214,10 +228,12 @@ static bool sink_elementwise(nnc_module *m, nnc_op op, const perm *p)
     unsigned n = nnc_op_nin(m, op);
     if (n > 8 || rank_of(m, nnc_op_out(m, op, 0)) != p->n)
         return false;
+    unsigned against = 0;
     int64_t full = nnc_type_count(m, nnc_value_type(m, nnc_op_out(m, op, 0)));
     for (unsigned i = 0; i < n; i++)
-        if (!follows(m, nnc_op_in(m, op, i), full, p))
-            return false;
+        against += !follows(m, nnc_op_in(m, op, i), full, p);
+    if (against > 1 || (against && !feeds_conv(m, nnc_op_out(m, op, 0), true)))
+        return false;
     nnc_builder b = nnc_builder_before(m, op);
     for (unsigned i = 0; i < n; i++)
         in[i] = followed(&b, nnc_op_in(m, op, i), p);

@@ -4,6 +4,7 @@
 #   scripts/setup.sh            what building nnc needs
 #   scripts/setup.sh --tests    and what `make test` needs: clang, a Python environment in .venv
 #   scripts/setup.sh --bench    and the engines `make bench` compares with
+#   scripts/setup.sh --bench-train    and PyTorch, in .venv-torch, for `make bench-train`
 #   scripts/setup.sh --packages NAME...    these Debian packages;  --update: Debian's package lists
 #
 # Everything is looked for first, so that a machine which has it all needs neither root nor a network.
@@ -39,7 +40,8 @@ for arg; do
     case $arg in
     --tests) [ $want = bench ] || want=tests ;;
     --bench) want=bench ;;
-    *) sed -n '2,10s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    --bench-train) want=train ;;
+    *) sed -n '2,11s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
     esac
 done
 
@@ -62,7 +64,9 @@ need bison program bison
 need protobuf-c-compiler program protoc-c
 need libprotobuf-c-dev header protobuf-c/protobuf-c.h
 need zlib1g-dev header zlib.h
-if [ $want != build ]; then
+if [ $want = train ]; then
+    need python3-venv python3 -c 'import ensurepip, venv'
+elif [ $want != build ]; then
     need g++ program g++
     need clang-19 program clang-19
     need libclang-rt-19-dev one_of '/usr/lib/llvm-19/lib/clang/19/lib/*/libclang_rt.fuzzer*'
@@ -79,22 +83,24 @@ if [ -n "$missing" ]; then
     install $missing
 fi
 
-venv() {    # venv GROUP: .venv has the packages of scripts/requirements-GROUP.txt
+venv() {    # venv GROUP FOLDER: the environment has the packages of scripts/requirements-GROUP.txt
     list=scripts/requirements-$1.txt
-    stamp=.venv/.$1
+    stamp=$2/.$1
     if cmp -s "$list" "$stamp"; then
         return
     fi
-    [ -x .venv/bin/python ] || python3 -m venv .venv
-    echo "setup: installing $list into .venv" >&2
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check -r "$list" ||
-        { echo "setup: pip failed; NNC_PYTHON=/path/to/python names one that has the packages" >&2; exit 1; }
+    [ -x "$2/bin/python" ] || python3 -m venv "$2"
+    echo "setup: installing $list into $2" >&2
+    "$2/bin/python" -m pip install --quiet --disable-pip-version-check -r "$list" ||
+        { echo "setup: pip failed; NNC_PYTHON, for PyTorch NNC_TORCH_PYTHON, names a python that has the packages" >&2; exit 1; }
     cp "$list" "$stamp"
 }
 
-if [ $want != build ] && [ -z "${NNC_PYTHON:-}" ]; then
-    venv tests
+if [ $want = train ]; then
+    [ -n "${NNC_TORCH_PYTHON:-}" ] || venv bench-train .venv-torch
+elif [ $want != build ] && [ -z "${NNC_PYTHON:-}" ]; then
+    venv tests .venv
     if [ $want = bench ]; then
-        venv bench
+        venv bench .venv
     fi
 fi

@@ -44,6 +44,28 @@ static const graph_case cases[] = {
      G("%x: f32[8,4], %w: f32[8,6]",
        "%t = transpose %x [perm=[1,0]] : f32[4,8]\n%a = dot %t, %w" DOT ": f32[4,6]\nyield %a\n"),
      "fused(transpose dot)"},
+    {"a turned view beside a straight operand is a kernel of its own, so that vectors stay",
+     G("%x: f32[8,4], %z: f32[4,8]",
+       "%t = transpose %x [perm=[1,0]] : f32[4,8]\n%a = add %t, %z : f32[4,8]\nyield %a\n"),
+     "fused(transpose) fused(add)"},
+    {"alone, or beside another of its kind, it is read in place",
+     G("%x: f32[8,4], %z: f32[8,4]", "%t = transpose %x [perm=[1,0]] : f32[4,8]\n%u = transpose %z "
+                                     "[perm=[1,0]] : f32[4,8]\n%a = add %t, %u : f32[4,8]\n%r = "
+                                     "reshape %a : f32[32]\nyield %r\n"),
+     "fused(add transpose) reshape"},
+    {"an op whose other operand is not transposed keeps its order",
+     G("%x: f32[2,3,5,5], %w: f32[4,3,3,3], %p: f32[2,4,3,3]",
+       "%a = conv %x, %w [" CONV_ATTRS("0,0", "nchw") "] : f32[2,4,3,3]\n%y = add %p, %a : "
+                                                      "f32[2,4,3,3]\nyield %y\n"),
+     "fused(transpose) fused(transpose) fused(conv) fused(transpose) fused(add)"},
+    {"what a convolution reads is computed in its order",
+     G("%x: f32[2,3,5,5], %w: f32[3,3,3,3], %p: f32[2,3,3,3], %v: f32[4,3,3,3]",
+       "%a = conv %x, %w [" CONV_ATTRS("0,0", "nchw") "] : f32[2,3,3,3]\n%y = add %p, %a : "
+                                                      "f32[2,3,3,3]\n%b = conv %y, %v [" CONV_ATTRS(
+                                                          "0,0",
+                                                          "nchw") "] : f32[2,4,1,1]\nyield %b\n"),
+     "fused(transpose) fused(transpose) fused(transpose) fused(conv add) fused(transpose) "
+     "fused(conv) reshape"},
     {"a computed right operand is turned so that vectors run along its free dim",
      G("%x: f32[4,8], %w: f32[6,8]", "%a = dot %x, %w [batch_a=[], batch_b=[], contract_a=[1], "
                                      "contract_b=[1]] : f32[4,6]\nyield %a\n"),
