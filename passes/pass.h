@@ -8,11 +8,20 @@
 #include "ir/module.h"
 #include "ir/target.h"
 
+/* Which Winograd tiles convolutions may have. */
+typedef enum nnc_winograd {
+    NNC_WINOGRAD_AUTO, /* where it pays and rounds as little as direct sums */
+    NNC_WINOGRAD_OFF,
+    NNC_WINOGRAD_2, /* F(2x2, 3x3) where it pays */
+    NNC_WINOGRAD_4  /* also F(4x4, 3x3), with more rounding */
+} nnc_winograd;
+
 typedef struct nnc_options {
     const nnc_target *target;
-    uint64_t max_ram;   /* bytes of arena allowed; 0: no limit */
-    bool fast;          /* apply FAST rules (wrong for nan, inf, -0) */
-    bool fast_assoc;    /* apply FAST_ASSOC rules (reassociation) */
+    uint64_t max_ram; /* bytes of arena allowed; 0: no limit */
+    bool fast;        /* apply FAST rules (wrong for nan, inf, -0) */
+    bool fast_assoc;  /* apply FAST_ASSOC rules (reassociation) */
+    nnc_winograd winograd;
     const char *passes; /* comma list instead of the default pipeline, or NULL */
     const char *print_before,
         *print_after; /* comma lists of pass names, or "all", or NULL; text to stderr */

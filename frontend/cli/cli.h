@@ -20,7 +20,7 @@ typedef struct cli_options {
     const char *file; /* the model */
     cli_list output, dim, input, outputs, against, set, names;
     const char *emit, *name, *target, *weights, *cc, *cflags, *repeat, *rtol, *seed, *passes,
-        *print_before, *print_after, *threads, *results;
+        *print_before, *print_after, *threads, *results, *winograd;
     bool portable, reproducible, check_only, fast, native, interpret, json, check_passes, stats,
         quiet;
     uint64_t max_ram;

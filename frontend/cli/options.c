@@ -229,6 +229,21 @@ static int two_files(const cli *c, const char *second)
     return cli_fail(CLI_USAGE, "one model at a time: '%s' and '%s'", c->opt.file, second);
 }
 
+static int read_winograd(cli *c)
+{
+    static const char *const names[] = {[NNC_WINOGRAD_AUTO] = "auto",
+                                        [NNC_WINOGRAD_OFF] = "off",
+                                        [NNC_WINOGRAD_2] = "2",
+                                        [NNC_WINOGRAD_4] = "4"};
+    const char *text = c->opt.winograd ? c->opt.winograd : "auto";
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (!strcmp(text, names[i])) {
+            c->pass.winograd = (nnc_winograd)i;
+            return 0;
+        }
+    return cli_fail(CLI_USAGE, "unknown Winograd tile '%s'; known: off, 2, 4, auto", text);
+}
+
 /* Experiments or tests to run, more files to format. */
 static const struct option names = {"NAME", LIST, offsetof(cli_options, names), "rtf", "", ""};
 
@@ -266,5 +281,5 @@ int cli_parse(cli *c, int argc, char **argv)
     if (!c->pass.target)
         return cli_fail(CLI_USAGE, "unknown target '%s'; known: avx512, avx2, neon, scalar",
                         c->opt.target);
-    return 0;
+    return read_winograd(c);
 }

@@ -442,6 +442,8 @@ static const char *kernel_name(nnc_kx *x, uint32_t serial)
             snprintf(size + strlen(size), sizeof size - strlen(size), "%s%lld", i ? "x" : "_",
                      (long long)w.dim[at + i]);
         const int64_t *stride = nnc_attr_ints(m, op, NNC_W_stride, &n);
+        if (x->plan.winograd)
+            return nnc_arena_printf(a, "winograd%d%s_%u", x->plan.winograd, size, serial);
         return nnc_arena_printf(a, "%s%s_s%lld_%u",
                                 nnc_attr_int(m, op, NNC_W_groups, 1) > 1 ? "gconv" : "conv", size,
                                 n ? (long long)stride[0] : 1LL, serial);
@@ -524,6 +526,10 @@ static void emit(nnc_kx *x, const char *text)
     for (unsigned r = 0; r < x->nresult; r++)
         if (x->pad[r].id)
             fill_border(x, r);
+    if (x->plan.winograd) {
+        nnc_kx_winograd_nest(x);
+        return;
+    }
     if (x->shape != NNC_SHAPE_CONCAT) {
         nnc_kx_nest(x);
         return;
@@ -536,9 +542,19 @@ static void emit(nnc_kx *x, const char *text)
     }
 }
 
-/* Scratch for values that a row pass keeps, and where results go. */
+static nnc_value scratch(nnc_kx *x, nnc_lower *l, value_list *args, nnc_type t)
+{
+    return add_param(x, args, nnc_k_alloc(&l->b, t, "scratch"), "scratch");
+}
+
+/* Scratch for values that a row pass or a transform keeps, and where results go. */
 static void stage_buffers(nnc_kx *x, nnc_lower *l, value_list *args)
 {
+    if (x->plan.winograd) {
+        x->winograd.lanes = l->cx->opt->target->lanes;
+        x->winograd.v = scratch(x, l, args, nnc_kx_winograd_buffer(x, false));
+        x->winograd.p = scratch(x, l, args, nnc_kx_winograd_buffer(x, true));
+    }
     for (unsigned i = 0; i < x->nstage; i++) {
         nnc_kstage *s = &x->stage[i];
         if (s->kind == NNC_STAGE_RESULT || (s->kind == NNC_STAGE_KEEP && s->result >= 0)) {
@@ -547,7 +563,7 @@ static void stage_buffers(nnc_kx *x, nnc_lower *l, value_list *args)
             nnc_type_rec t = *nnc_value_ty(x->m, s->v);
             nnc_type bt =
                 nnc_type_buffer(x->m, (nnc_dtype)t.dtype, 1, t.rank, t.dim, NULL, NNC_SPACE_arena);
-            s->buffer = add_param(x, args, nnc_k_alloc(&l->b, bt, "scratch"), "scratch");
+            s->buffer = scratch(x, l, args, bt);
         }
     }
 }

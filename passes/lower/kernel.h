@@ -61,6 +61,16 @@ typedef struct nnc_kmemo {
     nnc_kix *ix;
 } nnc_kmemo;
 
+/* A convolution by Winograd's transforms (kernel_winograd.c); sizes of its output, channels, rows of tiles per strip. */
+typedef struct nnc_kwinograd {
+    int64_t b, h, w, o, i, rows, lanes, crop[2];
+    nnc_value weights; /* the block argument */
+    nnc_kix from;      /* its address, over the axes w_axis: y x i o */
+    int w_axis[4];
+    nnc_value v, p;   /* scratch: transformed inputs, products */
+    nnc_value result; /* of the output being stored; 0: none */
+} nnc_kwinograd;
+
 typedef struct nnc_kx {
     nnc_module *m;
     nnc_arena *scratch;
@@ -111,6 +121,7 @@ typedef struct nnc_kx {
     /* conv: (kernel x, input channel) run as one axis t over this view of the input */
     int t_axis; /* -1: no */
     nnc_value t_view;
+    nnc_kwinograd winograd; /* when the plan says so */
     /* packing of the constant operand */
     nnc_value packed_arg, packed; /* block argument (G) and its kernel parameter; 0: none */
     int packed_loop[NNC_PLAN_LOOPS], npacked;
@@ -204,6 +215,14 @@ void nnc_kx_stage_index(nnc_kx *x, nnc_value v);
 nnc_value nnc_kx_acc_load(nnc_kx *x, int which); /* the current cell */
 void nnc_kx_acc_store(nnc_kx *x, int which, nnc_value v);
 nnc_value nnc_kx_cell_load(nnc_kx *x, const nnc_kacc *cell); /* a finished stage's cell */
+
+/* Winograd (kernel_winograd.c): can the convolution run in tiles of n x n?  Its plan is over the axes of the products. */
+bool nnc_kx_winograd_fits(nnc_kx *x, int n);
+void nnc_kx_winograd_axes(nnc_kx *x);
+nnc_blob nnc_kx_winograd_weights(nnc_kx *x, nnc_op source); /* transformed, [f, i, o] */
+nnc_type nnc_kx_winograd_buffer(nnc_kx *x, bool products);  /* of v, of p */
+void nnc_kx_winograd_update(nnc_kx *x);
+void nnc_kx_winograd_nest(nnc_kx *x);
 
 /* Packing (kernel_pack.c): decide and make the packed constant of the contraction; entry: the builder of the entry
  * kernel.  Sets packed_arg and packed_loop and returns the buffer in the entry, or 0 when packing does not apply. */

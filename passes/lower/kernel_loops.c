@@ -355,6 +355,8 @@ static nnc_value across_lanes(nnc_kx *x, nnc_value v)
 
 nnc_value nnc_kx_root_value(nnc_kx *x)
 {
+    if (x->winograd.result.id)
+        return x->winograd.result;
     int parts[NNC_PLAN_LOOPS], np = 0, lanes = -1;
     int64_t trips[NNC_PLAN_LOOPS], total = 1, cur[NNC_AXES];
     memcpy(cur, x->cur, sizeof cur);

@@ -45,7 +45,20 @@ typedef struct pack_dim {
     int axis;
 } pack_dim; /* axis: of the kernel */
 
-static void set_attributes(nnc_kx *x, nnc_op op, nnc_op source, const pack_dim *d, unsigned n)
+/* Where the numbers are: the source constant, or what Winograd's transform makes of it. */
+static void set_source(nnc_kx *x, nnc_op op, nnc_op source)
+{
+    int64_t blob = nnc_attr_int(x->m, source, NNC_W_blob, 0),
+            at = nnc_attr_int(x->m, source, NNC_W_at, 0);
+    if (x->plan.winograd) {
+        blob = nnc_kx_winograd_weights(x, source).id;
+        at = 0;
+    }
+    nnc_attr_set_int(x->m, op, NNC_W_blob, blob);
+    nnc_attr_set_int(x->m, op, NNC_W_at, at);
+}
+
+static void set_attributes(nnc_kx *x, nnc_op op, const pack_dim *d, unsigned n)
 {
     int64_t axis[NNC_MAX_RANK + 1], mult[NNC_MAX_RANK + 1], extent[NNC_AXES], stride[NNC_AXES],
         logical[NNC_AXES], k = 0;
@@ -60,8 +73,6 @@ static void set_attributes(nnc_kx *x, nnc_op op, nnc_op source, const pack_dim *
         axis[i] = logical[d[i].axis];
         mult[i] = d[i].mult;
     }
-    nnc_attr_set_int(m, op, NNC_W_blob, nnc_attr_int(m, source, NNC_W_blob, 0));
-    nnc_attr_set_int(m, op, NNC_W_at, nnc_attr_int(m, source, NNC_W_at, 0));
     nnc_attr_set_ints(m, op, NNC_W_src_axis, n, axis);
     nnc_attr_set_ints(m, op, NNC_W_src_mult, n, mult);
     nnc_attr_set_ints(m, op, NNC_W_src_extent, (unsigned)k, extent);
@@ -125,7 +136,7 @@ bool nnc_kx_joins_bytes(nnc_kx *x)
 
 nnc_value nnc_kx_pack(nnc_kx *x, nnc_builder *entry)
 {
-    nnc_value none = {0}, arg = nnc_kx_packable(x);
+    nnc_value none = {0}, arg = x->plan.winograd ? x->winograd.weights : nnc_kx_packable(x);
     nnc_module *m = x->m;
     pack_dim d[NNC_PLAN_LOOPS];
     nnc_dim dim[NNC_PLAN_LOOPS], seen[NNC_PLAN_LOOPS];
@@ -168,7 +179,8 @@ nnc_value nnc_kx_pack(nnc_kx *x, nnc_builder *entry)
     nnc_type t = nnc_type_buffer(m, dt, 1, (int)rank, dim, NULL, NNC_SPACE_weight);
     nnc_op op = nnc_build_op(entry, NNC_OP_const, 0, NULL, 1, &t);
     nnc_value v = nnc_op_out(m, op, 0);
-    set_attributes(x, op, source, d, n);
+    set_source(x, op, source);
+    set_attributes(x, op, d, n);
     m->value.at[v.id].name = nnc_value_get(m, nnc_op_out(m, source, 0))->name;
     x->packed_arg = arg;
     x->npacked = np;

@@ -70,6 +70,11 @@ bool nnc_kx_plan(nnc_kx *x, const char *text)
     nnc_plan *p = &x->plan;
     if (!nnc_plan_parse(p, text, &at))
         return false;
+    if (p->winograd) {
+        if (!p->pack || !nnc_kx_winograd_fits(x, p->winograd))
+            return true; /* nnc_kx_plan_fault says so */
+        nnc_kx_winograd_axes(x);
+    }
     if (mentions(p, 't') && nnc_kx_axis(x, 't') < 0 && runs_joined(x))
         join_axes(x);
     for (unsigned i = p->n; i-- > 0;)
@@ -185,6 +190,10 @@ const char *nnc_kx_plan_fault(nnc_kx *x)
     int64_t cur[NNC_AXES];
     unsigned cells = 0;
     bool reducing = false, rows = x->shape == NNC_SHAPE_ROWS;
+    if (p->winograd && !x->winograd.weights.id)
+        return "winograd needs a 3x3 f32 convolution, channels last, of stride 1 without dilation, "
+               "groups or padding, with packed constant weights, and an output no smaller than a "
+               "tile";
     for (int a = 0; a < x->nax; a++)
         cur[a] = nnc_dim_is_const(x->ax[a].extent) ? x->ax[a].hi : -1;
     for (unsigned i = 0; i < p->n; i++) {

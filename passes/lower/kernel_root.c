@@ -545,7 +545,12 @@ void nnc_kx_root_update(nnc_kx *x)
 {
     switch (nnc_op_code(x->m, x->root)) {
     case NNC_OP_dot: dot_update(x); break;
-    case NNC_OP_conv: conv_update(x); break;
+    case NNC_OP_conv:
+        if (x->winograd.weights.id)
+            nnc_kx_winograd_update(x);
+        else
+            conv_update(x);
+        break;
     case NNC_OP_argreduce:
     case NNC_OP_window_argmax: arg_update(x); break;
     default: reduce_update(x); break;

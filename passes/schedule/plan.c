@@ -41,11 +41,24 @@ static bool one_loop(nnc_plan *p, const char **t)
     return true;
 }
 
+/* Skips "winograd:n" and returns n; 0: it is not there. */
+static int winograd(const char **t)
+{
+    static const char key[] = "winograd:";
+    if (strncmp(*t, key, sizeof key - 1) || !isdigit((unsigned char)(*t)[sizeof key - 1]))
+        return 0;
+    int n = (*t)[sizeof key - 1] - '0';
+    *t = skip_space(*t + sizeof key);
+    return n;
+}
+
 bool nnc_plan_parse(nnc_plan *p, const char *text, const char **at)
 {
     const char *t = skip_space(text);
+    int tile = winograd(&t);
     bool outer = word(&t, "outer"), pending = outer;
     memset(p, 0, sizeof *p);
+    p->winograd = tile;
     while (*t) {
         if (word(&t, "pack")) {
             p->pack = true;
@@ -71,6 +84,8 @@ int nnc_plan_print(const nnc_plan *p, char *to, size_t size)
 #define PUT(...)                                                   \
     (n += snprintf(to + ((size_t)n < size ? (size_t)n : size - 1), \
                    (size_t)n < size ? size - (size_t)n : 1, __VA_ARGS__))
+    if (p->winograd)
+        PUT("winograd:%d ", p->winograd);
     if (p->nouter)
         PUT("outer ");
     for (unsigned i = 0; i < p->n; i++) {

@@ -34,8 +34,10 @@ typedef struct facts {
     bool packed, joined, heavy, scalar, bytes; /* bytes: packed products of four may be taken */
     uint32_t vec;                              /* axes that may be vectors */
     int64_t mr, nr, ku;                        /* the tile being tried */
+    int winograd;                              /* largest Winograd tile allowed here, 0: none */
+    int64_t strip;                             /* rows of tiles in its strips */
 } facts;
-typedef double (*cost_fn)(const facts *f);
+typedef double (*cost_fn)(facts *f);
 
 static int64_t extent(const nnc_kx *x, char name)
 {
@@ -96,8 +98,19 @@ static bool takes_bytes(nnc_kx *x, kernel_kind kind, bool *joined)
     return adjacent || kind == KIND_depthwise;
 }
 
-static void gather(facts *f, nnc_kx *x, const nnc_target *t)
+/* The largest Winograd tile that the kernel can have and the options allow. */
+static int winograd_tile(nnc_kx *x, const nnc_options *opt)
 {
+    static const int most[] = {[NNC_WINOGRAD_AUTO] = 2, [NNC_WINOGRAD_2] = 2, [NNC_WINOGRAD_4] = 4};
+    int n = opt->winograd == NNC_WINOGRAD_OFF ? 0 : most[opt->winograd];
+    while (n && !nnc_kx_winograd_fits(x, n))
+        n -= 2;
+    return n;
+}
+
+static void gather(facts *f, nnc_kx *x, const nnc_options *opt)
+{
+    const nnc_target *t = opt->target;
     memset(f, 0, sizeof *f);
     f->x = x;
     f->t = t;
@@ -119,6 +132,7 @@ static void gather(facts *f, nnc_kx *x, const nnc_target *t)
     f->packed = x->pack_arg.id != 0;
     f->joined = f->packed && joins(x);
     f->bytes = f->packed && takes_bytes(x, f->kind, &f->joined);
+    f->winograd = f->packed ? winograd_tile(x, opt) : 0;
     nnc_kx_probe(x);
     f->heavy = x->heavy > 0;
     f->vec = x->scalar_only ? 0 : ~x->novec;
@@ -164,18 +178,18 @@ static double tiles(const facts *f, int64_t rows, int64_t cols, int64_t k)
     return total;
 }
 
-static double cost_gemm(const facts *f)
+static double cost_gemm(facts *f)
 {
     return (double)f->outer * tiles(f, f->m, f->n, f->k);
 }
 
 /* A step takes four products. */
-static double cost_gemm_bytes(const facts *f)
+static double cost_gemm_bytes(facts *f)
 {
     return (double)f->outer * tiles(f, f->m, f->n, (f->k + 3) / 4);
 }
 
-static double cost_gemv_bytes(const facts *f)
+static double cost_gemv_bytes(facts *f)
 {
     double nv = vectors(f->nr < f->n ? f->nr : f->n, f->lanes);
     double step = larger(nv, 4.0 / (double)f->ku),
@@ -183,7 +197,7 @@ static double cost_gemv_bytes(const facts *f)
     return (double)f->outer * ceil_div(f->n, f->nr) * ((double)f->k / 4 * step * spill + 30);
 }
 
-static double cost_conv_bytes(const facts *f)
+static double cost_conv_bytes(facts *f)
 {
     int64_t x = extent(f->x, 'x'), i = extent(f->x, 'i'),
             k = f->joined ? (x * i + 3) / 4 : x * ((i + 3) / 4);
@@ -192,7 +206,7 @@ static double cost_conv_bytes(const facts *f)
            tiles(f, f->w, f->o, k);
 }
 
-static double cost_gemv(const facts *f)
+static double cost_gemv(facts *f)
 {
     double nv = vectors(f->nr < f->n ? f->nr : f->n, f->lanes);
     double step = larger(nv, 4.0 / (double)f->ku),
@@ -200,13 +214,61 @@ static double cost_gemv(const facts *f)
     return (double)f->outer * ceil_div(f->n, f->nr) * ((double)f->k * step * spill + 30);
 }
 
-static double cost_conv(const facts *f)
+static double cost_conv(facts *f)
 {
     int64_t k = extent(f->x, 'x') * extent(f->x, 'i');
     double rows = (double)(f->h * extent(f->x, 'y')),
            inner = extent(f->x, 'i') < 4 && !f->joined ? 1.5 : 1.0;
     return (double)(extent(f->x, 'b') * extent(f->x, 'd') * extent(f->x, 'g')) * rows * inner *
            tiles(f, f->w, f->o, k);
+}
+
+/* Cycles to move bytes to or from where `held` of them lie. */
+static double moved(const facts *f, double bytes, double held)
+{
+    return bytes / (held <= f->t->l2_bytes * .6 ? 32 : 10);
+}
+
+/* A Winograd convolution in tiles of n with `strip` rows of tiles at a time: the products, their weights read once per
+ * strip, what goes through scratch, the transforms, and the weights' growth, which comes from memory. */
+static double winograd_strips(const facts *f, int n, int64_t strip)
+{
+    int64_t i = extent(f->x, 'i'), o = f->o, place = (n + 2) * (n + 2), down = (f->h + n - 1) / n,
+            across = (f->w + n - 1) / n, m = strip * across;
+    double strips = ceil_div(down, strip), weights = (double)(place * i * o * 4),
+           scratch = (double)(place * m * (i + o) * 4), in = n == 2 ? 50 : 190,
+           out = n == 2 ? 35 : 130;
+    double products = (double)place * tiles(f, m, o, i) + moved(f, weights, weights + scratch) +
+                      moved(f, 2 * scratch, scratch);
+    double transforms =
+        (double)(down * across) * (in * vectors(i, f->lanes) + out * vectors(o, f->lanes));
+    double growth = weights - (double)(9 * i * o * 4);
+    return (double)extent(f->x, 'b') * (strips * products + transforms) + growth / 6;
+}
+
+static double cost_winograd(facts *f, int n)
+{
+    double least = 0;
+    int64_t down = (f->h + n - 1) / n, best = 0;
+    for (int64_t count = 1; count <= down; count++) {
+        int64_t strip = (down + count - 1) / count;
+        double cost = winograd_strips(f, n, strip);
+        if (!best || cost < least) {
+            least = cost;
+            best = strip;
+        }
+    }
+    f->strip = best;
+    return least;
+}
+
+static double cost_winograd_2(facts *f)
+{
+    return cost_winograd(f, 2);
+}
+static double cost_winograd_4(facts *f)
+{
+    return cost_winograd(f, 4);
 }
 
 static double outputs(const facts *f)
@@ -217,27 +279,27 @@ static double outputs(const facts *f)
     return n;
 }
 
-static double cost_conv_rows(const facts *f)
+static double cost_conv_rows(facts *f)
 {
     return outputs(f) / (double)f->lanes * 1.5;
 }
-static double cost_depthwise(const facts *f)
+static double cost_depthwise(facts *f)
 {
     return outputs(f) / (double)f->lanes;
 }
-static double cost_depthwise_bytes(const facts *f)
+static double cost_depthwise_bytes(facts *f)
 {
     return outputs(f) / (double)f->lanes * 0.6;
 }
-static double cost_vector(const facts *f)
+static double cost_vector(facts *f)
 {
     return outputs(f) / (double)f->lanes * 2;
 }
-static double cost_cells(const facts *f)
+static double cost_cells(facts *f)
 {
     return outputs(f) * 2;
 }
-static double cost_scalar(const facts *f)
+static double cost_scalar(facts *f)
 {
     return outputs(f) * 4;
 }
@@ -252,8 +314,9 @@ typedef struct row {
     cost_fn cost;
 } row;
 
-#define VEC(a) can_vector(f, a)
-#define RED(a) reduced(f, a)
+#define VEC(a)     can_vector(f, a)
+#define RED(a)     reduced(f, a)
+#define VECTORS(a) (extent(f->x, a) >= f->lanes)
 #define SCHED(name, match, condition, loops, cost) \
     static bool holds_##name(const facts *f)       \
     {                                              \
@@ -285,6 +348,8 @@ static void fill(const facts *f, const char *loops, char *to, size_t size)
                 put_number(&to, end, f->mr);
             else if (!strncmp(p, "{NR}", 4))
                 put_number(&to, end, f->nr);
+            else if (!strncmp(p, "{STRIP}", 7))
+                put_number(&to, end, f->strip);
             else if (!strncmp(p, "{VL}", 4))
                 put_number(&to, end, f->lanes);
             else if (!strncmp(p, "{4VL}", 5))
@@ -317,7 +382,7 @@ const char *nnc_schedule_choose(nnc_pass_cx *cx, nnc_op fused)
     double least = 0;
     bool any = false;
     nnc_kx_init(x, cx->m, cx->scratch, fused);
-    gather(&f, x, cx->opt->target);
+    gather(&f, x, cx->opt);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         if ((rows[i].kind != KIND_any && rows[i].kind != f.kind) || !rows[i].holds(&f))
             continue;

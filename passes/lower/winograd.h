@@ -1,0 +1,12 @@
+/* passes/lower/winograd.h - the transforms of Winograd's convolution F(n x n, 3 x 3), n = 2 or 4. */
+#ifndef NNC_PASSES_LOWER_WINOGRAD_H
+#define NNC_PASSES_LOWER_WINOGRAD_H
+#include "ir/build.h"
+
+bool nnc_winograd_known(int n);
+/* The (n + 2)^2 transformed weights of one kernel, `stride` apart. */
+void nnc_winograd_weights(int n, const double w[3][3], float *u, int64_t stride);
+/* Code for the transforms of one tile of f32 values, in place: (n + 2)^2 inputs; (n + 2)^2 products to n^2 outputs. */
+void nnc_winograd_input(nnc_builder *b, int n, nnc_value *v);
+void nnc_winograd_output(nnc_builder *b, int n, nnc_value *v);
+#endif
