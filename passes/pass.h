@@ -10,11 +10,22 @@
 
 /* Which Winograd tiles convolutions may have. */
 typedef enum nnc_winograd {
-    NNC_WINOGRAD_AUTO, /* where it pays and rounds as little as direct sums */
+    NNC_WINOGRAD_AUTO, /* where it pays, and by NNC_WINOGRAD_ERROR */
     NNC_WINOGRAD_OFF,
     NNC_WINOGRAD_2, /* F(2x2, 3x3) where it pays */
-    NNC_WINOGRAD_4  /* also F(4x4, 3x3), with more rounding */
+    NNC_WINOGRAD_4  /* F(4x4, 3x3) or F(2x2, 3x3) where it pays */
 } nnc_winograd;
+
+/* What `auto` allows: the largest rounding error of a channel over its largest output, measured with the layer's own
+ * weights and random inputs.  Direct sums have 0.4e-6 (16 channels) to 1.5e-6 (512). */
+#define NNC_WINOGRAD_ERROR 5e-6
+
+/* What was chosen. */
+typedef struct nnc_winograd_report {
+    unsigned f2, f4;        /* convolutions */
+    uint64_t direct, bytes; /* their weights before and after */
+    double error;           /* the largest, as above */
+} nnc_winograd_report;
 
 typedef struct nnc_options {
     const nnc_target *target;
@@ -22,7 +33,8 @@ typedef struct nnc_options {
     bool fast;        /* apply FAST rules (wrong for nan, inf, -0) */
     bool fast_assoc;  /* apply FAST_ASSOC rules (reassociation) */
     nnc_winograd winograd;
-    const char *passes; /* comma list instead of the default pipeline, or NULL */
+    nnc_winograd_report *winograd_report; /* added to when there */
+    const char *passes;                   /* comma list instead of the default pipeline, or NULL */
     const char *print_before,
         *print_after; /* comma lists of pass names, or "all", or NULL; text to stderr */
     bool stats;       /* a line per pass: time, ops before and after, changes */

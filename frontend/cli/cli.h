@@ -30,7 +30,8 @@ typedef struct cli {
     nnc_arena *arena;
     nnc_diag *diag;
     cli_options opt;
-    nnc_options pass;                   /* from opt */
+    nnc_options pass; /* from opt */
+    nnc_winograd_report winograd;
     const struct nnc_onnx_bound *bound; /* --dim, read; opt.dim.n of them */
     const char *exported;               /* the function of a .nn file that is compiled */
     const char *writing;                /* the output being made; C names follow it */

@@ -93,6 +93,14 @@ static void print_text(nnc_module *m, const nnc_interface *f, const counts *ops)
         printf(" %s %u%s", ops->at[i].op, ops->at[i].n, i + 1 < ops->n ? "," : "\n");
 }
 
+static void print_winograd(const nnc_winograd_report *r)
+{
+    if (r->f2 + r->f4)
+        printf("winograd  F(4x4) %u, F(2x2) %u convolutions, %llu bytes of weights for %llu, error "
+               "%.1e\n",
+               r->f4, r->f2, (unsigned long long)r->bytes, (unsigned long long)r->direct, r->error);
+}
+
 int cli_info(cli *c)
 {
     counts ops = {0};
@@ -109,5 +117,7 @@ int cli_info(cli *c)
         print_json(nnc_describe_json(m, &o), &ops);
     else
         print_text(m, f, &ops);
+    if (!c->opt.json)
+        print_winograd(&c->winograd);
     return CLI_OK;
 }

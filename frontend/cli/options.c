@@ -238,6 +238,7 @@ static int read_winograd(cli *c)
     const char *text = c->opt.winograd ? c->opt.winograd : "auto";
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (!strcmp(text, names[i])) {
+            c->pass.winograd_report = &c->winograd;
             c->pass.winograd = (nnc_winograd)i;
             return 0;
         }

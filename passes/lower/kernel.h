@@ -219,6 +219,7 @@ nnc_value nnc_kx_cell_load(nnc_kx *x, const nnc_kacc *cell); /* a finished stage
 /* Winograd (kernel_winograd.c): can the convolution run in tiles of n x n?  Its plan is over the axes of the products. */
 bool nnc_kx_winograd_fits(nnc_kx *x, int n);
 void nnc_kx_winograd_axes(nnc_kx *x);
+double nnc_kx_winograd_error(nnc_kx *x, int n); /* of the worst of a few channels; it fits */
 nnc_blob nnc_kx_winograd_weights(nnc_kx *x, nnc_op source); /* transformed, [f, i, o] */
 nnc_type nnc_kx_winograd_buffer(nnc_kx *x, bool products);  /* of v, of p */
 void nnc_kx_winograd_update(nnc_kx *x);

@@ -93,24 +93,48 @@ void nnc_kx_winograd_axes(nnc_kx *x)
     x->pack_address.c[3] = g->o;
 }
 
+static nnc_winograd_kernel kernel_of(const nnc_kx *x, nnc_op source, const nnc_kix *address,
+                                     const int *axis)
+{
+    nnc_winograd_kernel k = {.at = (const float *)nnc_const_data(x->m, source) + address->k};
+    for (int d = 0; d < 4; d++)
+        k.stride[d] = address->c[axis[d]];
+    k.i = nnc_value_ty(x->m, nnc_op_in(x->m, x->root, 1))->dim[2];
+    return k;
+}
+
 nnc_blob nnc_kx_winograd_weights(nnc_kx *x, nnc_op source)
 {
     const nnc_kwinograd *g = &x->winograd;
-    const float *from = nnc_const_data(x->m, source);
-    int64_t f = x->ax[0].hi, per = g->i * g->o, c[4];
-    size_t bytes = (size_t)(f * per) * sizeof *from;
+    nnc_winograd_kernel k = kernel_of(x, source, &g->from, g->w_axis);
+    int64_t per = g->i * g->o;
+    size_t bytes = (size_t)(x->ax[0].hi * per) * sizeof *k.at;
     float *to = nnc_arena_alloc(x->m->arena, bytes);
-    for (int k = 0; k < 4; k++)
-        c[k] = g->from.c[g->w_axis[k]];
     for (int64_t i = 0; i < g->i; i++)
         for (int64_t o = 0; o < g->o; o++) {
             double w[3][3];
-            for (int y = 0; y < 3; y++)
-                for (int z = 0; z < 3; z++)
-                    w[y][z] = (double)from[g->from.k + y * c[0] + z * c[1] + i * c[2] + o * c[3]];
+            nnc_winograd_read(&k, i, o, w);
             nnc_winograd_weights(x->plan.winograd, w, to + i * g->o + o, per);
         }
     return nnc_blob_new(x->m, to, bytes, nnc_op_loc(x->m, source));
+}
+
+double nnc_kx_winograd_error(nnc_kx *x, int n)
+{
+    enum { CHANNELS = 8 };
+    nnc_value arg = nnc_kx_packable(x);
+    nnc_op source = nnc_value_op(x->m, nnc_op_in(x->m, x->fused, nnc_value_get(x->m, arg)->index));
+    int axis[4];
+    double worst = 0;
+    for (int d = 0; d < 4; d++)
+        axis[d] = nnc_kx_axis(x, "yxio"[d]);
+    nnc_winograd_kernel k = kernel_of(x, source, &x->pack_address, axis);
+    int64_t outputs = x->ax[axis[3]].hi, step = (outputs + CHANNELS - 1) / CHANNELS;
+    for (int64_t o = 0; o < outputs; o += step) {
+        double e = nnc_winograd_error(n, &k, o);
+        worst = e > worst ? e : worst;
+    }
+    return worst;
 }
 
 /* [f, m, c]; planes a multiple of 4 kB apart would fall into one set of the cache. */

@@ -4,11 +4,18 @@
  * Rows of B' come in pairs whose even columns are equal and whose odd ones are opposite, and columns of A' in pairs that
  * are equal up to the sign; emitting sums in that order lets `cse` share the halves. */
 #include "passes/lower/winograd.h"
+#include <math.h>
+#include <string.h>
+#include "ir/philox.h"
 
 typedef struct transform {
     int n;
     double bt[6][6], g[6][3], at[4][6];
 } transform;
+
+/* Points of F(4, 3): 0, +-LOW, +-HIGH and infinity.  These round a quarter as much as the usual 1 and 2. */
+#define LOW  0.70710678118654752440
+#define HIGH 1.41421356237309504880
 
 static const transform transforms[] = {
     {2,
@@ -16,19 +23,22 @@ static const transform transforms[] = {
      {{-1}, {.5, .5, .5}, {.5, -.5, .5}, {0, 0, 1}},
      {{1, 1, 1}, {0, 1, -1, 1}}},
     {4,
-     {{4, 0, -5, 0, 1},
-      {0, -4, -4, 1, 1},
-      {0, 4, -4, -1, 1},
-      {0, -2, -1, 2, 1},
-      {0, 2, -1, -2, 1},
-      {0, 4, 0, -5, 0, 1}},
-     {{1. / 4},
-      {-1. / 6, -1. / 6, -1. / 6},
-      {-1. / 6, 1. / 6, -1. / 6},
-      {1. / 24, 1. / 12, 1. / 6},
-      {1. / 24, -1. / 12, 1. / 6},
+     {{1, 0, -2.5, 0, 1},
+      {0, -2 * LOW, -2, LOW, 1},
+      {0, 2 * LOW, -2, -LOW, 1},
+      {0, -.5 * HIGH, -.5, HIGH, 1},
+      {0, .5 * HIGH, -.5, -HIGH, 1},
+      {0, 1, 0, -2.5, 0, 1}},
+     {{1},
+      {-2. / 3, -LOW * 2 / 3, -1. / 3},
+      {-2. / 3, LOW * 2 / 3, -1. / 3},
+      {1. / 6, HIGH / 6, 1. / 3},
+      {1. / 6, -HIGH / 6, 1. / 3},
       {0, 0, 1}},
-     {{1, 1, 1, 1, 1}, {0, 1, -1, 2, -2}, {0, 1, 1, 4, 4}, {0, 1, -1, 8, -8, 1}}},
+     {{1, 1, 1, 1, 1},
+      {0, LOW, -LOW, HIGH, -HIGH},
+      {0, .5, .5, 2, 2},
+      {0, LOW / 2, -LOW / 2, HIGH * 2, -HIGH * 2, 1}}},
 };
 
 static const transform *transform_of(int n)
@@ -45,6 +55,13 @@ bool nnc_winograd_known(int n)
 }
 
 /* ---- weights ---- */
+
+void nnc_winograd_read(const nnc_winograd_kernel *k, int64_t i, int64_t o, double w[3][3])
+{
+    for (int t = 0; t < 9; t++)
+        w[t / 3][t % 3] = (double)k->at[t / 3 * k->stride[0] + t % 3 * k->stride[1] +
+                                        i * k->stride[2] + o * k->stride[3]];
+}
 
 void nnc_winograd_weights(int n, const double w[3][3], float *u, int64_t stride)
 {
@@ -63,6 +80,73 @@ void nnc_winograd_weights(int n, const double w[3][3], float *u, int64_t stride)
                 sum += half[a][x] * t->g[b][x];
             u[(a * (n + 2) + b) * stride] = (float)sum;
         }
+}
+
+/* ---- rounding ---- */
+
+/* v, size x size, becomes M v M' with M of `rows` rows, in f32 as the emitted code does. */
+static void numbers(const double (*m)[6], int rows, int size, float *v)
+{
+    float half[6 * 6];
+    for (int r = 0; r < rows; r++)
+        for (int x = 0; x < size; x++) {
+            half[r * size + x] = 0;
+            for (int y = 0; y < size; y++)
+                half[r * size + x] += (float)m[r][y] * v[y * size + x];
+        }
+    for (int r = 0; r < rows; r++)
+        for (int q = 0; q < rows; q++) {
+            v[r * rows + q] = 0;
+            for (int x = 0; x < size; x++)
+                v[r * rows + q] += (float)m[q][x] * half[r * size + x];
+        }
+}
+
+/* Numbers in 0 .. 1 that are the same everywhere: Philox, counted by channel and tile. */
+static void random_tile(uint32_t channel, uint32_t tile, float *v)
+{
+    static const uint32_t key[2] = {0x77696e6f, 0x67726164};
+    for (uint32_t i = 0; i < 36; i += 4) {
+        uint32_t counter[4] = {channel, tile, i, 0}, out[4];
+        nnc_philox(counter, key, out);
+        for (int k = 0; k < 4; k++)
+            v[i + (uint32_t)k] = (float)(out[k] >> 8) / (float)(1 << 24);
+    }
+}
+
+/* Adds what one input channel contributes: to the products in f32, to the direct sums in f64. */
+static void add_channel(int n, const double w[3][3], const float *x, float *product, double *want)
+{
+    float u[36], v[36];
+    int size = n + 2;
+    memcpy(v, x, sizeof v);
+    nnc_winograd_weights(n, w, u, 1);
+    numbers(transform_of(n)->bt, size, size, v);
+    for (int f = 0; f < size * size; f++)
+        product[f] += u[f] * v[f];
+    for (int p = 0; p < n * n; p++)
+        for (int k = 0; k < 9; k++)
+            want[p] += w[k / 3][k % 3] * (double)x[(p / n + k / 3) * size + p % n + k % 3];
+}
+
+double nnc_winograd_error(int n, const nnc_winograd_kernel *k, int64_t o)
+{
+    double off = 0, scale = 0;
+    for (uint32_t tile = 0; tile < 4; tile++) {
+        float product[36] = {0}, x[36];
+        double want[16] = {0}, w[3][3];
+        for (int64_t i = 0; i < k->i; i++) {
+            nnc_winograd_read(k, i, o, w);
+            random_tile((uint32_t)i, tile, x);
+            add_channel(n, w, x, product, want);
+        }
+        numbers(transform_of(n)->at, n, n + 2, product);
+        for (int p = 0; p < n * n; p++) {
+            off = fmax(off, fabs((double)product[p] - want[p]));
+            scale = fmax(scale, fabs(want[p]));
+        }
+    }
+    return scale > 0 ? off / scale : 0;
 }
 
 /* ---- code ---- */

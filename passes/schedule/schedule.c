@@ -98,12 +98,16 @@ static bool takes_bytes(nnc_kx *x, kernel_kind kind, bool *joined)
     return adjacent || kind == KIND_depthwise;
 }
 
-/* The largest Winograd tile that the kernel can have and the options allow. */
+/* The largest Winograd tile that the kernel can have and the options allow.  Where memory is counted there is none for scratch
+ * and larger weights. */
 static int winograd_tile(nnc_kx *x, const nnc_options *opt)
 {
-    static const int most[] = {[NNC_WINOGRAD_AUTO] = 2, [NNC_WINOGRAD_2] = 2, [NNC_WINOGRAD_4] = 4};
-    int n = opt->winograd == NNC_WINOGRAD_OFF ? 0 : most[opt->winograd];
-    while (n && !nnc_kx_winograd_fits(x, n))
+    int n = opt->winograd == NNC_WINOGRAD_OFF ? 0 : opt->winograd == NNC_WINOGRAD_2 ? 2 : 4;
+    bool guard = opt->winograd == NNC_WINOGRAD_AUTO;
+    if (guard && opt->max_ram)
+        return 0;
+    while (n && (!nnc_kx_winograd_fits(x, n) ||
+                 (guard && nnc_kx_winograd_error(x, n) > NNC_WINOGRAD_ERROR)))
         n -= 2;
     return n;
 }
@@ -242,7 +246,7 @@ static double winograd_strips(const facts *f, int n, int64_t strip)
                       moved(f, 2 * scratch, scratch);
     double transforms =
         (double)(down * across) * (in * vectors(i, f->lanes) + out * vectors(o, f->lanes));
-    double growth = weights - (double)(9 * i * o * 4);
+    double growth = weights > 4e6 ? weights - (double)(9 * i * o * 4) : 0;
     return (double)extent(f->x, 'b') * (strips * products + transforms) + growth / 6;
 }
 
@@ -373,6 +377,20 @@ static int64_t partial_sums(const facts *f)
     return ku > f->k ? f->k : ku < 1 ? 1 : ku;
 }
 
+static void report_winograd(nnc_winograd_report *r, nnc_kx *x, const char *text)
+{
+    nnc_plan p;
+    const char *at;
+    if (!r || !nnc_plan_parse(&p, text, &at) || !p.winograd)
+        return;
+    uint64_t kernels = (uint64_t)(extent(x, 'i') * extent(x, 'o')) * 4;
+    r->f2 += p.winograd == 2;
+    r->f4 += p.winograd == 4;
+    r->direct += 9 * kernels;
+    r->bytes += (uint64_t)((p.winograd + 2) * (p.winograd + 2)) * kernels;
+    r->error = larger(r->error, nnc_kx_winograd_error(x, p.winograd));
+}
+
 const char *nnc_schedule_choose(nnc_pass_cx *cx, nnc_op fused)
 {
     nnc_kx *x = nnc_arena_alloc(cx->scratch, sizeof *x);
@@ -404,6 +422,7 @@ const char *nnc_schedule_choose(nnc_pass_cx *cx, nnc_op fused)
         }
     }
     nnc_attr_set_str(cx->m, fused, NNC_W_plan, best);
+    report_winograd(cx->opt->winograd_report, x, best);
     cx->changed++;
     return name;
 }
