@@ -229,13 +229,16 @@ static int two_files(const cli *c, const char *second)
     return cli_fail(CLI_USAGE, "one model at a time: '%s' and '%s'", c->opt.file, second);
 }
 
+/* Where memory is counted, or the code is for any small machine, scratch and larger weights must be asked for. */
 static int read_winograd(cli *c)
 {
     static const char *const names[] = {[NNC_WINOGRAD_AUTO] = "auto",
                                         [NNC_WINOGRAD_OFF] = "off",
                                         [NNC_WINOGRAD_2] = "2",
                                         [NNC_WINOGRAD_4] = "4"};
-    const char *text = c->opt.winograd ? c->opt.winograd : "auto";
+    const char *text = c->opt.winograd                     ? c->opt.winograd
+                       : c->opt.max_ram || c->opt.portable ? "off"
+                                                           : "auto";
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (!strcmp(text, names[i])) {
             c->pass.winograd_report = &c->winograd;

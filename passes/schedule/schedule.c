@@ -98,14 +98,11 @@ static bool takes_bytes(nnc_kx *x, kernel_kind kind, bool *joined)
     return adjacent || kind == KIND_depthwise;
 }
 
-/* The largest Winograd tile that the kernel can have and the options allow.  Where memory is counted there is none for scratch
- * and larger weights. */
+/* The largest Winograd tile that the kernel can have and the options allow. */
 static int winograd_tile(nnc_kx *x, const nnc_options *opt)
 {
     int n = opt->winograd == NNC_WINOGRAD_OFF ? 0 : opt->winograd == NNC_WINOGRAD_2 ? 2 : 4;
     bool guard = opt->winograd == NNC_WINOGRAD_AUTO;
-    if (guard && opt->max_ram)
-        return 0;
     while (n && (!nnc_kx_winograd_fits(x, n) ||
                  (guard && nnc_kx_winograd_error(x, n) > NNC_WINOGRAD_ERROR)))
         n -= 2;

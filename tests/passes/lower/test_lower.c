@@ -112,7 +112,14 @@ static void refuses_bad_plans(void)
                                ": i64[3]\n yield %y\n}\n";
     static const char bytes[] = "graph @g (%x: u8[3,12], %w: i8[12,20]) {\n %y = dot %x, %w "
                                 "[contract_a=[1], contract_b=[0]] : i32[3,20]\n yield %y\n}\n";
+    static const char conv[] =
+        "graph @g (%x: f32[1,9,9,16], %w: f32[3,3,16,16]) {\n %y = conv %x, %w [stride=[2,2], "
+        "lo=[0,0], hi=[0,0], dilation=[1,1], lhs_dilation=[1,1], groups=1, layout=nhwc] : "
+        "f32[1,4,4,16]\n yield %y\n}\n";
     printf("(errors follow, as they should)\n");
+    CHECK(!run("strided", conv, "winograd:2 o:16 m:2 i:1 o:1v pack"));
+    CHECK(!run("tile of three", conv, "winograd:3 o:16 m:2 i:1 o:1v pack"));
+    CHECK(!run("no convolution", map, "winograd:2 pack"));
     CHECK(!run("map", map, "c:1v"));
     CHECK(!run("map", map, "c:16 c:1v r:1"));
     CHECK(!run("map", map, "c:16 q"));

@@ -172,8 +172,9 @@ static void every_row_has_a_case(void)
 
 static void plans_are_read_and_printed(void)
 {
-    static const char *const good[] = {"", "n:64 m:6 k:1 m:1u n:16u n:1v pack",
-                                       "outer r:1 stage c:16 c:1v", "pack", "c:1p"};
+    static const char *const good[] = {
+        "",     "n:64 m:6 k:1 m:1u n:16u n:1v pack", "outer r:1 stage c:16 c:1v", "pack",
+        "c:1p", "winograd:4 h:2 o:16 o:1v pack"};
     static const char *const bad[] = {"n",         "n:",  "n:0",       "n:x",  "n:4w",
                                       "outer r:1", "4:n", "n:4 stage", "n:4u5"};
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
