@@ -205,17 +205,17 @@ void nn_export_names(nn_trace *t, nn_v v, const char *path, const char *argument
     }
 }
 
-static void yield_results(nn_trace *t, nn_v v, const nn_ast *at, const char *arguments,
-                          const char **names)
+static void yield_results(nn_trace *t, nn_exporting *x, nn_v v, const char **names)
 {
     nn_leaves leaf = {0};
     v = nn_settle_tree(t, v);
     nn_collect(t, v, &leaf);
     if (!leaf.n)
-        nn_fail(t, at->loc, "an exported function gives tensors, this gives %s",
+        nn_fail(t, x->d->node->loc, "an exported function gives tensors, this gives %s",
                 nn_type_text(t, v));
     *names = "";
-    nn_export_names(t, v, "", arguments, names);
+    nn_export_names(t, v, "", x->names, names);
+    nn_export_yield_state(t, x, &leaf, names);
     nn_root_end(t, leaf.n, leaf.at);
 }
 
@@ -241,11 +241,11 @@ static void trace_function(nn_trace *t, nn_exporting *x)
 {
     const char *results;
     nn_args args = nn_export_arguments(t, x);
+    nn_export_add_state(t, x);
     t->first_input = x->n;
-    nn_val f = {.kind = NN_V_function, .decl = x->d, .unit = x->d->unit};
-    nn_v v = nn_trace_function(t, nnc_arena_copy(t->arena, &f, sizeof f), &args, x->d->node);
+    nn_v v = nn_export_run(t, x, &args);
     t->b.pos = (nnc_pos){nnc_op_region(t->m, t->root, 0), {0}};
-    yield_results(t, v, x->d->node, x->names, &results);
+    yield_results(t, x, v, &results);
     nn_export_close_data(t, x->n);
     nnc_attr_set_int(t->m, t->root, NNC_W_entry, 1);
     nnc_attr_set_str(t->m, t->root, NNC_W_input, x->names);
@@ -260,6 +260,7 @@ static void trace(nn_trace *t, nn_decl *d)
         return;
     }
     nn_exporting x = {.d = d, .names = "", .given = nn_export_defaults(t, d)};
+    nn_export_find_state(t, &x);
     nnc_op_erase(t->m, t->root);
     nn_root_begin(t, nn_sym(t, d->name), d->node->loc);
     trace_function(t, &x);

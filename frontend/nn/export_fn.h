@@ -3,12 +3,22 @@
 #define NNC_FRONTEND_NN_EXPORT_FN_H
 #include "frontend/nn/trace.h"
 
+/* A model in `data` whose state stays with the caller. */
+typedef struct nn_kept {
+    nn_decl *decl;
+    nnc_sym name;
+    nn_leaves first; /* per leaf: what it begins with, in host form */
+    nn_v state;      /* in host form, then as arguments of the root */
+    nn_slot *slot;   /* the model, while the body is traced */
+} nn_kept;
+
 typedef struct nn_exporting {
     nn_decl *d;
     const char *names; /* of the arguments, a line each */
     uint32_t n;        /* arguments of the root graph */
     const nn_v *
         given; /* per parameter: its default in host form where no type says what it is; else NULL */
+    NNC_BUF(nn_kept) kept;
 } nn_exporting;
 
 /* An argument of the root. */
@@ -32,6 +42,18 @@ nn_args nn_export_arguments(nn_trace *t, nn_exporting *x);
 /* Names, a line each. */
 const char *nn_add_line(nn_trace *t, const char *all, const char *name);
 const char *nn_line_at(nn_trace *t, const char *all, uint32_t i);
+
+/* ---- export_state.c ---- */
+/* The models in `data` that the body calls with `!`: asks for their state, in a graph of its own. */
+void nn_export_find_state(nn_trace *t, nn_exporting *x);
+/* Their state as arguments of the root. */
+void nn_export_add_state(nn_trace *t, nn_exporting *x);
+/* The function's body with these models under their names. */
+nn_v nn_export_run(nn_trace *t, nn_exporting *x, const nn_args *args);
+/* The state behind the results. */
+void nn_export_yield_state(nn_trace *t, nn_exporting *x, nn_leaves *out, const char **names);
+/* The constant that a leaf of state begins with; none: zeros. */
+nnc_value nn_export_first(nn_trace *t, nnc_builder *b, nn_v leaf);
 
 /* ---- export_train.c ---- */
 /* One step of a `train` declaration as the root. */

@@ -10,7 +10,6 @@
 #include "frontend/nn/gradient.h"
 #include "frontend/nn/number.h"
 #include "frontend/nn/train.h"
-#include "ir/eval.h"
 #include <string.h>
 
 enum { MOST_TRACES = 6 };
@@ -220,31 +219,6 @@ static const char *drop_unused(nn_trace *t, step *s)
     return names;
 }
 
-/* Also -0, which `0 * p` leaves: no table for fresh moments. */
-static bool is_zero(const nnc_tensor *x)
-{
-    size_t size = nnc_dtype_bytes(x->dtype);
-    bool real = nnc_dtype_is_float(x->dtype);
-    for (int64_t i = 0; i < nnc_tensor_count(x); i++) {
-        nnc_num v = nnc_num_load(x->dtype, (const char *)x->data + (size_t)i * size);
-        if (real ? v.f != 0 : v.i != 0)
-            return false;
-    }
-    return true;
-}
-
-/* The constant that a leaf begins with; none: zeros. */
-static nnc_value first_value(nn_trace *t, nnc_builder *b, nn_v x)
-{
-    if (!x->host)
-        return nnc_value_get(t->m, x->ssa)->bits ? x->ssa : (nnc_value){0};
-    if (is_zero(&x->host->t))
-        return (nnc_value){0};
-    return nnc_g_const(b, nn_leaf_type(t, x),
-                       nnc_blob_new(t->m, x->host->t.data, nnc_tensor_bytes(&x->host->t), b->loc),
-                       0);
-}
-
 static void yield_step(nn_trace *t, step *s)
 {
     nn_leaves out = {0};
@@ -254,7 +228,7 @@ static void yield_step(nn_trace *t, step *s)
     NNC_PUSH(t->arena, &out, nn_tensor(t, s->loss));
     for (uint32_t k = 0; k < s->now.n && s->next[k].id; k++) {
         nnc_value arg = s->now.at[k]->ssa;
-        nnc_g_state(&top, arg, first_value(t, &top, s->first.at[k]), out.n);
+        nnc_g_state(&top, arg, nn_export_first(t, &top, s->first.at[k]), out.n);
         names =
             nn_add_line(t, names, nnc_arena_printf(t->arena, "%s_out", nnc_value_name(t->m, arg)));
         NNC_PUSH(t->arena, &out, nn_tensor(t, s->next[k]));

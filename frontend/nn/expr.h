@@ -24,6 +24,8 @@ nn_v nn_model_field(nn_trace *t, nn_v model, nnc_sym name,
                     nnc_loc loc); /* net.params, net.enc, net.enc.w */
 /* `.params` and `.state` of a record of models; NULL when the record holds none or has such a field of its own. */
 nn_v nn_models_field(nn_trace *t, nn_v record, nnc_sym name, nnc_loc loc);
+/* The state of a model or of the models of a record; NULL: neither. */
+nn_v nn_model_state(nn_trace *t, nn_v m, const nn_ast *at);
 nn_v nn_model_with_field(nn_trace *t, nn_v model, nnc_sym name, nn_v v,
                          const nn_ast *at); /* net.params = v */
 nn_v nn_call_model(nn_trace *t, nn_v model, const nn_args *args, const nn_ast *at);

@@ -42,6 +42,18 @@ nn_v nn_call_model(nn_trace *t, nn_v m, const nn_args *args, const nn_ast *at)
     return nn_run_instance(t, instance_for(t, m), args, at);
 }
 
+_Noreturn static void refuse_data(nn_trace *t, const nn_ast *e, const nn_ast *root)
+{
+    const nn_decl *d = nn_find_decl(t, t->frame->unit, root->name, root);
+    nn_error(t, e->loc, "'%s' is declared in the file, so '!' cannot store its new state here",
+             nn_sym(t, root->name));
+    nnc_note(t->diag, d->node->name_loc,
+             "declared here; bind it first ('var m = %s'), or call it in the body of an 'export "
+             "fn', which keeps the state in its caller's memory",
+             nn_sym(t, root->name));
+    nn_fail_silently(t);
+}
+
 /* net!(x): the state after the call goes into the name. */
 nn_v nn_call_bang(nn_trace *t, const nn_ast *e)
 {
@@ -58,9 +70,7 @@ nn_v nn_call_bang(nn_trace *t, const nn_ast *e)
         return nn_call_onnx(t, m, &args, e);
     nn_slot *s = root ? nn_lookup(t, root->name) : NULL;
     if (!s && root && nn_find_decl(t, t->frame->unit, root->name, root))
-        nn_fail(t, e->loc,
-                "state of a model in 'data': not yet supported; take the state as an argument and "
-                "give it back");
+        refuse_data(t, e, root);
     if (!s)
         nn_fail(t, e->loc,
                 "'!' stores the new state in a name, which must be a 'var' or bound in this block");
@@ -150,6 +160,14 @@ nn_v nn_models_field(nn_trace *t, nn_v r, nnc_sym name, nnc_loc loc)
     if (which < 0 || nn_field(r, name) || !holds_models(r))
         return NULL;
     return collect_part(t, r, which);
+}
+
+nn_v nn_model_state(nn_trace *t, nn_v m, const nn_ast *at)
+{
+    nnc_sym name = nn_name(t, "state");
+    if (m->kind == NN_V_model)
+        return m->item[1];
+    return m->kind == NN_V_record ? nn_models_field(t, m, name, at->loc) : NULL;
 }
 
 /* ---- assignment ---- */
