@@ -265,6 +265,8 @@ int cli_parse(cli *c, int argc, char **argv)
                       .stats = c->opt.stats,
                       .check = c->opt.check_passes,
                       .check_seed = 1};
+    if (c->opt.letter == 'b' && c->opt.threads && (c->pass.threads < 1 || c->pass.threads > 64))
+        return cli_fail(CLI_USAGE, "--threads=%s: expected 1 to 64", c->opt.threads);
     if (!c->pass.target)
         return cli_fail(CLI_USAGE, "unknown target '%s'; known: avx512, avx2, neon, scalar",
                         c->opt.target);

@@ -10,7 +10,7 @@ import sys
 
 import numpy as np
 import onnx
-from harness import STRICT, execute, isolated, nnc
+from harness import NNC, STRICT, execute, isolated, nnc
 from models import F, f32, make, rng
 
 node = onnx.helper.make_node
@@ -145,10 +145,32 @@ def check(name):
     output(DRIVER, "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-pthread")
 
 
+def refused():
+    """Counts that no pool can have."""
+    onnx.save(one_row(), "m.onnx")
+    for count in ("0", "65"):
+        done = execute([NNC, "m.onnx", "-o", "net.c", f"--threads={count}"])
+        assert done.returncode == 2 and "expected 1 to 64" in done.stderr, done.stderr
+
+
+def program():
+    """A program starts its pool itself; its name is not `net`."""
+    onnx.save(one_row(), "m.onnx")
+    np.save("x.npy", f32(rng(), 1, 700))
+    for name, more in (("one", []), ("two", ["--threads=2"])):
+        nnc("m.onnx", "-o", name, *more)
+        done = execute([f"./{name}", "--input", "x=x.npy", "--output", f"y={name}.npy"])
+        assert done.returncode == 0, done.stderr
+    assert np.load("one.npy").tobytes() == np.load("two.npy").tobytes()
+
+
+OTHERS = {f.__name__: f for f in (refused, program)}
+
+
 def main():
-    names = sys.argv[1:] or list(ALL)
+    names = sys.argv[1:] or [*ALL, *OTHERS]
     failed = 0
-    for name, status, value in isolated(names, check):
+    for name, status, value in isolated(names, lambda n: OTHERS[n]() if n in OTHERS else check(n)):
         failed += status != "ok"
         print(f"{name}: {status}" + ("" if status == "ok" else f" {value if isinstance(value, str) else ': '.join(value)[:2000]}"))
     sys.exit(bool(failed))
