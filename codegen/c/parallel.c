@@ -31,7 +31,7 @@ void c_parallel_loop(c_cgen *g, nnc_op op)
 {
     nnc_block body = nnc_op_region(g->m, op, 0);
     nnc_value var = nnc_block_arg(g->m, body, 0);
-    const char *share = g->splits++ % 2 ? "share_down" : "share_up";
+    const char *round = g->splits++ % 2 ? "0" : "parts - 1";
     int64_t start = 0;
 
     if (!*nnc_value_name(g->m, var))
@@ -43,9 +43,10 @@ void c_parallel_loop(c_cgen *g, nnc_op op)
         n = c_fmt(g, "%s - %s", hi, c_operand(g, nnc_op_in(g->m, op, 0), C_MUL));
         base = c_fmt(g, "%s + ", lo);
     }
-    nnc_out_line(g->o, "const ptrdiff_t %s = %s%s(%s, part + 1, parts);", end, base, share, n);
-    nnc_out_open(g->o, "for (ptrdiff_t %s = %s%s(%s, part, parts); %s < %s; %s++)", i, base, share,
-                 n, i, end, i);
+    nnc_out_line(g->o, "const ptrdiff_t %s = %sshare(%s, part + 1, parts, %s);", end, base, n,
+                 round);
+    nnc_out_open(g->o, "for (ptrdiff_t %s = %sshare(%s, part, parts, %s); %s < %s; %s++)", i, base,
+                 n, round, i, end, i);
     c_block(g, body);
     nnc_out_close(g->o);
 }
@@ -95,8 +96,8 @@ void c_parallel_call(c_cgen *g, nnc_op callee, const char *args)
 
 /* ---- fixed texts: NET_ and net_ stand for the model's name ---- */
 
-const char *const c_parallel_names[] = {"run_parts",  "share_up",  "share_down", "pool",
-                                        "pool_wait",  "pool_part", "pool_run",   "pool_thread",
+const char *const c_parallel_names[] = {"run_parts",  "share",     "pool_publish", "pool",
+                                        "pool_wait",  "pool_part", "pool_run",     "pool_thread",
                                         "pool_pause", NULL};
 
 static const char types[] =
@@ -126,11 +127,9 @@ static const char types[] =
     "#endif\n\n";
 
 static const char shares[] =
-    "\n/* Where part p of n iterations begins. */\n"
-    "static ptrdiff_t share_up(ptrdiff_t n, ptrdiff_t p, ptrdiff_t parts)\n{\n"
-    "    return (n * p + parts - 1) / parts;\n}\n\n"
-    "static ptrdiff_t share_down(ptrdiff_t n, ptrdiff_t p, ptrdiff_t parts)\n{\n"
-    "    return n * p / parts;\n}\n\n"
+    "\n/* Where part p of n iterations begins; `round`: 0 or parts - 1. */\n"
+    "static ptrdiff_t share(ptrdiff_t n, ptrdiff_t p, ptrdiff_t parts, ptrdiff_t round)\n{\n"
+    "    return (n * p + round) / parts;\n}\n\n"
     "static void run_parts(const net_parallel *p, int parts, void (*part)(void *, int), void "
     "*job)\n{\n"
     "    if (parts > 1)\n        p->run(p->context, parts, part, job);\n    else\n        "
