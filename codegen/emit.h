@@ -17,6 +17,7 @@ typedef struct nnc_emit_options {
     nnc_weights_mode weights; /* auto: strings up to 16 MB, bin beyond */
     bool portable;            /* no vector forms */
     bool reproducible; /* f32 has the same bits on every machine: no fused multiply-add, no libm */
+    bool threads;      /* the interface has a pool even when no kernel is worth splitting */
     /* add `const char *NAME_describe(void)`: the JSON below, for tools that load a .so */
     bool describe;
 } nnc_emit_options;

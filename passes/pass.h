@@ -30,6 +30,7 @@ typedef struct nnc_winograd_report {
 typedef struct nnc_options {
     const nnc_target *target;
     uint64_t max_ram; /* bytes of arena allowed; 0: no limit */
+    int threads;      /* split kernels for so many; below 2: not at all */
     bool fast;        /* apply FAST rules (wrong for nan, inf, -0) */
     bool fast_assoc;  /* apply FAST_ASSOC rules (reassociation) */
     nnc_winograd winograd;

@@ -57,8 +57,11 @@ typedef struct c_cgen {
     uint64_t *alias;       /* per kernel op: bit i set: parameter i may share memory with another */
     NNC_BUF(c_helper) helper;
     NNC_BUF(uint32_t) dep;
-    bool host;  /* the entry calls into the program */
-    bool state; /* it has state: net_state, net_init */
+    bool host;       /* the entry calls into the program */
+    bool state;      /* it has state: net_state, net_init */
+    bool parallel;   /* the inputs name who runs parts of kernels */
+    bool shared;     /* some kernels have parts */
+    unsigned splits; /* parallel loops of the function so far */
     bool math_h, string_h, immintrin_h, arm_neon_h, keep;
     NNC_BUF(uint32_t) vectors; /* dtype << 16 | lanes: vector types in use */
 
@@ -155,7 +158,18 @@ bool c_cells(c_cgen *g, nnc_value buffer); /* a reg buffer written as local vari
 /* kernel.c */
 void c_begin_function(c_cgen *g, nnc_op func, nnc_out *o, unsigned section);
 void c_kernels(c_cgen *g, FILE *f);
+const char *c_parameter(c_cgen *g, nnc_op func, unsigned i);
 bool c_param_written(const c_cgen *g, nnc_op func, unsigned i);
+
+/* parallel.c: kernels whose loops are shared by threads */
+bool c_is_parallel(const nnc_module *m, nnc_op kernel);
+void c_parallel_loop(c_cgen *g, nnc_op op);
+void c_parallel_job(c_cgen *g, nnc_op func,
+                    FILE *f); /* its arguments as a struct, and the call of a part */
+void c_parallel_call(c_cgen *g, nnc_op callee, const char *args);
+void c_parallel_types(c_cgen *g, FILE *f); /* for the header */
+void c_parallel_pool(c_cgen *g, FILE *f);
+extern const char *const c_parallel_names[]; /* what it defines */
 
 /* weights.c */
 void c_weights_plan(c_cgen *g); /* offsets, sizes, the hash of all */

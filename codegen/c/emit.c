@@ -129,6 +129,9 @@ static void prepare(c_cgen *g)
     nnc_names_reserve(g->globals, c_fmt(g, "%s_%s", g->name, g->verb));
     nnc_names_reserve(g->globals, c_fmt(g, "%s_init", g->name));
     nnc_names_reserve(g->globals, c_fmt(g, "%s_describe", g->name));
+    if (g->parallel)
+        for (const char *const *s = c_parallel_names; *s; s++)
+            nnc_names_reserve(g->globals, *s);
     g->function = nnc_arena_array(g->a, g->m->op.n, sizeof *g->function);
     g->alias = nnc_arena_array(g->a, g->m->op.n, sizeof *g->alias);
     g->ident = nnc_arena_array(g->a, g->m->value.n, sizeof *g->ident);
@@ -160,6 +163,8 @@ nnc_status nnc_emit_c(nnc_module *m, const nnc_emit_options *opt, FILE *c, FILE 
         put_section(&g, c, C_COMMON, NULL);
         put_section(&g, c, C_VECTOR, "\n#ifdef VECTORS");
         put_section(&g, c, C_PORTABLE, "\n#ifndef VECTORS");
+        if (g.parallel)
+            c_parallel_pool(&g, c);
         fwrite(weights.at, 1, weights.n, c);
         fwrite(code.at, 1, code.n, c);
         if (opt->describe)

@@ -137,6 +137,11 @@ void c_entry(c_cgen *g, FILE *f)
     check_sizes(g, &o);
     check_weights(g, &o);
     name_arguments(g, &o);
+    if (g->shared) {
+        nnc_out_line(&o, "const ptrdiff_t parts =");
+        nnc_out_line(&o, "    inputs->parallel && inputs->parallel->threads > 1 ? "
+                         "inputs->parallel->threads : 1;");
+    }
     if (g->face.workspace)
         nnc_out_line(&o, "unsigned char *const arena = (unsigned char *)workspace;");
     c_block(g, nnc_op_region(g->m, g->entry, 0));

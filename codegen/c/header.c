@@ -46,6 +46,11 @@ static void structure(c_cgen *g, FILE *f, bool inputs)
                 g->name);
         n++;
     }
+    if (inputs && g->parallel) {
+        fprintf(f, "    const %s_parallel *parallel; /* NULL: all in the thread that calls */\n",
+                g->name);
+        n++;
+    }
     if (inputs && g->face.weights_in_file) {
         fprintf(f,
                 "#ifndef %s_WEIGHTS_SYMBOL\n    const void *weights; /* %s.bin in memory, aligned "
@@ -146,6 +151,8 @@ void c_header(c_cgen *g, FILE *f)
     fprintf(f, "};\n\n");
     if (g->host)
         host_type(g, f);
+    if (g->parallel)
+        c_parallel_types(g, f);
     structure(g, f, true);
     structure(g, f, false);
     if (g->state) {

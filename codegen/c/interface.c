@@ -73,6 +73,8 @@ static void fields(c_cgen *g)
     nnc_names_reserve(scope[0], "weights");
     if (g->host)
         nnc_names_reserve(scope[0], "host");
+    if (g->parallel)
+        nnc_names_reserve(scope[0], "parallel");
     for (unsigned i = 0; i < nnc_block_narg(g->m, top); i++) {
         c_field x = {.arg = nnc_block_arg(g->m, top, i), .role = i < n ? (int)role[i] : C_INPUT};
         bool out = x.role == C_OUTPUT || x.role == C_SYMBOL_OUT, state = x.role == C_STATE,
@@ -127,6 +129,14 @@ static bool calls_host(const nnc_module *m, nnc_block b)
             if (calls_host(m, nnc_op_region(m, op, r)))
                 return true;
     }
+    return false;
+}
+
+static bool has_parallel(const nnc_module *m)
+{
+    for (nnc_op op = nnc_block_first(m, m->top); op.id; op = nnc_op_next(m, op))
+        if (nnc_op_code(m, op) == NNC_OP_kernel && c_is_parallel(m, op))
+            return true;
     return false;
 }
 
@@ -193,6 +203,8 @@ nnc_status c_begin(c_cgen *g, nnc_module *m, const nnc_emit_options *opt)
             "there is no entry kernel to write: the passes `lower` and `plan` make it");
     g->host = calls_host(m, nnc_op_region(m, g->entry, 0));
     g->verb = nnc_attr_str(m, g->entry, NNC_W_name, "run");
+    g->shared = has_parallel(m);
+    g->parallel = g->shared || opt->threads;
     fields(g);
     first_values(g);
     c_weights_plan(g);

@@ -122,7 +122,12 @@ void c_begin_function(c_cgen *g, nnc_op func, nnc_out *o, unsigned section)
     g->func = func;
     g->o = o;
     g->section = section;
+    g->splits = 0;
     g->locals = nnc_names_new(g->a, g->globals);
+    if (g->parallel) {
+        nnc_names_reserve(g->locals, "part");
+        nnc_names_reserve(g->locals, "parts");
+    }
     g->flow.may_alias = func.id == g->entry.id ? roots_overlap
                         : g->alias[func.id]    ? params_overlap
                                                : NULL;
@@ -130,7 +135,7 @@ void c_begin_function(c_cgen *g, nnc_op func, nnc_out *o, unsigned section)
     nnc_flow_func(&g->flow, func);
 }
 
-static const char *parameter(c_cgen *g, nnc_op func, unsigned i)
+const char *c_parameter(c_cgen *g, nnc_op func, unsigned i)
 {
     nnc_value v = nnc_block_arg(g->m, nnc_op_region(g->m, func, 0), i);
     bool restricted = i >= 64 || !(g->alias[func.id] >> i & 1);
@@ -150,10 +155,12 @@ static void function(c_cgen *g, nnc_op func, const char *name, FILE *f, unsigned
     g->a = nnc_arena_new();
     c_begin_function(g, func, &o, section);
     for (unsigned i = 0; i < nnc_block_narg(g->m, b); i++) {
-        params = c_fmt(g, "%s%s%s", params, i ? ", " : "", parameter(g, func, i));
+        params = c_fmt(g, "%s%s%s", params, i ? ", " : "", c_parameter(g, func, i));
         if (!nnc_value_get(g->m, nnc_block_arg(g->m, b, i))->first_use)
             unused = c_fmt(g, "%s    (void)%s;\n", unused, c_name(g, nnc_block_arg(g->m, b, i)));
     }
+    if (c_is_parallel(g->m, func))
+        params = c_fmt(g, "%s, ptrdiff_t part, ptrdiff_t parts", params);
     nnc_out_line(&o, "static KERNEL %svoid %s(%s)", section == C_VECTOR ? "WIDE " : "", name,
                  *params ? params : "void");
     fprintf(f, "{\n%s", unused);
@@ -221,6 +228,9 @@ void c_kernels(c_cgen *g, FILE *f)
     }
     for (nnc_op op = nnc_block_first(g->m, g->m->top); op.id && g->status == NNC_OK;
          op = nnc_op_next(g->m, op))
-        if (g->function[op.id])
+        if (g->function[op.id]) {
             kernel(g, op, f);
+            if (c_is_parallel(g->m, op))
+                c_parallel_job(g, op, f);
+        }
 }

@@ -254,6 +254,10 @@ static void loop(c_cgen *g, nnc_op op)
     int64_t step = 1;
     const char *next;
 
+    if (nnc_attr_word(g->m, op, NNC_W_kind, NNC_W_serial) == NNC_W_parallel) {
+        c_parallel_loop(g, op);
+        return;
+    }
     if (!*nnc_value_name(g->m, var))
         nnc_value_set_name(g->m, var, "i");
     const char *i = c_name(g, var), *lo = c_operand(g, nnc_op_in(g->m, op, 0), C_COND),
@@ -321,7 +325,10 @@ static void call(c_cgen *g, nnc_op op)
     }
     for (unsigned i = 0; i < nnc_op_nin(g->m, op); i++)
         s = c_fmt(g, "%s%s%s", s, i ? ", " : "", c_operand(g, nnc_op_in(g->m, op, i), C_COND));
-    nnc_out_line(g->o, "%s(%s);", g->function[callee.id], s);
+    if (c_is_parallel(g->m, callee))
+        c_parallel_call(g, callee, s);
+    else
+        nnc_out_line(g->o, "%s(%s);", g->function[callee.id], s);
 }
 
 static void check(c_cgen *g, nnc_op op)

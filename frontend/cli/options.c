@@ -273,15 +273,19 @@ int cli_parse(cli *c, int argc, char **argv)
     }
     if (!c->opt.file && c->opt.letter != 'o')
         return cli_fail(CLI_USAGE, "no model given; see nnc help %s", c->opt.command);
-    c->pass = (nnc_options){.target = nnc_target_by_name(c->opt.target ? c->opt.target : "avx512"),
-                            .max_ram = c->opt.max_ram,
-                            .fast = c->opt.fast,
-                            .passes = c->opt.passes,
-                            .print_before = c->opt.print_before,
-                            .print_after = c->opt.print_after,
-                            .stats = c->opt.stats,
-                            .check = c->opt.check_passes,
-                            .check_seed = 1};
+    c->pass =
+        (nnc_options){.target = nnc_target_by_name(c->opt.target ? c->opt.target : "avx512"),
+                      .max_ram = c->opt.max_ram,
+                      .threads = c->opt.letter == 'b' && c->opt.threads ? atoi(c->opt.threads) : 0,
+                      .fast = c->opt.fast,
+                      .passes = c->opt.passes,
+                      .print_before = c->opt.print_before,
+                      .print_after = c->opt.print_after,
+                      .stats = c->opt.stats,
+                      .check = c->opt.check_passes,
+                      .check_seed = 1};
+    if (c->opt.letter == 'b' && c->opt.threads && (c->pass.threads < 1 || c->pass.threads > 64))
+        return cli_fail(CLI_USAGE, "--threads=%s: expected 1 to 64", c->opt.threads);
     if (!c->pass.target)
         return cli_fail(CLI_USAGE, "unknown target '%s'; known: avx512, avx2, neon, scalar",
                         c->opt.target);

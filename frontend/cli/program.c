@@ -20,6 +20,7 @@ nnc_emit_options cli_emit_options(cli *c, bool describe)
                               .weights = mode,
                               .portable = c->opt.portable,
                               .reproducible = c->opt.reproducible,
+                              .threads = c->pass.threads > 1,
                               .describe = describe};
 }
 
@@ -108,12 +109,20 @@ static void print_symbols(FILE *o, const nnc_interface *f)
     fputs("    { 0, 0, 0 }\n};\n", o);
 }
 
-static void print_run(FILE *o, const nnc_interface *f, const char *name)
+/* threads > 1: the model has a pool, started by the first run. */
+static void print_run(FILE *o, const nnc_interface *f, const char *name, int threads)
 {
+    if (threads > 1)
+        fprintf(o, "static %s_pool pool;\n\n", name);
     fprintf(o,
             "static int run(void *const *in, void *const *out, size_t *sym, void *workspace)\n{\n"
             "    %s_inputs i;\n    %s_outputs o;\n    (void)in;\n    (void)out;\n    (void)sym;\n",
             name, name);
+    if (threads > 1)
+        fprintf(o,
+                "    if (!pool.parallel.run && %s_pool_start(&pool, %d))\n        return 1;\n"
+                "    i.parallel = &pool.parallel;\n",
+                name, threads);
     for (uint32_t k = 0; k < f->ninput; k++)
         fprintf(o, "    i.%s = in[%u];\n", f->input[k].field, k);
     for (uint32_t k = 0; k < f->noutput; k++)
@@ -157,7 +166,7 @@ static int emit_main(cli *c, nnc_module *m, const char *dir, const nnc_emit_opti
     print_tensors(o, m, f, true);
     print_tensors(o, m, f, false);
     print_symbols(o, f);
-    print_run(o, f, opt->name);
+    print_run(o, f, opt->name, c->pass.threads);
     print_dims(o, m, f);
     fputs("static const char *status(int code)\n{\n    static const char *const text[] = { "
           "\"done\", \"a wrong argument\", \"a size is out of its bounds\", "
@@ -206,7 +215,7 @@ static void compiler(cli *c, words *w, bool native)
     char here[4096]; /* it runs in a temporary folder, so ../bin/gcc has to be made absolute */
     if (w->n && w->at[0][0] != '/' && strchr(w->at[0], '/') && getcwd(here, sizeof here))
         w->at[0] = nnc_arena_printf(c->arena, "%s/%s", here, w->at[0]);
-    add_words(c, w, "-std=c99");
+    add_words(c, w, c->pass.threads > 1 ? "-std=c11 -pthread" : "-std=c99");
     add_words(c, w, c->opt.cflags ? c->opt.cflags : "-O3");
     if (native && !c->opt.cflags)
         add_words(c, w, "-march=native");

@@ -128,12 +128,13 @@ static void unroll_one(nnc_expand *x, nnc_op op, bool all)
     x->cx->changed++;
 }
 
-/* A loop that runs once, or never, is no loop. */
+/* A loop that runs once, or never, is no loop; a parallel one says that one thread does it. */
 static bool runs_once(const nnc_module *m, nnc_op op)
 {
     int64_t lo, hi, step;
 
-    return nnc_value_idx(m, nnc_op_in(m, op, 0), &lo) &&
+    return nnc_attr_word(m, op, NNC_W_kind, NNC_W_serial) != NNC_W_parallel &&
+           nnc_value_idx(m, nnc_op_in(m, op, 0), &lo) &&
            nnc_value_idx(m, nnc_op_in(m, op, 1), &hi) &&
            nnc_value_idx(m, nnc_op_in(m, op, 2), &step) && step > 0 && hi - lo <= step;
 }
