@@ -69,6 +69,9 @@ static void declare(nn_trace *t, nn_unit *u, const nn_ast *node, const nn_ast *h
     if (nn_is(node, NN_error) || nn_is(node, NN_import) || !node->name.id)
         return;
     bool target = nn_is(node, NN_target);
+    if (target)
+        nnc_warning(t->diag, node->name_loc,
+                    "'target' blocks: not yet supported; this one changes nothing");
     for (uint32_t i = 0; i < u->decl.n && !target; i++)
         if (u->decl.at[i]->name.id == node->name.id && u->decl.at[i]->node->kind != NN_target) {
             nnc_error(t->diag, node->name_loc, "'%s' is declared twice in this file",

@@ -138,11 +138,22 @@ static void mistakes_are_told(void)
     for_each_file("bad", check_errors);
 }
 
+static void targets_are_told(void)
+{
+    static char out[MOST];
+    char command[2048];
+    snprintf(command, sizeof command, "%s check '%s/nn/targets/budget.nn' 2>&1", NNC_BINARY,
+             NNC_TESTS_DIR);
+    CHECK_INT(run(command, out), 0);
+    CHECK_HAS(out, "budget.nn:3:8: warning: 'target' blocks: not yet supported");
+}
+
 int main(void)
 {
     RUN(claims_hold);
     RUN(exports_agree);
     RUN(maps_hold);
     RUN(mistakes_are_told);
+    RUN(targets_are_told);
     return test_end();
 }
