@@ -49,7 +49,7 @@ void nn_effect_statement(nn_trace *t,
 /* A `train` declaration called as a function (train.c). */
 nn_v nn_call_train(nn_trace *t, nn_v train, const nn_args *args, const nn_ast *at);
 
-/* ---- regions being traced (flow.c) ---- */
+/* ---- regions being traced (carry.c) ---- */
 typedef struct nn_region {
     struct nn_region *up;
     uint32_t first; /* serial numbers of slots from here on are inside */

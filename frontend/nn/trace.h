@@ -349,7 +349,7 @@ nn_v nn_builtin_value(nn_trace *t, const nn_builtin *b);
 nn_v nn_mention(nn_trace *t,
                 const nn_ast *name); /* the value of a name: local, file, import, builtin */
 
-/* ---- expr.c, stmt.c, flow.c ---- */
+/* ---- expr.c, stmt.c, branch.c, flow.c, while.c, carry.c ---- */
 nn_v nn_expr(nn_trace *t, const nn_ast *e);
 
 /* Charge n expressions to the budget of the declaration; fails when it is used up. */
