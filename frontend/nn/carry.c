@@ -80,7 +80,7 @@ void nn_carry_restore(nn_carry *c)
         c->slot.at[i]->val = c->initial.at[i];
 }
 
-static void add_slot(nn_trace *t, nn_carry *c, nn_slot *s, nn_v initial)
+void nn_carry_add(nn_trace *t, nn_carry *c, nn_slot *s, nn_v initial)
 {
     for (uint32_t i = 0; i < c->slot.n; i++)
         if (c->slot.at[i] == s)
@@ -98,7 +98,7 @@ void nn_carry_begin(nn_trace *t, nn_carry *c, const nn_ast *const *text, unsigne
         if (text[i])
             nn_assigned(t, text[i], &found);
     for (uint32_t i = 0; i < found.n; i++)
-        add_slot(t, c, found.at[i], found.at[i]->val);
+        nn_carry_add(t, c, found.at[i], found.at[i]->val);
 }
 
 bool nn_carry_leaf(nn_trace *t, nn_v old, nn_v x, nnc_dtype *dtype, nnc_value *out)
@@ -131,7 +131,7 @@ bool nn_carry_end(nn_trace *t, nn_carry *c, nn_region *r, nnc_value *out)
         for (uint32_t k = 0; k < c->slot.n; k++)
             have |= c->slot.at[k] == s;
         if (!have) {
-            add_slot(t, c, s, r->old.at[i]);
+            nn_carry_add(t, c, s, r->old.at[i]);
             again = true;
         }
     }

@@ -94,8 +94,7 @@ static nnc_op finish_scan(nn_trace *t, nnc_op draft, nn_head *h, nn_carry *c, co
     return op;
 }
 
-static bool trace_scan(nn_trace *t, const nn_loop *l, unsigned hi, nn_head *h, nn_carry *c,
-                       nn_v *value)
+static bool trace_scan(nn_trace *t, const nn_loop *l, nn_head *h, nn_carry *c, nn_v *value)
 {
     nnc_module *m = t->m;
     nnc_pos outer = t->b.pos;
@@ -111,7 +110,7 @@ static bool trace_scan(nn_trace *t, const nn_loop *l, unsigned hi, nn_head *h, n
     t->region = &r;
     nn_v turn = h->of_leaves ? nn_turn_of_leaves(t, h, arg + 1 + c->leaf.n)
                              : nn_turn_of_range(t, h, arg[0], l->at);
-    nn_v v = nn_run_body(t, l, hi, turn, nn_weak(t, arg[0]));
+    nn_v v = nn_run_body(t, l, h, turn, nn_weak(t, arg[0]));
     nn_check_turn(t, v, l->block);
     nn_leaves ys = {0};
     nn_collect(t, v, &ys);
@@ -137,14 +136,14 @@ static bool trace_scan(nn_trace *t, const nn_loop *l, unsigned hi, nn_head *h, n
     return true;
 }
 
-static nn_v scan_head(nn_trace *t, const nn_loop *l, unsigned hi, nn_head *h)
+static nn_v scan_head(nn_trace *t, const nn_loop *l, nn_head *h)
 {
     nn_carry c = {0};
     const nn_ast *text[2] = {l->block, l->heads};
     nn_carry_begin(t, &c, text, 2);
     for (int i = 0; i < NN_MOST_TRACES; i++) {
         nn_v v;
-        if (trace_scan(t, l, hi, h, &c, &v))
+        if (trace_scan(t, l, h, &c, &v))
             return v;
     }
     nn_unstable(t, &c, l->at);
@@ -152,12 +151,12 @@ static nn_v scan_head(nn_trace *t, const nn_loop *l, unsigned hi, nn_head *h)
 
 /* ---- heads ---- */
 
-nn_v nn_run_body(nn_trace *t, const nn_loop *l, unsigned h, nn_v turn, nn_v index)
+nn_v nn_run_body(nn_trace *t, const nn_loop *l, const nn_head *h, nn_v turn, nn_v index)
 {
     nn_env_push(t, NN_ENV_block);
     nn_push_turn(t, index);
-    nn_head_bind(t, nn_kid(l->heads->kid[h], 0), turn);
-    nn_v v = nn_run_heads(t, l, h + 1);
+    nn_head_bind(t, h->pattern, turn);
+    nn_v v = nn_run_heads(t, l, h->place + 1);
     nn_env_pop(t);
     return v;
 }
@@ -197,12 +196,8 @@ nn_v nn_run_heads(nn_trace *t, const nn_loop *l, unsigned h)
         return unroll(t, l, h);
     nn_head head;
     nn_head_of(t, l->heads->kid[h], &head);
-    if (!l->until && !head.count)
-        return scan_head(t, l, h, &head);
-    if (l->heads->nkid > 1)
-        nn_fail(t, l->at->loc,
-                "'for .. while' and loops with a run-time number of turns have one head");
-    return nn_while_head(t, l, &head);
+    head.place = h;
+    return l->until || head.count ? nn_while_head(t, l, &head) : scan_head(t, l, &head);
 }
 
 nn_v nn_for(nn_trace *t, const nn_ast *e, const nn_ast *hint)
@@ -212,5 +207,16 @@ nn_v nn_for(nn_trace *t, const nn_ast *e, const nn_ast *hint)
                  .block = nn_kid(e, 2),
                  .hint = hint,
                  .at = e};
-    return nn_run_heads(t, &l, 0);
+    const nn_ast *last = l.heads->kid[l.heads->nkid - 1];
+    if (l.until && nn_is(last, NN_static_in))
+        nn_fail(t, last->loc,
+                "'while' is looked at before each turn of the last head, and this one is unrolled; "
+                "write it without brackets");
+    if (!l.until || l.heads->nkid == 1)
+        return nn_run_heads(t, &l, 0);
+    nn_env_push(t, NN_ENV_block);
+    l.go = nn_bind(t, nn_name(t, "while"), nn_bool(t, true), NULL);
+    nn_v v = nn_run_heads(t, &l, 0);
+    nn_env_pop(t);
+    return v;
 }

@@ -11,6 +11,7 @@ typedef struct nn_carry {
     NNC_BUF(nnc_dtype) dtype; /* per leaf: what a weak one turned out to be */
 } nn_carry;
 void nn_carry_begin(nn_trace *t, nn_carry *c, const nn_ast *const *text, unsigned n);
+void nn_carry_add(nn_trace *t, nn_carry *c, nn_slot *s, nn_v initial);
 void nn_carry_init(nn_trace *t, nn_carry *c);
 void nn_carry_set(nn_trace *t, nn_carry *c, const nnc_value *v);
 void nn_carry_restore(nn_carry *c);
@@ -27,6 +28,8 @@ nn_v nn_like_leaf(nn_trace *t, nnc_value v, nn_v like, bool weak);
 
 /* What a head of a loop walks over. */
 typedef struct nn_head {
+    unsigned place; /* among the heads of its loop */
+    const nn_ast *pattern;
     nn_v xs;
     nnc_dim trips;  /* turns, or their bound when count is given */
     nn_v count;     /* a run-time number of turns */
@@ -46,10 +49,11 @@ nn_v nn_turn_of_range(nn_trace *t, nn_head *h, nnc_value i, const nn_ast *at);
 
 typedef struct nn_loop {
     const nn_ast *heads, *until, *block, *hint, *at;
+    nn_slot *go; /* several heads and `until`: it has held before every turn so far */
 } nn_loop;
-/* Head h and those inside it around the block; one turn of head h; a head as while (h NULL: none, just `while`). */
+/* The heads from h on around the block; one turn of a head; a head as while (NULL: none, just `while`). */
 nn_v nn_run_heads(nn_trace *t, const nn_loop *l, unsigned h);
-nn_v nn_run_body(nn_trace *t, const nn_loop *l, unsigned h, nn_v turn, nn_v index);
+nn_v nn_run_body(nn_trace *t, const nn_loop *l, const nn_head *h, nn_v turn, nn_v index);
 nn_v nn_while_head(nn_trace *t, const nn_loop *l, nn_head *h);
 /* Can the values of turns be stacked?  They can: `ys` are the results of the finished op for the leaves. */
 void nn_check_turn(nn_trace *t, nn_v v, const nn_ast *block);

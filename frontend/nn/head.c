@@ -89,6 +89,7 @@ void nn_head_of(nn_trace *t, const nn_ast *in, nn_head *h)
 {
     const nn_ast *e = nn_kid(in, 1);
     memset(h, 0, sizeof *h);
+    h->pattern = nn_kid(in, 0);
     h->xs = nn_expr(t, e);
     if (h->xs->kind == NN_V_strings || h->xs->kind == NN_V_text ||
         (h->xs->kind == NN_V_list && !h->xs->numeric))

@@ -1,7 +1,8 @@
 /* `while` and `for .. while`, and a `for` with a run-time number of turns: they become while.
  *
  * A counter of turns is carried beside the names, and buffers that take the values of the turns where there is a
- * bound. */
+ * bound.  Several heads are loops in each other; `while` is looked at in the innermost, and a bool beside the counters
+ * tells the outer ones that it has failed. */
 #include "frontend/nn/flow.h"
 #include "frontend/nn/number.h"
 #include <string.h>
@@ -52,6 +53,17 @@ static nn_v condition(nn_trace *t, const nn_ast *e)
     return c;
 }
 
+/* Are there heads inside this one?  `while` is then looked at there. */
+static bool has_inner(const nn_loop *l, const nn_head *h)
+{
+    return h && h->place + 1 < l->heads->nkid;
+}
+
+static nn_v both(nn_trace *t, nn_v a, nn_v b, const nn_ast *at)
+{
+    return a && b ? nn_binary(t, NN_OP_and, a, b, at) : a ? a : b;
+}
+
 /* cond: counter below the number of turns, and the user's condition in the environment of the turn. */
 static void trace_cond(nn_trace *t, const nn_loop *l, nn_head *h, nn_carry *c, const drafting *d)
 {
@@ -59,19 +71,46 @@ static void trace_cond(nn_trace *t, const nn_loop *l, nn_head *h, nn_carry *c, c
     args_of(t, d->cond, d->n, arg);
     t->b.pos = (nnc_pos){d->cond, {0}};
     nn_carry_set(t, c, arg + 1);
-    nn_v ok = NULL;
+    nn_v ok = l->go ? l->go->val : NULL;
     if (h)
-        ok = nn_binary(t, NN_OP_lt, nn_weak(t, arg[0]), nn_head_turns(t, h), l->at);
-    if (l->until) {
+        ok = both(t, ok, nn_binary(t, NN_OP_lt, nn_weak(t, arg[0]), nn_head_turns(t, h), l->at),
+                  l->at);
+    if (l->until && !has_inner(l, h)) {
         nn_env_push(t, NN_ENV_block);
         nn_push_turn(t, nn_weak(t, arg[0]));
         if (h)
-            nn_head_bind(t, nn_kid(l->heads->kid[0], 0), turn_of_count(t, h, arg[0], l->at));
-        nn_v own = condition(t, l->until);
+            nn_head_bind(t, h->pattern, turn_of_count(t, h, arg[0], l->at));
+        ok = both(t, ok, condition(t, l->until), l->at);
         nn_env_pop(t);
-        ok = ok ? nn_binary(t, NN_OP_and, ok, own, l->at) : own;
     }
     nnc_build_yield(&t->b, 1, &ok->ssa);
+}
+
+static nn_v trace_turn(nn_trace *t, const nn_loop *l, nn_head *h, nn_carry *c, const drafting *d)
+{
+    nnc_value *arg = nnc_arena_array(t->arena, d->n, sizeof *arg);
+    args_of(t, d->step, d->n, arg);
+    t->b.pos = (nnc_pos){d->step, {0}};
+    nn_carry_set(t, c, arg + 1);
+    nn_v index = nn_weak(t, arg[0]);
+    if (h)
+        return nn_run_body(t, l, h, turn_of_count(t, h, arg[0], l->at), index);
+    nn_env_push(t, NN_ENV_block);
+    nn_push_turn(t, index);
+    nn_v v = nn_block_value(t, l->block);
+    nn_env_pop(t);
+    return v;
+}
+
+/* Is the number of turns limited, and are these not turns of a turn?  Rows of different sizes are not stacked. */
+static bool keeps_value(const nn_loop *l, const nn_head *h)
+{
+    if (!h || (h->count && !h->bounded))
+        return false;
+    for (unsigned i = 0; i < h->place; i++)
+        if (!nn_is(l->heads->kid[i], NN_static_in))
+            return false;
+    return true;
 }
 
 /* Room for the turns' values: carried buffers [T, ..] of zeros that each turn writes a row of. */
@@ -126,6 +165,35 @@ static nn_v cut_to_count(nn_trace *t, nn_head *h, nn_v turn, const nn_leaves *ys
     return nn_stacked_value(t, turn, ys, v);
 }
 
+/* The whole nest goes on if this head, its last, came to its end. */
+static void set_go(nn_trace *t, const nn_loop *l, const nn_head *h, nnc_op op)
+{
+    nn_v turns = nn_weak(t, nnc_op_out(t->m, op, 0));
+    nn_v whole = nn_binary(t, NN_OP_ge, turns, nn_head_turns(t, h), l->at);
+    nn_set_slot(t, l->go, both(t, l->go->val, whole, l->at), l->at);
+}
+
+/* Close the region with the next values (out: of the names, from 1 on) and make the op. */
+static nnc_op close_while(nn_trace *t, nn_head *h, nn_carry *c, const drafting *d,
+                          const nn_leaves *ys, nnc_pos outer, nnc_value *out)
+{
+    nnc_value *init = nnc_arena_array(t->arena, d->n + ys->n, sizeof *init);
+    nnc_value counter = nnc_block_arg(t->m, d->step, 0);
+    out[0] = nnc_g_binary(&t->b, NNC_OP_add, counter, nnc_g_int(&t->b, NNC_DT_i64, 1));
+    for (uint32_t i = 0; i < d->n; i++)
+        init[i] = nnc_op_in(t->m, d->op, i);
+    t->b.pos.before = (nnc_op){0};
+    add_buffers(t, h, d, ys, (nnc_pos){outer.block, d->op}, init + d->n, out + d->n, &counter);
+    nnc_build_yield(&t->b, d->n + ys->n, out);
+    t->b.pos = outer;
+    nnc_op op = finish_while(t, d, d->n + ys->n, init, h);
+    nnc_value *res = nnc_arena_array(t->arena, d->n, sizeof *res);
+    for (uint32_t i = 1; i < d->n; i++)
+        res[i] = nnc_op_out(t->m, op, i);
+    nn_carry_set(t, c, res + 1);
+    return op;
+}
+
 static bool trace_while(nn_trace *t, const nn_loop *l, nn_head *h, nn_carry *c, nn_v *value)
 {
     nnc_pos outer = t->b.pos;
@@ -134,27 +202,14 @@ static bool trace_while(nn_trace *t, const nn_loop *l, nn_head *h, nn_carry *c, 
     nn_region r = {.up = t->region, .first = t->nslot};
     t->region = &r;
     trace_cond(t, l, h, c, &d);
-    nnc_value *arg = nnc_arena_array(t->arena, d.n, sizeof *arg);
-    args_of(t, d.step, d.n, arg);
-    t->b.pos = (nnc_pos){d.step, {0}};
-    nn_carry_set(t, c, arg + 1);
-    nn_v v;
-    if (h) {
-        v = nn_run_body(t, l, 0, turn_of_count(t, h, arg[0], l->at), nn_weak(t, arg[0]));
-    } else {
-        nn_env_push(t, NN_ENV_block);
-        nn_push_turn(t, nn_weak(t, arg[0]));
-        v = nn_block_value(t, l->block);
-        nn_env_pop(t);
-    }
-    bool keep = h && v->kind != NN_V_none && (!h->count || h->bounded);
+    nn_v v = trace_turn(t, l, h, c, &d);
+    bool keep = v->kind != NN_V_none && keeps_value(l, h);
     nn_leaves ys = {0};
     if (keep) {
         nn_check_turn(t, v, l->block);
         nn_collect(t, v, &ys);
     }
     nnc_value *out = nnc_arena_array(t->arena, d.n + ys.n, sizeof *out);
-    nnc_value *init = nnc_arena_array(t->arena, d.n + ys.n, sizeof *init);
     bool done = nn_carry_end(t, c, &r, out + 1);
     t->region = r.up;
     if (!done) {
@@ -163,19 +218,10 @@ static bool trace_while(nn_trace *t, const nn_loop *l, nn_head *h, nn_carry *c, 
         nnc_op_erase(t->m, d.op);
         return false;
     }
-    out[0] = nnc_g_binary(&t->b, NNC_OP_add, arg[0], nnc_g_int(&t->b, NNC_DT_i64, 1));
-    for (uint32_t i = 0; i < d.n; i++)
-        init[i] = nnc_op_in(t->m, d.op, i);
-    t->b.pos.before = (nnc_op){0};
-    add_buffers(t, h, &d, &ys, (nnc_pos){outer.block, d.op}, init + d.n, out + d.n, &arg[0]);
-    nnc_build_yield(&t->b, d.n + ys.n, out);
-    t->b.pos = outer;
-    nnc_op op = finish_while(t, &d, d.n + ys.n, init, h);
-    nnc_value *res = nnc_arena_array(t->arena, d.n, sizeof *res);
-    for (uint32_t i = 1; i < d.n; i++)
-        res[i] = nnc_op_out(t->m, op, i);
-    nn_carry_set(t, c, res + 1);
+    nnc_op op = close_while(t, h, c, &d, &ys, outer, out);
     *value = keep ? cut_to_count(t, h, v, &ys, op, d.n) : nn_none();
+    if (l->go && !has_inner(l, h))
+        set_go(t, l, h, op);
     return true;
 }
 
@@ -184,6 +230,8 @@ nn_v nn_while_head(nn_trace *t, const nn_loop *l, nn_head *h)
     nn_carry c = {0};
     const nn_ast *text[3] = {l->block, l->heads, l->until};
     nn_carry_begin(t, &c, text, 3);
+    if (l->go && has_inner(l, h))
+        nn_carry_add(t, &c, l->go, l->go->val);
     for (int i = 0; i < NN_MOST_TRACES; i++) {
         nn_v v;
         if (trace_while(t, l, h, &c, &v))
