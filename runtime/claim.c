@@ -313,6 +313,15 @@ int nnp_do_claim(nnp_scope *c, const nnp_host_op *op, void *const *data, const s
     return 0;
 }
 
+/* The message of a compiler: the place, the line, and as a note which experiment and point it was. */
+static int stop_at(nnp_scope *c, const char *where, const nnp_assert *a)
+{
+    const nnp_experiment *e = c->session->experiment;
+    return nnp_stop(c, NNP_FAILED, "%s: error: %s\n%s%s: note: in %s %s%s%s", where, a->text,
+                    a->source ? a->source : "", where, e->test ? "test" : "experiment", e->name,
+                    c->place.n ? " at " : "", nnp_text_str(&c->place));
+}
+
 int nnp_do_assert(nnp_scope *c, const nnp_host_op *op, void *const *data, const size_t *const *dim)
 {
     const nnp_assert *a = op->detail;
@@ -320,9 +329,7 @@ int nnp_do_assert(nnp_scope *c, const nnp_host_op *op, void *const *data, const 
         nnp_view v = nnp_view_of(&a->verdict[k], data, dim);
         for (size_t i = 0; i < v.count; i++)
             if (!v.data[i])
-                return nnp_stop(c, NNP_FAILED, "%s: error: assertion failed: %s%s%s%s",
-                                op->where ? op->where : "program", a->text, c->place.n ? " (" : "",
-                                nnp_text_str(&c->place), c->place.n ? ")" : "");
+                return stop_at(c, op->where ? op->where : "program", a);
     }
     return 0;
 }

@@ -175,9 +175,10 @@ typedef struct nnp_claim {
     const nnp_part *part;
 } nnp_claim;
 
-/* assert e, "text" */
+/* assert e, "text"; an index that is only known when it runs asserts that it is in range. */
 typedef struct nnp_assert {
-    const char *text; /* the message, or the text of the expression */
+    const char *text;   /* the message, or the text of the expression */
+    const char *source; /* its line and a caret below it, both ended by a newline; or NULL */
     int n;
     const nnp_value *verdict;
 } nnp_assert;

@@ -167,13 +167,11 @@ int nnp_stop(nnp_scope *c, int code, const char *format, ...)
 {
     if (c->code)
         return c->code;
-    char text[1000];
     va_list args;
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    nnp_text_vprintf(&c->error, format, args);
     va_end(args);
     c->code = code;
-    nnp_text_add(&c->error, text);
     return code;
 }
 

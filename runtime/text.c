@@ -60,19 +60,25 @@ void nnp_text_fill(nnp_text *t, char c, size_t n)
     t->at[t->n] = 0;
 }
 
-void nnp_text_printf(nnp_text *t, const char *format, ...)
+void nnp_text_vprintf(nnp_text *t, const char *format, va_list args)
 {
-    va_list args, again;
-    va_start(args, format);
+    va_list again;
     va_copy(again, args);
     int n = vsnprintf(NULL, 0, format, args);
-    va_end(args);
     if (n > 0) {
         reserve(t, (size_t)n);
         vsnprintf(t->at + t->n, (size_t)n + 1, format, again);
         t->n += (size_t)n;
     }
     va_end(again);
+}
+
+void nnp_text_printf(nnp_text *t, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    nnp_text_vprintf(t, format, args);
+    va_end(args);
 }
 
 void nnp_text_json(nnp_text *t, const char *s)

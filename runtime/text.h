@@ -4,6 +4,7 @@
  * a text is small beside the tensors it tells of. */
 #ifndef NNC_RUNTIME_TEXT_H
 #define NNC_RUNTIME_TEXT_H
+#include <stdarg.h>
 #include <stddef.h>
 
 typedef struct nnp_text {
@@ -22,6 +23,7 @@ void nnp_text_add(nnp_text *t, const char *s);
 void nnp_text_char(nnp_text *t, char c);
 void nnp_text_fill(nnp_text *t, char c, size_t n);
 void nnp_text_printf(nnp_text *t, const char *format, ...) NNP_PRINTF(2, 3);
+void nnp_text_vprintf(nnp_text *t, const char *format, va_list args) NNP_PRINTF(2, 0);
 /* A quoted JSON string; a JSON number (NaN and infinities as strings, JSON has no names for them). */
 void nnp_text_json(nnp_text *t, const char *s);
 void nnp_text_json_number(nnp_text *t, double v);

@@ -212,6 +212,20 @@ static const char *text_of(nn_trace *t, const nn_ast *s)
     return nnc_arena_printf(t->arena, "%.*s", n > 200 ? 200 : n, u->file->text + e->begin);
 }
 
+static void emit_assert(nn_trace *t, const nn_operands *o, nnp_assert a, const nn_ast *at)
+{
+    a.source = nnc_loc_excerpt(t->diag, at->loc);
+    nn_emit_host(t, NNP_ASSERT, nnc_arena_copy(t->arena, &a, sizeof a), o, 0, NULL, at);
+}
+
+void nn_assert_value(nn_trace *t, nn_v ok, const char *text, const nn_ast *at)
+{
+    nn_operands o = {0};
+    nnp_value *verdict = nnc_arena_alloc(t->arena, sizeof *verdict);
+    *verdict = nn_host_operand(t, &o, ok, at);
+    emit_assert(t, &o, (nnp_assert){text, NULL, 1, verdict}, at);
+}
+
 void nn_assert(nn_trace *t, const nn_ast *s)
 {
     const nn_ast *e = nn_kid(s, 0);
@@ -231,9 +245,6 @@ void nn_assert(nn_trace *t, const nn_ast *s)
         }
         NNC_PUSH(t->arena, &run, nn_host_operand(t, &o, leaf.at[i], e));
     }
-    if (!run.n || !t->program)
-        return;
-    nnp_assert *d = nnc_arena_alloc(t->arena, sizeof *d);
-    *d = (nnp_assert){text_of(t, s), (int)run.n, run.at};
-    nn_emit_host(t, NNP_ASSERT, d, &o, 0, NULL, s);
+    if (run.n && t->program)
+        emit_assert(t, &o, (nnp_assert){text_of(t, s), NULL, (int)run.n, run.at}, e);
 }

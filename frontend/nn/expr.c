@@ -294,7 +294,9 @@ static void capture_names(capture *c, const nn_ast *e)
         for (uint32_t i = 0; s && i < c->name.n; i++)
             if (c->name.at[i].id == e->name.id)
                 s = NULL;
-        if (s && s->val->kind != NN_V_poison) {
+        if (s && s->val->kind == NN_V_poison)
+            nn_fail_silently(t);
+        if (s) {
             nn_v v = s->val;
             if (v->kind == NN_V_tensor && v->is_key) /* the capture is the mention */
                 v = nn_key_mention(t, e, v, s->turns, NULL);

@@ -43,6 +43,8 @@ nn_v nn_import_onnx(nn_trace *t, const char *path, const nn_ast *at);
 nn_v nn_sweep(nn_trace *t, const nn_ast *e);
 void nn_claim(nn_trace *t, const nn_ast *s);
 void nn_assert(nn_trace *t, const nn_ast *s);
+/* A program stops with `text` at `at` where the bools of `ok` do not all hold. */
+void nn_assert_value(nn_trace *t, nn_v ok, const char *text, const nn_ast *at);
 void nn_every(nn_trace *t, const nn_ast *s);
 void nn_effect_statement(nn_trace *t,
                          const nn_ast *e); /* hook: an expression statement is about to run */

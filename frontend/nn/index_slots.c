@@ -4,6 +4,7 @@
  * scalars.  A range whose two ends differ by a known number is a `window` of that size even where the ends are only known
  * at run time (x[i..i + 3]): the difference is taken of the linear forms of both ends.  Other run-time ranges are `run`s, of
  * bounded size. */
+#include "frontend/nn/expr.h"
 #include "frontend/nn/index.h"
 #include <string.h>
 
@@ -308,9 +309,10 @@ static void check_bounds(nn_trace *t, nnc_value i, nnc_dim span, nnc_dim n, cons
         axes[k] = k;
     if (rank)
         ok = nnc_g_reduce(&t->b, NNC_W_and, ok, (unsigned)rank, axes, false);
-    nnc_g_check(&t->b, ok,
-                nnc_arena_printf(t->arena, "%s: an index is out of range for an axis of size %s",
-                                 nnc_loc_text_of(t->diag, at->loc), nnc_dim_text(d, n)));
+    nn_assert_value(t, nn_tensor(t, ok),
+                    nnc_arena_printf(t->arena, "an index is out of range for an axis of size %s",
+                                     nnc_dim_text(d, n)),
+                    at);
 }
 
 static void place_int(struct resolve *r, nn_place *p, nn_v v)

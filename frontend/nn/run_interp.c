@@ -9,14 +9,14 @@ typedef struct interpreted {
 
 typedef struct bridge {
     const nnp_host *host;
-    const nn_program *program;
+    int code; /* what stopped the graph, or 0 */
 } bridge;
 
 /* The interpreter's sizes are int64_t, the runtime's size_t: the same bits. */
 static int host_call(void *context, int id, void *const *data, const int64_t *const *dim)
 {
-    const bridge *b = context;
-    return b->host->call(b->host->context, id, data, (const size_t *const *)dim);
+    bridge *b = context;
+    return b->code = b->host->call(b->host->context, id, data, (const size_t *const *)dim);
 }
 
 static nnc_tensor input(const nnc_module *m, nnc_value arg, const nnp_arguments *a, int i)
@@ -38,17 +38,22 @@ static int run(const nnp_graph *g, const nnp_arguments *a)
     nnc_tensor *out = nnc_arena_array(arena, (size_t)g->noutput, sizeof *out);
     for (int i = 0; i < g->ninput; i++)
         in[i] = input(m, nnc_block_arg(m, body, (unsigned)i), a, i);
-    bridge b = {a->host, p->t->program};
+    bridge b = {.host = a->host};
     nnc_interp_options o = {.call = host_call, .context = &b};
+    nnc_diag_hold(m->diag);
     nnc_status s = nnc_interp_graph_with(m, p->graph, arena, (unsigned)g->ninput, in,
                                          (unsigned)g->noutput, out, &o);
+    if (b.code) /* the host tells why; the interpreter knows only that it was stopped */
+        nnc_diag_drop(m->diag);
+    else
+        nnc_diag_release(m->diag, true);
     for (int i = 0; s == NNC_OK && i < g->noutput; i++) {
         memcpy(a->data[g->ninput + i], out[i].data, nnc_tensor_bytes(&out[i]));
         for (int k = 0; k < out[i].rank; k++)
             a->dim[g->ninput + i][k] = (size_t)out[i].dim[k];
     }
     nnc_arena_free(arena);
-    return s == NNC_OK ? 0 : NNP_SYSTEM;
+    return b.code ? b.code : s == NNC_OK ? 0 : NNP_SYSTEM;
 }
 
 void nn_tables_interpret(nn_trace *t, nn_tables *d)

@@ -216,6 +216,8 @@ static void assertion(printer *p, const nnp_assert *d, int id)
     int v = values(p, d->verdict, d->n);
     fprintf(p->o, "static const nnp_assert d%d = {", id);
     text(p, d->text);
+    fputs(", ", p->o);
+    text(p, d->source);
     fprintf(p->o, ", %d, v%d};\n", d->n, v);
 }
 

@@ -182,7 +182,7 @@ const char *nnc_loc_text_of(nnc_diag *d, nnc_loc loc)
 }
 
 /* The line under the caret, once for text locations. */
-static const char *excerpt(nnc_diag *d, const struct loc *l)
+static char *excerpt(nnc_diag *d, const struct loc *l)
 {
     struct source *s = &d->source.at[l->a];
     unsigned line, col;
@@ -210,6 +210,15 @@ static void make_printable(char *s)
             *s = '?';
 }
 
+const char *nnc_loc_excerpt(nnc_diag *d, nnc_loc loc)
+{
+    if (!loc.id || d->loc.at[loc.id].kind != LOC_TEXT)
+        return "";
+    char *lines = excerpt(d, &d->loc.at[loc.id]);
+    make_printable(lines);
+    return lines;
+}
+
 static void report(nnc_diag *d, nnc_loc loc, const char *level, const char *fmt, va_list ap)
 {
     const char *passes = "", *text = nnc_arena_vprintf(d->a, fmt, ap);
@@ -224,9 +233,8 @@ static void report(nnc_diag *d, nnc_loc loc, const char *level, const char *fmt,
     const char *where = nnc_loc_text_of(d, loc), *path = "";
     if (loc.id && l->kind == LOC_NODE)
         path = nnc_arena_printf(d->a, "%s: ", l->path);
-    char *line =
-        nnc_arena_printf(d->a, "%s%s%s%s: %s%s\n%s", path, *where ? where : "nnc", passes, "",
-                         level, text, loc.id && l->kind == LOC_TEXT ? excerpt(d, l) : "");
+    char *line = nnc_arena_printf(d->a, "%s%s%s%s: %s%s\n%s", path, *where ? where : "nnc", passes,
+                                  "", level, text, nnc_loc_excerpt(d, loc));
     make_printable(line);
     d->sink(d->user, line);
 }

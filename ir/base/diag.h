@@ -38,6 +38,8 @@ bool nnc_loc_is_pass(const nnc_diag *d, nnc_loc loc);
 nnc_loc nnc_loc_fused(nnc_diag *d, const nnc_loc *parents, size_t n);
 /* "node 'Conv_12' (Conv)", "net.nn:7:9", "net.onnx"; arena text. */
 const char *nnc_loc_text_of(nnc_diag *d, nnc_loc loc);
+/* The line of a place in a text with a caret below it, as messages show it; "" for other places. */
+const char *nnc_loc_excerpt(nnc_diag *d, nnc_loc loc);
 
 /* Report; each returns NNC_ERR so that `return nnc_error(...)` reads well.  Notes belong to the error before. */
 nnc_status nnc_error(nnc_diag *d, nnc_loc loc, const char *fmt, ...)

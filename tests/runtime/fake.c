@@ -207,7 +207,8 @@ static const nnp_variant failing_variant = {8, outer_input}, slow_variant = {11,
 static const nnp_sweep failing_sweep = {1, 1, &six_head, &failing_variant, 0, 1, 0};
 static const nnp_sweep slow_sweep = {1, 1, &many_head, &slow_variant, 0, 1, 0};
 static const nnp_value failing_value = {0, NNP_BOOL, 0, NULL, NULL, 0};
-static const nnp_assert failing_assert = {"n stays below 4", 1, &failing_value};
+static const nnp_assert failing_assert = {
+    "n stays below 4", "        assert n < 4\n               ^~~~~\n", 1, &failing_value};
 static const nnp_piece failing_pieces[] = {{"point ", NNP_NONE, ""}, {"", 0, ""}};
 static const nnp_print failing_print = {2, 1, failing_pieces, &nested_value};
 

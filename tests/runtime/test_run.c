@@ -118,7 +118,10 @@ static void a_failing_point_stops_the_sweep_at_the_same_place(void)
         char words[40];
         snprintf(words, sizeof words, "failing --threads=%d", threads);
         CHECK_INT(run(words), 1);
-        CHECK_STR(err, "fake.nn:24:5: error: assertion failed: n stays below 4 (n = 4)\n");
+        CHECK_STR(err, "fake.nn:24:5: error: n stays below 4\n"
+                       "        assert n < 4\n"
+                       "               ^~~~~\n"
+                       "fake.nn:24:5: note: in experiment failing at n = 4\n");
         CHECK_HAS(out, "point 0\npoint 1\npoint 2\npoint 3\npoint 4\n  T s\n");
     }
 }
