@@ -58,3 +58,13 @@ bool nnc_op_writes_buffer(const nnc_module *m, nnc_op op, nnc_value root)
                 return true;
     return false;
 }
+
+bool nnc_for_range(const nnc_module *m, nnc_op loop, nnc_range *r)
+{
+    if (nnc_op_code(m, loop) != NNC_OP_for || !nnc_value_idx(m, nnc_op_in(m, loop, 0), &r->lo) ||
+        !nnc_value_idx(m, nnc_op_in(m, loop, 1), &r->hi) ||
+        !nnc_value_idx(m, nnc_op_in(m, loop, 2), &r->step) || r->step < 1)
+        return false;
+    r->trips = r->hi > r->lo ? (r->hi - r->lo + r->step - 1) / r->step : 0;
+    return true;
+}

@@ -1,4 +1,4 @@
-/* passes/kmem.h - questions about memory in K code. */
+/* passes/kmem.h - questions about memory and loops in K code. */
 #ifndef NNC_PASSES_KMEM_H
 #define NNC_PASSES_KMEM_H
 #include "ir/module.h"
@@ -11,4 +11,11 @@ bool nnc_buffer_is_cells(const nnc_module *m, nnc_value buffer);
 bool nnc_op_writes_buffer(const nnc_module *m, nnc_op op, nnc_value root);
 /* The buffer operand of a load or store; 0 otherwise. */
 nnc_value nnc_op_buffer(const nnc_module *m, nnc_op op);
+
+typedef struct nnc_range {
+    int64_t lo, hi, step, trips;
+} nnc_range;
+
+/* What a `for` runs over, if that is constant. */
+bool nnc_for_range(const nnc_module *m, nnc_op loop, nnc_range *r);
 #endif

@@ -56,13 +56,9 @@ static unsigned count_ops(const nnc_module *m, nnc_block b)
 
 static double trips_of(const nnc_module *m, nnc_op op)
 {
-    int64_t lo, hi, step;
+    nnc_range r;
 
-    if (nnc_op_code(m, op) == NNC_OP_for && nnc_value_idx(m, nnc_op_in(m, op, 0), &lo) &&
-        nnc_value_idx(m, nnc_op_in(m, op, 1), &hi) &&
-        nnc_value_idx(m, nnc_op_in(m, op, 2), &step) && step > 0)
-        return hi > lo ? (double)((hi - lo + step - 1) / step) : 0;
-    return UNKNOWN_TRIPS;
+    return nnc_for_range(m, op, &r) ? (double)r.trips : UNKNOWN_TRIPS;
 }
 
 static double work(const nnc_module *m, nnc_block b)

@@ -44,13 +44,9 @@ static bool is_chosen(const splitter *x, nnc_op loop)
 static double trips_of(const splitter *x, nnc_op op)
 {
     const nnc_module *m = x->m;
-    int64_t lo, hi, step;
-    double n = UNKNOWN_TRIPS;
+    nnc_range r;
+    double n = nnc_for_range(m, op, &r) ? (double)r.trips : UNKNOWN_TRIPS;
 
-    if (nnc_op_code(m, op) == NNC_OP_for && nnc_value_idx(m, nnc_op_in(m, op, 0), &lo) &&
-        nnc_value_idx(m, nnc_op_in(m, op, 1), &hi) &&
-        nnc_value_idx(m, nnc_op_in(m, op, 2), &step) && step > 0)
-        n = hi > lo ? (double)((hi - lo + step - 1) / step) : 0;
     if (nnc_attr_word(m, op, NNC_W_kind, NNC_W_serial) == NNC_W_vector)
         n = n > x->lanes ? n / x->lanes : 1;
     return n;

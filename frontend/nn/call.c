@@ -291,6 +291,15 @@ nn_v nn_bind_and_run(nn_trace *t, nn_frame *f, const nn_code *code, const nn_arg
     return v;
 }
 
+bool nn_has_param(const nn_ast *fn, nnc_sym name)
+{
+    const nn_ast *params = nn_kid(fn, 1);
+    for (uint32_t i = 0; i < params->nkid; i++)
+        if (params->kid[i]->name.id == name.id)
+            return true;
+    return false;
+}
+
 const nn_ast *nn_result_place(const nn_ast *body)
 {
     return nn_is(body, NN_block) && body->nkid ? body->kid[body->nkid - 1] : body;

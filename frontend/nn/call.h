@@ -26,6 +26,7 @@ nn_v nn_bind_and_run(nn_trace *t, nn_frame *f, const nn_code *code, const nn_arg
 void nn_assign_args(nn_trace *t, const nn_ast *list, const nn_args *args, const char *who,
                     const nn_ast *at, const nn_arg **slot, nn_arglist *rest);
 nn_v nn_static_value(nn_trace *t, nn_v v, const nn_ast *at);
+bool nn_has_param(const nn_ast *fn, nnc_sym name); /* among its arguments, statics apart */
 const nn_ast *nn_result_place(const nn_ast *body); /* the expression that gives a body's value */
 nn_v nn_call_builtin(nn_trace *t, nn_v f, const nn_args *args, const nn_ast *at);
 /* A function with a `backward` block (gradient.c). */

@@ -48,15 +48,6 @@ static bool binds(const nn_ast *text, nnc_sym name)
     return false;
 }
 
-static bool is_argument(const nn_decl *f, nnc_sym name)
-{
-    const nn_ast *params = nn_kid(f->node, 1);
-    for (uint32_t i = 0; i < params->nkid; i++)
-        if (params->kid[i]->name.id == name.id)
-            return true;
-    return false;
-}
-
 /* A leaf of the state, known now; walked over later, a tree would take it into the present graph. */
 static nn_v note_first(nn_trace *t, nn_v x, void *kept)
 {
@@ -69,7 +60,7 @@ static nn_v note_first(nn_trace *t, nn_v x, void *kept)
 static void note_model(nn_trace *t, nn_exporting *x, const nn_ast *root)
 {
     nn_decl *d = nn_find_decl(t, x->d->unit, root->name, NULL);
-    if (!d || !nn_is(d->node, NN_data) || is_argument(x->d, root->name) ||
+    if (!d || !nn_is(d->node, NN_data) || nn_has_param(x->d->node, root->name) ||
         binds(nn_kid(x->d->node, 3), root->name))
         return;
     for (uint32_t i = 0; i < x->kept.n; i++)

@@ -77,15 +77,6 @@ static void note_names(nn_trace *t, rule *r, const nn_ast *e)
         note_names(t, r, e->kid[i]);
 }
 
-static bool is_argument(const rule *r, nnc_sym name)
-{
-    const nn_ast *params = nn_kid(r->d, 1);
-    for (uint32_t i = 0; i < params->nkid; i++)
-        if (params->kid[i]->name.id == name.id)
-            return true;
-    return false;
-}
-
 static nn_v run_forward(nn_trace *t, void *user)
 {
     rule *r = user;
@@ -94,7 +85,7 @@ static nn_v run_forward(nn_trace *t, void *user)
     note_names(t, r, r->block);
     for (uint32_t i = 0; i < r->keep.n; i++) {
         kept *k = &r->keep.at[i];
-        if (is_argument(r, k->name) || k->value->has_dim ||
+        if (nn_has_param(r->d, k->name) || k->value->has_dim ||
             (!nn_is_tree(k->value) && !nn_can_be_tensor(k->value)))
             continue;
         k->first = r->residual.n;

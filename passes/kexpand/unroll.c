@@ -1,5 +1,6 @@
 /* Unrolling clones the body with the variable replaced by a constant.  Pure ops are rebuilt through the builder, so
  * index arithmetic folds on the way and cells of register buffers end up at constant indices. */
+#include "passes/kmem.h"
 #include "passes/kexpand/kexpand.h"
 
 enum { MAX_OPS = 6000 /* after unrolling one loop */ };
@@ -105,20 +106,17 @@ static unsigned count_ops(const nnc_module *m, nnc_block b, bool *loops)
 static void unroll_one(nnc_expand *x, nnc_op op, bool all)
 {
     nnc_module *m = x->m;
-    int64_t lo, hi, step, trips;
+    nnc_range range;
     bool loops = false;
     nnc_block body = nnc_op_region(m, op, 0);
     unsigned ops = count_ops(m, body, &loops);
 
-    bool constant = nnc_value_idx(m, nnc_op_in(m, op, 0), &lo) &&
-                    nnc_value_idx(m, nnc_op_in(m, op, 1), &hi) &&
-                    nnc_value_idx(m, nnc_op_in(m, op, 2), &step) && step > 0;
-    trips = !constant ? 0 : hi > lo ? (hi - lo + step - 1) / step : 0;
-    if (!constant || trips > MAX_OPS / (ops ? ops : 1) || (!all && loops)) {
+    if (!nnc_for_range(m, op, &range) || range.trips > MAX_OPS / (ops ? ops : 1) ||
+        (!all && loops)) {
         nnc_attr_remove(m, op, NNC_W_kind);
         return;
     }
-    for (int64_t i = lo; i < hi; i += step) {
+    for (int64_t i = range.lo; i < range.hi; i += range.step) {
         (void)nnc_const_idx(m, i);
         (void)nnc_expand_map(x);
         x->map[nnc_block_arg(m, body, 0).id] = nnc_const_idx(m, i);

@@ -35,9 +35,8 @@ typedef struct facts {
     uint32_t vec;                              /* axes that may be vectors */
     int64_t mr, nr, ku;                        /* the tile being tried */
     int winograd;                              /* largest Winograd tile allowed here, 0: none */
-    int64_t strip;                             /* rows of tiles in its strips */
 } facts;
-typedef double (*cost_fn)(facts *f);
+typedef double (*cost_fn)(const facts *f);
 
 static int64_t extent(const nnc_kx *x, char name)
 {
@@ -179,18 +178,18 @@ static double tiles(const facts *f, int64_t rows, int64_t cols, int64_t k)
     return total;
 }
 
-static double cost_gemm(facts *f)
+static double cost_gemm(const facts *f)
 {
     return (double)f->outer * tiles(f, f->m, f->n, f->k);
 }
 
 /* A step takes four products. */
-static double cost_gemm_bytes(facts *f)
+static double cost_gemm_bytes(const facts *f)
 {
     return (double)f->outer * tiles(f, f->m, f->n, (f->k + 3) / 4);
 }
 
-static double cost_gemv_bytes(facts *f)
+static double cost_gemv_bytes(const facts *f)
 {
     double nv = vectors(f->nr < f->n ? f->nr : f->n, f->lanes);
     double step = larger(nv, 4.0 / (double)f->ku),
@@ -198,7 +197,7 @@ static double cost_gemv_bytes(facts *f)
     return (double)f->outer * ceil_div(f->n, f->nr) * ((double)f->k / 4 * step * spill + 30);
 }
 
-static double cost_conv_bytes(facts *f)
+static double cost_conv_bytes(const facts *f)
 {
     int64_t x = extent(f->x, 'x'), i = extent(f->x, 'i'),
             k = f->joined ? (x * i + 3) / 4 : x * ((i + 3) / 4);
@@ -207,7 +206,7 @@ static double cost_conv_bytes(facts *f)
            tiles(f, f->w, f->o, k);
 }
 
-static double cost_gemv(facts *f)
+static double cost_gemv(const facts *f)
 {
     double nv = vectors(f->nr < f->n ? f->nr : f->n, f->lanes);
     double step = larger(nv, 4.0 / (double)f->ku),
@@ -215,7 +214,7 @@ static double cost_gemv(facts *f)
     return (double)f->outer * ceil_div(f->n, f->nr) * ((double)f->k * step * spill + 30);
 }
 
-static double cost_conv(facts *f)
+static double cost_conv(const facts *f)
 {
     int64_t k = extent(f->x, 'x') * extent(f->x, 'i');
     double rows = (double)(f->h * extent(f->x, 'y')),
@@ -247,7 +246,8 @@ static double winograd_strips(const facts *f, int n, int64_t strip)
     return (double)extent(f->x, 'b') * (strips * products + transforms) + growth / 6;
 }
 
-static double cost_winograd(facts *f, int n)
+/* The rows of tiles per strip that cost least. */
+static int64_t winograd_strip(const facts *f, int n)
 {
     double least = 0;
     int64_t down = (f->h + n - 1) / n, best = 0;
@@ -259,17 +259,16 @@ static double cost_winograd(facts *f, int n)
             best = strip;
         }
     }
-    f->strip = best;
-    return least;
+    return best;
 }
 
-static double cost_winograd_2(facts *f)
+static double cost_winograd_2(const facts *f)
 {
-    return cost_winograd(f, 2);
+    return winograd_strips(f, 2, winograd_strip(f, 2));
 }
-static double cost_winograd_4(facts *f)
+static double cost_winograd_4(const facts *f)
 {
-    return cost_winograd(f, 4);
+    return winograd_strips(f, 4, winograd_strip(f, 4));
 }
 
 static double outputs(const facts *f)
@@ -280,27 +279,27 @@ static double outputs(const facts *f)
     return n;
 }
 
-static double cost_conv_rows(facts *f)
+static double cost_conv_rows(const facts *f)
 {
     return outputs(f) / (double)f->lanes * 1.5;
 }
-static double cost_depthwise(facts *f)
+static double cost_depthwise(const facts *f)
 {
     return outputs(f) / (double)f->lanes;
 }
-static double cost_depthwise_bytes(facts *f)
+static double cost_depthwise_bytes(const facts *f)
 {
     return outputs(f) / (double)f->lanes * 0.6;
 }
-static double cost_vector(facts *f)
+static double cost_vector(const facts *f)
 {
     return outputs(f) / (double)f->lanes * 2;
 }
-static double cost_cells(facts *f)
+static double cost_cells(const facts *f)
 {
     return outputs(f) * 2;
 }
-static double cost_scalar(facts *f)
+static double cost_scalar(const facts *f)
 {
     return outputs(f) * 4;
 }
@@ -349,8 +348,8 @@ static void fill(const facts *f, const char *loops, char *to, size_t size)
                 put_number(&to, end, f->mr);
             else if (!strncmp(p, "{NR}", 4))
                 put_number(&to, end, f->nr);
-            else if (!strncmp(p, "{STRIP}", 7))
-                put_number(&to, end, f->strip);
+            else if (!strncmp(p, "{STRIP", 6))
+                put_number(&to, end, winograd_strip(f, p[6] - '0'));
             else if (!strncmp(p, "{VL}", 4))
                 put_number(&to, end, f->lanes);
             else if (!strncmp(p, "{4VL}", 5))
